@@ -1,0 +1,96 @@
+//! Hashes of files, read once in blocks so that memory stays flat.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Large enough for BLAKE3 to use every core, small enough to stay in cache.
+const BLOCK: usize = 1 << 20;
+
+/// Size and hashes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Bytes in the file.
+    pub size: u64,
+    /// BLAKE3, hexadecimal: what the verifier checks.
+    pub blake3: String,
+    /// SHA-256, hexadecimal: what `sha256sum -c` checks.
+    pub sha256: String,
+}
+
+/// Hashes a file both ways in one pass.
+pub fn digest_file(path: &Path) -> io::Result<FileDigest> {
+    let (mut size, mut blake3, mut sha256) = (0, blake3::Hasher::new(), Sha256::new());
+    for_each_block(path, |block| {
+        size += block.len() as u64;
+        blake3.update_rayon(block);
+        sha256.update(block);
+    })?;
+    Ok(FileDigest { size, blake3: blake3.finalize().to_string(), sha256: hexadecimal(&sha256.finalize()) })
+}
+
+/// BLAKE3 of a file, hexadecimal; `progress` is told the bytes as they are read.
+pub fn blake3_file(path: &Path, mut progress: impl FnMut(u64)) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for_each_block(path, |block| {
+        hasher.update_rayon(block);
+        progress(block.len() as u64);
+    })?;
+    Ok(hasher.finalize().to_string())
+}
+
+/// BLAKE3 of bytes in memory, hexadecimal.
+pub fn blake3_bytes(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_string()
+}
+
+/// SHA-256 of bytes in memory, hexadecimal.
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file, hexadecimal.
+pub fn sha256_file(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    for_each_block(path, |block| hasher.update(block))?;
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+fn for_each_block(path: &Path, mut consume: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(length) => consume(&block[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_equal_the_published_ones() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), "abc").expect("write");
+        let digest = digest_file(file.path()).expect("digest");
+        assert_eq!(digest.size, 3);
+        // FIPS 180-2, appendix B.1
+        assert_eq!(digest.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(digest.sha256, sha256_bytes(b"abc"));
+        // `printf abc | b3sum`
+        assert_eq!(digest.blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+        assert_eq!(digest.blake3, blake3_file(file.path(), |_| {}).expect("digest"));
+    }
+}

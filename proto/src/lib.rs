@@ -1,0 +1,26 @@
+//! What the trainer, the exporter and the verifier must agree on: data only, no ML runtime.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | the network's numbers, its presets and the list of its parameters |
+//! | [`preprocessing`] | how a CIFAR-10 image becomes the network's input |
+//! | [`module`] | the cut: which part of the network is the submodel |
+//! | [`onnx`] | the ONNX messages, generated from the official schema |
+//! | [`npy`] | reading (mapped) and writing (streamed) NPY files |
+//! | [`manifest`], [`bundle`] | the bundle's description, and opening one safely |
+//! | [`tier`] | confidence ranges |
+//! | [`digest`], [`staging`] | file hashes, and files that are whole or absent |
+
+#[cfg(target_endian = "big")]
+compile_error!("bundles are little-endian and are mapped without conversion");
+
+pub mod bundle;
+pub mod config;
+pub mod digest;
+pub mod manifest;
+pub mod module;
+pub mod npy;
+pub mod onnx;
+pub mod preprocessing;
+pub mod staging;
+pub mod tier;

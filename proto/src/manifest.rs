@@ -1,0 +1,224 @@
+//! `manifest.json`: what a bundle is, in one file that every tool can read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::VitConfig;
+use crate::digest::FileDigest;
+use crate::npy::Dtype;
+use crate::preprocessing::Preprocessing;
+use crate::tier::Tiers;
+
+/// The version this code writes. Another major version is refused, another minor one is read.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// The manifest's name in the bundle.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// The name of the list of SHA-256 hashes in the bundle.
+pub const SHA256SUMS_FILE: &str = "SHA256SUMS";
+
+/// Names of the parts of a bundle, also their folders under `onnx/`.
+pub mod part {
+    /// Image to logits.
+    pub const FULL: &str = "full";
+    /// Image to residual and submodel input.
+    pub const HEAD: &str = "head";
+    /// Submodel input to submodel output.
+    pub const SUBMODEL: &str = "submodel";
+    /// Residual and submodel output to logits.
+    pub const TAIL: &str = "tail";
+}
+
+/// Names of the datasets, also their file stems under `npy/`.
+pub mod dataset {
+    /// `[samples, tokens, dim]` f32.
+    pub const SUBMODEL_INPUT: &str = "submodel_input";
+    /// `[samples, tokens, dim]` f32.
+    pub const SUBMODEL_OUTPUT: &str = "submodel_output";
+    /// `[samples, classes]` f32.
+    pub const LOGITS: &str = "logits";
+    /// `[samples]` i64, the true class.
+    pub const LABELS: &str = "labels";
+    /// `[samples]` i64, the class with the largest golden logit.
+    pub const PREDICTIONS: &str = "predictions";
+    /// `[samples]` f32, p(best class) − p(second best class).
+    pub const CONFIDENCE: &str = "confidence";
+    /// `[samples]` i64, position in the CIFAR-10 test set.
+    pub const SAMPLE_INDEX: &str = "sample_index";
+}
+
+/// The whole description.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `major.minor` of this layout.
+    pub format_version: String,
+    /// The program that wrote the bundle.
+    pub producer: Producer,
+    /// The network.
+    pub model: Model,
+    /// The module that was cut out, by its name in the Python model.
+    pub module: String,
+    /// The ONNX models, by name.
+    pub parts: BTreeMap<String, Part>,
+    /// The NPY files, by name.
+    pub datasets: BTreeMap<String, Dataset>,
+    /// Spread of the samples over confidence tiers.
+    pub tiers: Tiers,
+    /// From CIFAR-10 pixels to the full model's input.
+    pub preprocessing: Preprocessing,
+    /// Where the golden tensors come from.
+    pub golden: Golden,
+    /// How many samples the full model classifies correctly.
+    pub accuracy: Accuracy,
+    /// Size and hashes of every file but this one and SHA256SUMS, by path with forward slashes.
+    pub files: BTreeMap<String, FileDigest>,
+}
+
+/// A program and its version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Producer {
+    /// Program.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// The network and its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// The preset's name, or `custom` when the numbers are no preset's.
+    pub preset: String,
+    /// Every number of the network.
+    pub config: VitConfig,
+    /// How many numbers it learned.
+    pub parameters: usize,
+    /// SHA-256 of the weights file it was loaded from.
+    pub weights_sha256: String,
+}
+
+/// One ONNX model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Path in the bundle, with forward slashes.
+    pub file: String,
+    /// Graph inputs, in the graph's order.
+    pub inputs: Vec<Tensor>,
+    /// Graph outputs, in the graph's order.
+    pub outputs: Vec<Tensor>,
+    /// Initializers that hold parameters, by the initializer's name.
+    pub initializers: BTreeMap<String, Initializer>,
+}
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// Name in the graph.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Axes; the first is `batch`.
+    pub shape: Vec<Axis>,
+}
+
+/// The length of an axis: a number, or a name for one that is free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Axis {
+    /// A fixed length.
+    Fixed(usize),
+    /// Free, such as `batch`.
+    Named(String),
+}
+
+/// Where an initializer comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Initializer {
+    /// The parameter's name in the Python model.
+    pub parameter: String,
+    /// Whether the matrix is stored as `[in, out]`, transposed from PyTorch's `[out, in]`.
+    pub transposed: bool,
+}
+
+/// One NPY file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Path in the bundle, with forward slashes.
+    pub file: String,
+    /// What it is for.
+    pub role: Role,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Axes, slowest first; the first is the samples.
+    pub shape: Vec<usize>,
+}
+
+/// What a dataset is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Fed to the submodel.
+    SubmodelInput,
+    /// Golden output of the submodel.
+    SubmodelOutput,
+    /// Golden output of the full model.
+    FullOutput,
+    /// About the samples.
+    SampleInfo,
+}
+
+/// How the golden tensors were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// Device the network ran on.
+    pub device: String,
+    /// Arithmetic, always float32.
+    pub dtype: Dtype,
+    /// Intra-op threads.
+    pub threads: usize,
+    /// Samples per forward pass.
+    pub batch_size: usize,
+    /// The CPU's vector extensions that libtorch's kernels choose by.
+    pub cpu_features: Vec<String>,
+}
+
+/// Correct classifications.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Samples in the bundle.
+    pub samples: usize,
+    /// Of these, correctly classified.
+    pub correct: usize,
+}
+
+impl Manifest {
+    /// The text of `manifest.json`: keys in a fixed order, one newline at the end.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data with text keys always serialises");
+        text.push('\n');
+        text
+    }
+
+    /// The text of `SHA256SUMS` for a bundle whose manifest has this text: every other file, sorted by path.
+    pub fn sha256sums(&self, manifest_json: &str) -> String {
+        let manifest_sha256 = crate::digest::sha256_bytes(manifest_json.as_bytes());
+        let mut sums: BTreeMap<&str, &str> =
+            self.files.iter().map(|(file, digest)| (file.as_str(), digest.sha256.as_str())).collect();
+        sums.insert(MANIFEST_FILE, &manifest_sha256);
+        sums.iter().map(|(file, sha256)| format!("{sha256}  {file}\n")).collect()
+    }
+}
+
+impl Tensor {
+    /// Elements of one sample: the product of all axes but the first, if these are fixed.
+    pub fn sample_shape(&self) -> Option<Vec<usize>> {
+        let fixed = |axis: &Axis| match axis {
+            Axis::Fixed(length) => Some(*length),
+            Axis::Named(_) => None,
+        };
+        self.shape.get(1..)?.iter().map(fixed).collect()
+    }
+}

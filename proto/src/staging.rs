@@ -1,0 +1,208 @@
+//! Files and folders that are whole or absent: written under a temporary sibling name, renamed when complete.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file through a temporary sibling; on any error the old file, if there was one, is left as it was.
+pub fn write_file<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    readable_by_all(&mut builder, 0o666);
+    let mut temporary = builder.tempfile_in(folder)?;
+    let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+    write(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Temporary files are private by default; a finished one gets the usual permissions, less the umask.
+fn readable_by_all(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = (builder, mode);
+}
+
+/// Why a folder cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// The final name is taken.
+    #[error("{0} already exists")]
+    Exists(PathBuf),
+    /// Another process is writing the same folder.
+    #[error("{0} is being written by another process")]
+    Busy(PathBuf),
+    /// The path has no last component, such as `/` or `..`.
+    #[error("{0} does not name a folder that could be made")]
+    NoName(PathBuf),
+    /// The file system said no.
+    #[error("{path}: {error}")]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// A folder that appears under its final name when [`Self::commit`] is called, and not before.
+///
+/// It is written as the hidden sibling `.NAME.partial`, which is removed when this is dropped. One that a killed
+/// process left behind is recognised by its free lock and replaced.
+#[derive(Debug)]
+pub struct StagedFolder {
+    partial: PathBuf,
+    target: PathBuf,
+    replace: bool,
+    committed: bool,
+    _lock: File,
+}
+
+impl StagedFolder {
+    /// Makes the partial folder. With `replace` an existing target gives way on commit; without, it is refused here.
+    pub fn create(target: &Path, replace: bool) -> Result<Self, StagingError> {
+        let name = target.file_name().ok_or_else(|| StagingError::NoName(target.to_owned()))?;
+        if !replace && target.symlink_metadata().is_ok() {
+            return Err(StagingError::Exists(target.to_owned()));
+        }
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StagingError::Io { path, error }
+        };
+        if let Some(parent) = target.parent().filter(|parent| *parent != Path::new("")) {
+            fs::create_dir_all(parent).map_err(at(parent))?;
+        }
+        let partial = target.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+        fs::create_dir_all(&partial).map_err(at(&partial))?;
+        let lock = File::open(&partial).map_err(at(&partial))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(at(&partial)(error)),
+        }
+        let staged =
+            Self { partial: partial.clone(), target: target.to_owned(), replace, committed: false, _lock: lock };
+        empty_folder(&partial).map_err(at(&partial))?;
+        Ok(staged)
+    }
+
+    /// The folder to write into.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives the folder its final name.
+    pub fn commit(mut self) -> Result<(), StagingError> {
+        let at = |error| StagingError::Io { path: self.target.clone(), error };
+        if self.target.symlink_metadata().is_ok() {
+            if !self.replace {
+                return Err(StagingError::Exists(self.target.clone()));
+            }
+            let old = self.partial.with_extension("replaced");
+            fs::rename(&self.target, &old).map_err(at)?;
+            fs::rename(&self.partial, &self.target).map_err(at)?;
+            self.committed = true;
+            let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
+            return removed.map_err(|error| StagingError::Io { path: old, error });
+        }
+        fs::rename(&self.partial, &self.target).map_err(at)?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing better can be done about a failure here than what the next run does: replace the folder.
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+fn empty_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("weights");
+        fs::write(&path, "old").expect("write");
+        let failed = write_file(&path, |writer| {
+            writer.write_all(b"half")?;
+            Err(io::Error::other("disk full"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).expect("read"), "old");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("made/here");
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        fs::write(staged.path().join("file"), "text").expect("write");
+        assert!(!target.exists());
+        drop(staged);
+        assert_eq!(fs::read_dir(folder.path().join("made")).expect("list").count(), 0);
+
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        fs::write(staged.path().join("file"), "text").expect("write");
+        staged.commit().expect("commit");
+        assert_eq!(fs::read_to_string(target.join("file")).expect("read"), "text");
+        assert!(matches!(StagedFolder::create(&target, false), Err(StagingError::Exists(_))));
+    }
+
+    #[test]
+    fn replacing_swaps_the_whole_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("bundle");
+        fs::create_dir(&target).expect("make");
+        fs::write(target.join("old"), "").expect("write");
+        let staged = StagedFolder::create(&target, true).expect("stage");
+        fs::write(staged.path().join("new"), "").expect("write");
+        staged.commit().expect("commit");
+        assert!(target.join("new").exists() && !target.join("old").exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_replaced_but_a_living_one_is_respected() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("bundle");
+        fs::create_dir(folder.path().join(".bundle.partial")).expect("make");
+        fs::write(folder.path().join(".bundle.partial/stale"), "").expect("write");
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        assert!(matches!(StagedFolder::create(&target, false), Err(StagingError::Busy(_))));
+        staged.commit().expect("commit");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
+    }
+}

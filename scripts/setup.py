@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Brings the native libraries into .deps/, once: python3 scripts/setup.py COMPONENT...
+
+A component is installed into a temporary sibling and renamed when complete, so a folder under
+.deps/ is whole or absent. The renamed folder holds complete.json, which says what it was made from;
+a component made from anything else (another version, another flavour) is made again.
+
+A library that the user has set up, LIBTORCH or ORT_DYLIB_PATH, is used instead.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPS = ROOT / ".deps"
+
+# tch 0.26 accepts exactly this libtorch.
+TORCH = "torch==2.13.0"
+# The wheel's libtorch_cpu.so is linked against these two also on a machine without a GPU.
+TORCH_CPU_NEEDS = ["nvidia-cuda-cupti==13.0.85", "nvidia-cuda-runtime==13.0.96"]
+# What only CUDA or Python needs; without the CUDA files torch-sys links for the CPU alone.
+TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so", "libtorch_python.so"]
+
+ONNXRUNTIME_VERSION = "1.31.1"
+# A second, real execution provider on machines without a GPU; the device rules are tested with it.
+OPENVINO = "onnxruntime-openvino==1.24.1"
+PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0", f"onnxruntime=={ONNXRUNTIME_VERSION}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("components", nargs="+", choices=sorted(COMPONENTS), metavar="COMPONENT",
+                        help=", ".join(sorted(COMPONENTS)))
+    arguments = parser.parse_args()
+    DEPS.mkdir(exist_ok=True)
+    with open(DEPS / ".lock", "w") as lock:
+        # Two setups at once take turns; the lock goes with the process.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for component in arguments.components:
+            COMPONENTS[component](flavour())
+
+
+def flavour():
+    """cuda when the user asks for it or a driver answers, else cpu."""
+    asked = os.environ.get("DEVICE", "")
+    if asked not in ("", "cpu", "cuda"):
+        fail(f"DEVICE={asked}: expected cpu or cuda")
+    if asked:
+        return asked
+    try:
+        answers = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        answers = False
+    return "cuda" if answers else "cpu"
+
+
+def libtorch(kind):
+    own = os.environ.get("LIBTORCH")
+    if own:
+        if not (Path(own) / "lib" / "libtorch_cpu.so").is_file():
+            fail(f"LIBTORCH={own}: no lib/libtorch_cpu.so in it\nhint: unset LIBTORCH to have one fetched")
+        return say(f"libtorch: yours, LIBTORCH={own}")
+
+    def trim(folder):
+        if kind == "cpu":
+            for pattern in TORCH_CPU_TRIM:
+                for library in (folder / "torch" / "lib").glob(pattern):
+                    library.unlink()
+
+    packages = [TORCH] if kind == "cuda" else ["--no-deps", TORCH, *TORCH_CPU_NEEDS]
+    size = "4 to 5 GB" if kind == "cuda" else "526 MB"
+    install("py", f"libtorch ({TORCH}, {kind}, {size} to download)", kind, packages, trim)
+
+
+def onnxruntime(kind):
+    own = os.environ.get("ORT_DYLIB_PATH")
+    if own:
+        if not Path(own).is_file():
+            fail(f"ORT_DYLIB_PATH={own}: no such file\nhint: unset ORT_DYLIB_PATH to have one fetched")
+        return say(f"ONNX Runtime: yours, ORT_DYLIB_PATH={own}")
+    name = "onnxruntime-gpu" if kind == "cuda" else "onnxruntime"
+    package = f"{name}=={ONNXRUNTIME_VERSION}"
+    size = "256 MB" if kind == "cuda" else "24 MB"
+    install("onnxruntime", f"ONNX Runtime ({package}, {size} to download)", kind, ["--no-deps", package])
+
+
+def openvino(_):
+    install("openvino", f"OpenVINO provider ({OPENVINO}, 84 MB to download)", "cpu", ["--no-deps", OPENVINO])
+
+
+def python_tools(_):
+    install("python-tools", f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})", "cpu", PYTHON_TOOLS)
+
+
+COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino, "python-tools": python_tools}
+
+
+def install(folder, what, kind, packages, finish=lambda folder: None):
+    """Installs packages with pip into .deps/FOLDER unless the very same are there already."""
+    final, partial = DEPS / folder, DEPS / f".{folder}.partial"
+    wanted = {"packages": packages, "flavour": kind}
+    if recorded(final) == wanted:
+        return say(f"{what.split(' (')[0]}: ready in {final.relative_to(ROOT)}")
+    say(f"{what} → {final.relative_to(ROOT)} …")
+    started = time.monotonic()
+    shutil.rmtree(partial, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+               "--no-warn-conflicts", "--no-compile", "--target", str(partial), *packages]
+    quiet_about_root = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    if subprocess.run(command, env=quiet_about_root).returncode != 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        fail(f"pip could not install {what}\n"
+             "hint: see pip's message above; run the same command again to resume, finished parts are kept")
+    finish(partial)
+    (partial / "complete.json").write_text(json.dumps(wanted) + "\n")
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    say(f"{what.split(' (')[0]}: done in {time.monotonic() - started:.0f} s")
+
+
+def recorded(folder):
+    try:
+        return json.loads((folder / "complete.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def say(message):
+    print(f"setup: {message}", flush=True)
+
+
+def fail(message):
+    sys.exit(f"setup: error: {message}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted; run the same command again to resume")
