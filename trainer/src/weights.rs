@@ -1,0 +1,293 @@
+//! Weights as one `.safetensors` file that says what it is: the network's config and the training run stand inside.
+//!
+//! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key, [`METADATA_KEY`], whose
+//! value is [`WeightsInfo`] as JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use proto::config::{ConfigError, Preset, VitConfig};
+use proto::staging;
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::recipe::Recipe;
+use crate::train::EpochRow;
+use crate::vit::Vit;
+
+/// The key of the header's metadata.
+pub const METADATA_KEY: &str = "vit_part";
+
+/// The extension of a weights file.
+pub const EXTENSION: &str = "safetensors";
+
+/// What a weights file says about itself. No times and no paths: the same run gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightsInfo {
+    /// The preset that the config was made from, if any.
+    pub preset: Option<Preset>,
+    /// The network's numbers.
+    pub config: VitConfig,
+    /// How the weights came about.
+    pub training: Training,
+}
+
+/// How weights came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The recipe, after all flags.
+    pub recipe: Recipe,
+    /// The number that every random choice derives from.
+    pub seed: u64,
+    /// Training images used.
+    pub train_samples: usize,
+    /// The epoch whose weights these are, from 1; 0 is the initialisation.
+    pub kept_epoch: usize,
+    /// One row an epoch.
+    pub history: Vec<EpochRow>,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// Device trained on.
+    pub device: String,
+}
+
+/// Why weights cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {fault}")]
+pub struct WeightsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: WeightsFault,
+}
+
+/// The rule that a weights file breaks.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsFault {
+    /// The file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Not the format.
+    #[error("not a sound safetensors file: {0}")]
+    Format(#[from] SafeTensorError),
+    /// The file does not say which network it belongs to.
+    #[error("no `{METADATA_KEY}` in its metadata: expected a file that `trainer train` wrote")]
+    NoMetadata,
+    /// The metadata cannot be understood.
+    #[error("malformed `{METADATA_KEY}` metadata: {0}")]
+    Metadata(#[from] serde_json::Error),
+    /// The config is no network.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A parameter is absent.
+    #[error("tensor `{0}` is missing")]
+    Missing(String),
+    /// A tensor belongs to no parameter.
+    #[error("tensor `{0}` is no parameter of the network in the file's config")]
+    Extra(String),
+    /// A parameter has another shape.
+    #[error("tensor `{name}`: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// The parameter.
+        name: String,
+        /// The network's shape.
+        expected: Vec<usize>,
+        /// The file's shape.
+        found: Vec<usize>,
+    },
+    /// A parameter is not float32.
+    #[error("tensor `{name}`: expected dtype F32, found {found}")]
+    Dtype {
+        /// The parameter.
+        name: String,
+        /// The file's dtype.
+        found: String,
+    },
+    /// A parameter is infinite or not a number.
+    #[error("tensor `{name}`: element {element} is {value}, expected a finite number")]
+    NotFinite {
+        /// The parameter.
+        name: String,
+        /// Flat index.
+        element: usize,
+        /// The value.
+        value: f32,
+    },
+}
+
+impl WeightsInfo {
+    /// The preset's name, or `custom`.
+    pub fn preset_name(&self) -> &'static str {
+        self.preset.map_or("custom", Preset::name)
+    }
+}
+
+/// The file that a preset's weights go to inside a folder, named as in the Python repository.
+pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
+    folder.join(format!("vit_{preset}_cifar10.{EXTENSION}"))
+}
+
+/// Writes the parameters of a network; the file is whole or absent.
+pub fn save(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsError> {
+    write(path, vit, info).map_err(|fault| WeightsError { path: path.to_owned(), fault })
+}
+
+fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault> {
+    let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> =
+        vit.variables().into_iter().map(|(name, tensor)| (name, shape_and_bytes(&tensor))).collect();
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, SafeTensorError>>()?;
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(info)?)]);
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    staging::write_file(path, |writer| writer.write_all(&bytes))?;
+    Ok(())
+}
+
+/// A tensor's shape and its elements as little-endian float32 bytes in C order.
+pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
+    let tensor = tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous();
+    let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    (tensor.size().iter().map(|&axis| axis as usize).collect(), bytes)
+}
+
+/// Reads a weights file into a network on a device.
+pub fn load(path: &Path, device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsError> {
+    let at = |fault| WeightsError { path: path.to_owned(), fault };
+    let bytes = fs::read(path).map_err(|error| at(error.into()))?;
+    read(&bytes, device).map_err(at)
+}
+
+fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+    let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
+    info.config.validate()?;
+
+    let file = SafeTensors::deserialize(bytes)?;
+    check(&file, &info.config)?;
+    let vit = Vit::new(&info.config, device, 1.0);
+    let _no_grad = tch::no_grad_guard();
+    for (name, mut variable) in vit.variables() {
+        let view = file.tensor(&name)?;
+        let tensor = Tensor::from_data_size(view.data(), &variable.size(), Kind::Float);
+        variable.copy_(&tensor);
+    }
+    Ok((vit, info))
+}
+
+/// Compares names, shapes, dtypes and values with what the config implies.
+fn check(file: &SafeTensors<'_>, config: &VitConfig) -> Result<(), WeightsFault> {
+    let parameters = config.parameters();
+    for parameter in &parameters {
+        let name = &parameter.name;
+        let view = file.tensor(name).map_err(|_| WeightsFault::Missing(name.clone()))?;
+        if view.shape() != parameter.shape {
+            let (expected, found) = (parameter.shape.clone(), view.shape().to_vec());
+            return Err(WeightsFault::Shape { name: name.clone(), expected, found });
+        }
+        if view.dtype() != Dtype::F32 {
+            return Err(WeightsFault::Dtype { name: name.clone(), found: format!("{:?}", view.dtype()) });
+        }
+        let values = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")));
+        if let Some((element, value)) = values.enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(WeightsFault::NotFinite { name: name.clone(), element, value });
+        }
+    }
+    let mut names = file.names();
+    names.sort_unstable();
+    match names.into_iter().find(|name| parameters.iter().all(|parameter| parameter.name != *name)) {
+        None => Ok(()),
+        Some(extra) => Err(WeightsFault::Extra(extra.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> WeightsInfo {
+        WeightsInfo {
+            preset: None,
+            config: VitConfig { dim: 8, layers: 1, heads: 2, dim_head: 4, mlp_dim: 8, ..Preset::Nano.config() },
+            training: Training {
+                recipe: Recipe::of(Preset::Nano),
+                seed: 1,
+                train_samples: 0,
+                kept_epoch: 0,
+                history: vec![],
+                libtorch: crate::LIBTORCH_VERSION.to_owned(),
+                device: "cpu".to_owned(),
+            },
+        }
+    }
+
+    /// A sound file, and what it says once `spoil` has changed its tensors.
+    fn refusal(spoil: impl FnOnce(&mut BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>)) -> String {
+        let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
+        let mut tensors: BTreeMap<_, _> = vit
+            .variables()
+            .into_iter()
+            .map(|(name, tensor)| {
+                let (shape, bytes) = shape_and_bytes(&tensor);
+                (name, (Dtype::F32, shape, bytes))
+            })
+            .collect();
+        spoil(&mut tensors);
+        let views: Vec<_> = tensors
+            .iter()
+            .map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).expect("view")))
+            .collect();
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&info()).expect("json"))]);
+        let bytes = safetensors::serialize(views, Some(metadata)).expect("serialise");
+        read(&bytes, tch::Device::Cpu).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn saved_weights_are_loaded_bit_for_bit_and_twice_saved_the_same_bytes() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (first, second) = (folder.path().join("a.safetensors"), folder.path().join("b.safetensors"));
+        tch::manual_seed(5);
+        let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
+        save(&first, &vit, &info()).expect("save");
+        let (loaded, found) = load(&first, tch::Device::Cpu).expect("load");
+        assert_eq!(found, info());
+        for (name, tensor) in vit.variables() {
+            assert_eq!(shape_and_bytes(&tensor), shape_and_bytes(&loaded.variables()[&name]), "{name}");
+        }
+        save(&second, &loaded, &found).expect("save");
+        assert_eq!(fs::read(first).expect("read"), fs::read(second).expect("read"));
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        let head = "mlp_head.1.weight";
+        let missing = refusal(|tensors| drop(tensors.remove(head)));
+        assert_eq!(missing, "tensor `mlp_head.1.weight` is missing");
+        let extra = refusal(|tensors| drop(tensors.insert("stray".into(), (Dtype::F32, vec![1], vec![0; 4]))));
+        assert!(extra.contains("`stray` is no parameter"), "{extra}");
+        let shape = refusal(|tensors| tensors.get_mut(head).expect("entry").1 = vec![8, 10]);
+        assert_eq!(shape, "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]");
+        let dtype = refusal(|tensors| tensors.get_mut(head).expect("entry").0 = Dtype::I32);
+        assert_eq!(dtype, "tensor `mlp_head.1.weight`: expected dtype F32, found I32");
+        let nan = refusal(|tensors| {
+            tensors.get_mut(head).expect("entry").2[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
+        });
+        assert_eq!(nan, "tensor `mlp_head.1.weight`: element 2 is NaN, expected a finite number");
+    }
+
+    #[test]
+    fn files_that_are_not_weights_say_so() {
+        let message = |bytes: &[u8]| read(bytes, tch::Device::Cpu).expect_err("must be refused").to_string();
+        assert!(message(b"").contains("not a sound safetensors file"));
+        assert!(message(&[0xff; 64]).contains("not a sound safetensors file"));
+        let foreign = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).expect("serialise");
+        assert!(message(&foreign).contains("no `vit_part` in its metadata"));
+    }
+}
