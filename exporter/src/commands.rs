@@ -1,0 +1,75 @@
+//! The commands as a person sees them: results on stdout, progress on stderr.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use exporter::bundle::{self, Request};
+use indicatif::{ProgressBar, ProgressStyle};
+use trainer::device::device_name;
+use trainer::weights;
+
+use crate::cli::BundleArgs;
+
+pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
+    let started = Instant::now();
+    let path = weights_path(arguments)?;
+    if let Some(threads) = arguments.threads {
+        tch::set_num_threads(i32::try_from(threads).context("--threads")?);
+    }
+    let device = arguments.device.resolve()?;
+    let (vit, info, split) = bundle::load(&path, &arguments.data, device)?;
+    if let Some(preset) = arguments.model {
+        ensure!(
+            info.config == preset.config(),
+            "{}: weights of preset {}, expected {preset}",
+            path.display(),
+            info.preset_name()
+        );
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
+    let samples = arguments.samples.unwrap_or(split.len());
+    println!("weights      {} ({}, epoch {})", path.display(), info.preset_name(), info.training.kept_epoch);
+    println!("submodel     {}", arguments.module);
+    println!("golden       {} ({} threads), float32, libtorch {}", device_name(device), tch::get_num_threads(), trainer::LIBTORCH_VERSION);
+
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("no handler for interrupts")?;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} samples  {per_sec}  {eta} left")?;
+    let bar = ProgressBar::new(samples as u64).with_style(style);
+    let request = Request {
+        vit: &vit,
+        info: &info,
+        weights: &path,
+        module: &arguments.module,
+        split: &split,
+        samples,
+        batch_size: arguments.batch_size,
+        out: &out,
+        replace: arguments.force,
+    };
+    let manifest = bundle::write(&request, |done| {
+        bar.inc(done as u64);
+        !interrupted.load(Ordering::Relaxed)
+    })?;
+    bar.finish_and_clear();
+
+    let accuracy = &manifest.accuracy;
+    let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
+    println!("samples      {}, of which {} are classified correctly ({:.2} %)", accuracy.samples, accuracy.correct, 100.0 * accuracy.correct as f64 / accuracy.samples as f64);
+    println!("bundle       {} ({} files, {:.1} MB)", out.display(), manifest.files.len() + 2, bytes as f64 / 1e6);
+    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    println!("next         verifier check {}", out.display());
+    Ok(())
+}
+
+fn weights_path(arguments: &BundleArgs) -> Result<PathBuf> {
+    match (&arguments.weights, arguments.model) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(preset)) => Ok(weights::default_path(Path::new("trained_models"), preset)),
+        (None, None) => bail!("one of --weights and --model is needed"),
+    }
+}

@@ -1,0 +1,154 @@
+//! `verifier inspect`: what a bundle, an ONNX file or an NPY file holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use prost::Message as _;
+use proto::bundle::Bundle;
+use proto::manifest::{Axis, Tensor};
+use proto::npy;
+use proto::onnx::tensor_proto::DataType;
+use proto::onnx::tensor_shape_proto::dimension;
+use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
+
+use super::{Status, grouped};
+use crate::cli::InspectArgs;
+
+pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
+    let path = &arguments.path;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension {
+        _ if path.is_dir() => inspect_bundle(path)?,
+        "onnx" => inspect_onnx(path)?,
+        "npy" => inspect_npy(path)?,
+        _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
+        _ => bail!("{}: expected a bundle's folder, or a file that ends in .onnx or .npy", path.display()),
+    }
+    Ok(Status::Pass)
+}
+
+fn inspect_bundle(path: &Path) -> Result<()> {
+    let bundle = Bundle::open(path)?;
+    let manifest = bundle.manifest();
+    let (model, config) = (&manifest.model, &manifest.model.config);
+    println!("bundle       {} (format {}, by {} {})", path.display(), manifest.format_version, manifest.producer.name, manifest.producer.version);
+    println!("blake3       {}", bundle.blake3());
+    println!(
+        "model        {}: {} parameters, image {}, patch {}, dim {}, {} layers, {} heads × {}, mlp {}",
+        model.preset,
+        grouped(model.parameters),
+        config.image_size,
+        config.patch_size,
+        config.dim,
+        config.layers,
+        config.heads,
+        config.dim_head,
+        config.mlp_dim
+    );
+    println!("weights      SHA-256 {}", model.weights_sha256);
+    println!("submodel     {}", manifest.module);
+    let golden = &manifest.golden;
+    println!(
+        "golden       libtorch {}, {}, {}, {} threads, batches of {}",
+        golden.libtorch,
+        golden.device,
+        golden.dtype.name(),
+        golden.threads,
+        golden.batch_size
+    );
+    let accuracy = &manifest.accuracy;
+    println!(
+        "accuracy     {:.2} % ({} of {} samples)",
+        100.0 * accuracy.correct as f64 / accuracy.samples.max(1) as f64,
+        grouped(accuracy.correct),
+        grouped(accuracy.samples)
+    );
+    println!("tiers        confidence up to {:?}: {:?} correct, {:?} incorrect", manifest.tiers.upper_bounds, manifest.tiers.correct, manifest.tiers.incorrect);
+    println!("parts");
+    for (name, part) in &manifest.parts {
+        let list = |tensors: &[Tensor]| tensors.iter().map(describe).collect::<Vec<_>>().join(", ");
+        println!("  {name:<9} {} → {}  ({})", list(&part.inputs), list(&part.outputs), part.file);
+    }
+    println!("datasets");
+    for (name, dataset) in &manifest.datasets {
+        println!("  {name:<16} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
+    }
+    println!("files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)", manifest.files.len(), grouped(bundle.total_bytes() as usize));
+    Ok(())
+}
+
+fn inspect_onnx(path: &Path) -> Result<()> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let model = ModelProto::decode(bytes.as_slice()).with_context(|| format!("{}: not an ONNX model", path.display()))?;
+    let graph = model.graph.as_ref().with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
+    let opsets: Vec<String> =
+        model.opset_import.iter().map(|opset| format!("{} {}", domain(opset.domain()), opset.version())).collect();
+    println!("model        {} (IR {}, opset {})", path.display(), model.ir_version(), opsets.join(", "));
+    println!("producer     {} {}", model.producer_name(), model.producer_version());
+    for property in &model.metadata_props {
+        println!("  {:<15} {}", property.key(), property.value());
+    }
+    print_values("inputs", &graph.input);
+    print_values("outputs", &graph.output);
+    let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &graph.node {
+        *operators.entry(node.op_type()).or_default() += 1;
+    }
+    let counted: Vec<String> = operators.iter().map(|(operator, count)| format!("{operator} × {count}")).collect();
+    println!("nodes        {}: {}", graph.node.len(), counted.join(", "));
+    println!("initializers {}", graph.initializer.len());
+    for tensor in &graph.initializer {
+        println!("  {:<48} {:<8} {:?}", tensor.name(), dtype(tensor.data_type()), tensor.dims);
+    }
+    Ok(())
+}
+
+fn inspect_npy(path: &Path) -> Result<()> {
+    let header = npy::read_header(path)?;
+    println!("array        {}", path.display());
+    println!("dtype        {} ({})", header.dtype.name(), header.dtype.descr());
+    println!("shape        {:?}", header.shape);
+    println!("elements     {} in {} bytes", grouped(header.elements()?), grouped(header.data_bytes()? as usize));
+    Ok(())
+}
+
+fn print_values(what: &str, values: &[ValueInfoProto]) {
+    println!("{what}");
+    for value in values {
+        let tensor = value.r#type.as_ref().and_then(|r#type| r#type.value.as_ref());
+        let text = match tensor {
+            Some(type_proto::Value::TensorType(tensor)) => {
+                let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
+                    Some(dimension::Value::DimValue(length)) => length.to_string(),
+                    Some(dimension::Value::DimParam(name)) => name.clone(),
+                    None => "?".to_owned(),
+                });
+                format!("{} [{}]", dtype(tensor.elem_type()), dims.collect::<Vec<_>>().join(", "))
+            }
+            _ => "not a tensor".to_owned(),
+        };
+        println!("  {:<16} {text}", value.name());
+    }
+}
+
+fn dtype(code: i32) -> String {
+    DataType::try_from(code).map_or_else(|_| format!("type {code}"), |dtype| dtype.as_str_name().to_lowercase())
+}
+
+fn domain(name: &str) -> &str {
+    if name.is_empty() { "ai.onnx" } else { name }
+}
+
+fn describe(tensor: &Tensor) -> String {
+    let axes: Vec<String> = tensor
+        .shape
+        .iter()
+        .map(|axis| match axis {
+            Axis::Fixed(length) => length.to_string(),
+            Axis::Named(name) => name.clone(),
+        })
+        .collect();
+    format!("{} [{}]", tensor.name, axes.join(", "))
+}
