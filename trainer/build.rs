@@ -23,6 +23,7 @@ fn main() {
 /// The version of the headers that torch-sys compiles against.
 fn version(libtorch: &Path) -> Option<String> {
     let text = fs::read_to_string(libtorch.join("include/torch/headeronly/version.h")).ok()?;
-    let number = |part: &str| text.lines().find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{part} ")));
+    let number =
+        |part: &str| text.lines().find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{part} ")));
     Some(format!("{}.{}.{}", number("MAJOR")?, number("MINOR")?, number("PATCH")?))
 }

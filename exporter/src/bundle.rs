@@ -5,17 +5,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use prost::Message as _;
 use proto::config::VitConfig;
 use proto::digest::{FileDigest, digest_file, sha256_file};
-use proto::manifest::{
-    FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, part,
-};
+use proto::manifest::{FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, part};
 use proto::module::{Module, UnknownModule};
 use proto::npy::Dtype;
 use proto::onnx::ModelProto;
 use proto::preprocessing::Preprocessing;
 use proto::staging::{StagedFolder, StagingError};
-use prost::Message as _;
 use safetensors::tensor::{Dtype as SafeDtype, SafeTensorError, TensorView};
 use trainer::cifar10::{self, DataError, Split};
 use trainer::device::device_name;

@@ -18,7 +18,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a bundle: full model and submodel as ONNX, golden inputs and outputs as NPY
-    #[command(after_help = "Example:\n  exporter bundle --weights trained_models/vit_base_cifar10.safetensors --out bundles/base\n\nA bundle is whole or absent: it is written beside its place and renamed when complete.")]
+    #[command(
+        after_help = "Example:\n  exporter bundle --weights trained_models/vit_base_cifar10.safetensors --out bundles/base\n\nA bundle is whole or absent: it is written beside its place and renamed when complete."
+    )]
     Bundle(BundleArgs),
 }
 

@@ -33,7 +33,12 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let samples = arguments.samples.unwrap_or(split.len());
     println!("weights      {} ({}, epoch {})", path.display(), info.preset_name(), info.training.kept_epoch);
     println!("submodel     {}", arguments.module);
-    println!("golden       {} ({} threads), float32, libtorch {}", device_name(device), tch::get_num_threads(), trainer::LIBTORCH_VERSION);
+    println!(
+        "golden       {} ({} threads), float32, libtorch {}",
+        device_name(device),
+        tch::get_num_threads(),
+        trainer::LIBTORCH_VERSION
+    );
 
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
@@ -59,7 +64,12 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
 
     let accuracy = &manifest.accuracy;
     let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
-    println!("samples      {}, of which {} are classified correctly ({:.2} %)", accuracy.samples, accuracy.correct, 100.0 * accuracy.correct as f64 / accuracy.samples as f64);
+    println!(
+        "samples      {}, of which {} are classified correctly ({:.2} %)",
+        accuracy.samples,
+        accuracy.correct,
+        100.0 * accuracy.correct as f64 / accuracy.samples as f64
+    );
     println!("bundle       {} ({} files, {:.1} MB)", out.display(), manifest.files.len() + 2, bytes as f64 / 1e6);
     println!("time         {:.1} s", started.elapsed().as_secs_f64());
     println!("next         verifier check {}", out.display());

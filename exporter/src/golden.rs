@@ -117,7 +117,13 @@ impl Writers {
         let edge_shape = [&[samples], edge].concat();
         let writers = Self {
             submodel_input: create(folder, dataset::SUBMODEL_INPUT, Role::SubmodelInput, &edge_shape, &mut datasets)?,
-            submodel_output: create(folder, dataset::SUBMODEL_OUTPUT, Role::SubmodelOutput, &edge_shape, &mut datasets)?,
+            submodel_output: create(
+                folder,
+                dataset::SUBMODEL_OUTPUT,
+                Role::SubmodelOutput,
+                &edge_shape,
+                &mut datasets,
+            )?,
             logits: create(folder, dataset::LOGITS, Role::FullOutput, &[samples, classes], &mut datasets)?,
             labels: create(folder, dataset::LABELS, Role::SampleInfo, &[samples], &mut datasets)?,
             predictions: create(folder, dataset::PREDICTIONS, Role::SampleInfo, &[samples], &mut datasets)?,

@@ -280,10 +280,8 @@ impl GraphBuilder {
 
 fn value_info(value: &Value) -> ValueInfoProto {
     let batch = Dimension { value: Some(dimension::Value::DimParam(BATCH.to_owned())), ..Default::default() };
-    let fixed = |&axis: &usize| Dimension {
-        value: Some(dimension::Value::DimValue(axis as i64)),
-        ..Default::default()
-    };
+    let fixed =
+        |&axis: &usize| Dimension { value: Some(dimension::Value::DimValue(axis as i64)), ..Default::default() };
     let shape = TensorShapeProto { dim: std::iter::once(batch).chain(value.axes.iter().map(fixed)).collect() };
     let tensor = type_proto::Tensor { elem_type: Some(DataType::Float as i32), shape: Some(shape) };
     let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };

@@ -100,8 +100,7 @@ impl Builder<'_> {
 
     fn attention(&mut self, layer: usize, input: &Value) -> Value {
         let config = self.vit.config().clone();
-        let (tokens, heads, dim_head, inner) =
-            (config.tokens(), config.heads, config.dim_head, config.inner_dim());
+        let (tokens, heads, dim_head, inner) = (config.tokens(), config.heads, config.dim_head, config.inner_dim());
         let module = Module::Attention { layer }.to_string();
         let local = self.prefix.clone();
         let name = move |rest: &str| {
@@ -110,8 +109,7 @@ impl Builder<'_> {
         };
         let qkv_weight = self.weight(&format!("transformer.layers.{layer}.0.fn.to_qkv.weight"));
         let qkv = self.graph.matmul_weight(&name("qkv"), input, &qkv_weight, 3 * inner); // [batch, tokens, 3·inner]
-        let [query, key, value] =
-            self.graph.split_last([&name("query"), &name("key"), &name("value")], &qkv); // [batch, tokens, inner]
+        let [query, key, value] = self.graph.split_last([&name("query"), &name("key"), &name("value")], &qkv); // [batch, tokens, inner]
         let by_head = [heads, tokens, dim_head];
         let heads_first = |graph: &mut GraphBuilder, x: &Value, order: &[usize]| {
             let split = graph.reshape(&format!("{}_by_token", x.name()), x, &[tokens, heads, dim_head]);

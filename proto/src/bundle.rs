@@ -62,7 +62,9 @@ pub enum BundleError {
         reason: &'static str,
     },
     /// A file is absent.
-    #[error("{0}: missing from the bundle\nhint: copy the whole folder again; `sha256sum -c SHA256SUMS` lists what differs")]
+    #[error(
+        "{0}: missing from the bundle\nhint: copy the whole folder again; `sha256sum -c SHA256SUMS` lists what differs"
+    )]
     Missing(PathBuf),
     /// A file has another size than the manifest says.
     #[error("{path}: {found} bytes, expected {expected}\nhint: the copy is incomplete; copy the whole folder again")]
@@ -75,7 +77,9 @@ pub enum BundleError {
         expected: u64,
     },
     /// A file has other contents than the manifest says.
-    #[error("{path}: {algorithm} is {found}, expected {expected}\nhint: the file was changed or damaged; copy it again")]
+    #[error(
+        "{path}: {algorithm} is {found}, expected {expected}\nhint: the file was changed or damaged; copy it again"
+    )]
     Hash {
         /// The file.
         path: PathBuf,
@@ -87,7 +91,9 @@ pub enum BundleError {
         expected: String,
     },
     /// SHA256SUMS and the manifest disagree.
-    #[error("{0}: does not agree with manifest.json\nhint: one of the two was changed or damaged; copy the bundle again")]
+    #[error(
+        "{0}: does not agree with manifest.json\nhint: one of the two was changed or damaged; copy the bundle again"
+    )]
     Sums(PathBuf),
     /// Something the caller needs is not in the manifest.
     #[error("{path}: no {kind} `{name}`; it has {available}")]
@@ -297,12 +303,8 @@ mod tests {
         writer.write(&[3, 8]).expect("write");
         writer.finish().expect("finish");
         let digest = digest::digest_file(&folder.path().join(LABELS_FILE)).expect("digest");
-        let labels = Dataset {
-            file: LABELS_FILE.to_owned(),
-            role: Role::SampleInfo,
-            dtype: Dtype::Int64,
-            shape: vec![2],
-        };
+        let labels =
+            Dataset { file: LABELS_FILE.to_owned(), role: Role::SampleInfo, dtype: Dtype::Int64, shape: vec![2] };
         let config = Preset::Nano.config();
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION.to_owned(),
@@ -359,7 +361,8 @@ mod tests {
 
     #[test]
     fn paths_out_of_the_bundle_are_refused() {
-        for path in ["../labels.npy", "/etc/passwd", "npy/../npy/labels.npy", "./npy/labels.npy", "npy\\labels.npy", ""] {
+        for path in ["../labels.npy", "/etc/passwd", "npy/../npy/labels.npy", "./npy/labels.npy", "npy\\labels.npy", ""]
+        {
             let folder = bundle(|manifest| {
                 let digest = manifest.files.remove(LABELS_FILE).expect("entry");
                 manifest.files.insert(path.to_owned(), digest);

@@ -9,7 +9,11 @@ use trainer::recipe::Precision;
 
 /// Trains a vision transformer on CIFAR-10 with libtorch.
 #[derive(Debug, Parser)]
-#[command(name = "trainer", version, after_help = "Example:\n  trainer data\n  trainer train --model nano\n  trainer eval --model nano")]
+#[command(
+    name = "trainer",
+    version,
+    after_help = "Example:\n  trainer data\n  trainer train --model nano\n  trainer eval --model nano"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,13 +22,19 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Fetch CIFAR-10 and check it
-    #[command(after_help = "Example:\n  trainer data --data data\n\nThe images go to data/cifar-10-batches-bin, in the official binary format.")]
+    #[command(
+        after_help = "Example:\n  trainer data --data data\n\nThe images go to data/cifar-10-batches-bin, in the official binary format."
+    )]
     Data(DataArgs),
     /// Train a network and write its weights
-    #[command(after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Flags left out take the\npreset's own recipe. --epochs 0 writes the freshly initialised weights.")]
+    #[command(
+        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Flags left out take the\npreset's own recipe. --epochs 0 writes the freshly initialised weights."
+    )]
     Train(TrainArgs),
     /// Measure the accuracy of trained weights on the 10,000 test images
-    #[command(after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base")]
+    #[command(
+        after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base"
+    )]
     Eval(EvalArgs),
 }
 
@@ -47,7 +57,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub(crate) epochs: Option<usize>,
     /// Highest learning rate
-    #[arg(long, value_name = "RATE", value_parser = positive_rate)]
+    #[arg(long, value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
     /// Arithmetic of the matrix products in training
     #[arg(long, value_enum)]

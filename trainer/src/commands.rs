@@ -51,7 +51,12 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     tch::manual_seed(arguments.seed as i64);
     let vit = Vit::new(&arguments.model.config(), device, recipe.embedding_std);
     println!("model        {} ({} parameters)", arguments.model, vit.config().parameter_count());
-    println!("device       {} ({} threads), libtorch {}", device_name(device), tch::get_num_threads(), trainer::LIBTORCH_VERSION);
+    println!(
+        "device       {} ({} threads), libtorch {}",
+        device_name(device),
+        tch::get_num_threads(),
+        trainer::LIBTORCH_VERSION
+    );
     println!("data         {} training, {} test images", train.len(), test.len());
     println!("recipe       {}", serde_json::to_string(&recipe)?);
     if recipe.epochs > 0 {

@@ -73,12 +73,12 @@ impl Preprocessor {
         augmentation: impl Fn(usize) -> Augmentation + Sync,
     ) -> Tensor {
         let mut batch = vec![0f32; indices.len() * self.image_elements()];
-        batch
-            .par_chunks_exact_mut(self.image_elements())
-            .zip(indices)
-            .for_each_init(Vec::new, |scratch, (output, &index)| {
+        batch.par_chunks_exact_mut(self.image_elements()).zip(indices).for_each_init(
+            Vec::new,
+            |scratch, (output, &index)| {
                 self.image(split.image(index), augmentation(index), scratch, output);
-            });
+            },
+        );
         let side = self.image_size as i64;
         Tensor::from_slice(&batch).view([indices.len() as i64, CHANNELS as i64, side, side])
     }

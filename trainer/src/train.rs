@@ -133,7 +133,8 @@ pub fn train(
         }
         observe(Event::Evaluating);
         let test = evaluate(vit, test_split, EVALUATION_BATCH, |_| {});
-        let row = epoch_row(epoch, recipe.learning_rate_at(epoch * steps_per_epoch, steps_per_epoch), train_loss, &test);
+        let row =
+            epoch_row(epoch, recipe.learning_rate_at(epoch * steps_per_epoch, steps_per_epoch), train_loss, &test);
         observe(Event::Epoch(&row));
         if recipe.keep == Keep::Best && history.iter().all(|earlier| earlier.test_correct < row.test_correct) {
             best = Some((row.epoch, copies(vit)));

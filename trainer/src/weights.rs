@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
 use proto::staging;
-use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 

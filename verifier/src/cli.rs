@@ -7,7 +7,11 @@ use verifier::device::Device;
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
-#[command(name = "verifier", version, after_help = "Example:\n  verifier check bundles/nano --device cpu\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish")]
+#[command(
+    name = "verifier",
+    version,
+    after_help = "Example:\n  verifier check bundles/nano --device cpu\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -16,10 +20,14 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the submodel on every sample and compare it with the golden
-    #[command(after_help = "Example:\n  verifier check bundles/nano --device cuda --atol 5e-6 --rtol 1e-5 --batch-size 64\n  verifier check bundles/nano --device cpu --inject --report faults.json\n\nA device asked for is a device used: if any part would run elsewhere, the exit status is 2.\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish")]
+    #[command(
+        after_help = "Example:\n  verifier check bundles/nano --device cuda --atol 5e-6 --rtol 1e-5 --batch-size 64\n  verifier check bundles/nano --device cpu --inject --report faults.json\n\nA device asked for is a device used: if any part would run elsewhere, the exit status is 2.\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish"
+    )]
     Check(CheckArgs),
     /// Show what a bundle, an ONNX file or an NPY file holds
-    #[command(after_help = "Example:\n  verifier inspect bundles/nano\n  verifier inspect bundles/nano/onnx/submodel/model.onnx\n  verifier inspect bundles/nano/npy/logits.npy")]
+    #[command(
+        after_help = "Example:\n  verifier inspect bundles/nano\n  verifier inspect bundles/nano/onnx/submodel/model.onnx\n  verifier inspect bundles/nano/npy/logits.npy"
+    )]
     Inspect(InspectArgs),
 }
 
@@ -31,10 +39,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_enum, default_value = "cuda")]
     pub(crate) device: Device,
     /// Absolute tolerance
-    #[arg(long, default_value_t = 5e-6, value_name = "A", value_parser = tolerance)]
+    #[arg(long, default_value_t = 5e-6, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) atol: f32,
     /// Tolerance relative to the golden
-    #[arg(long, default_value_t = 1e-5, value_name = "R", value_parser = tolerance)]
+    #[arg(long, default_value_t = 1e-5, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: f32,
     /// Samples in one run of the submodel
     #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = positive)]

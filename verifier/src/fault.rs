@@ -13,7 +13,9 @@ pub struct Fault {
 
 /// A fault's position is outside the golden.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("fault {fault} lies outside the golden, whose shape is {shape:?}\nhint: --inject needs a bundle of at least 301 samples")]
+#[error(
+    "fault {fault} lies outside the golden, whose shape is {shape:?}\nhint: --inject needs a bundle of at least 301 samples"
+)]
 pub struct OutOfBounds {
     /// The fault.
     pub fault: Fault,
@@ -61,8 +63,13 @@ mod tests {
     #[test]
     fn the_seeds_five_are_written_in_the_grammar_of_faults() {
         let written: Vec<String> = Fault::SEED.iter().map(Fault::to_string).collect();
-        let expected =
-            ["golden[150,34,13]=12", "golden[150,34,54]=12", "golden[200,5,5]=inf", "golden[201,2,23]=nan", "golden[300,34,13]=12"];
+        let expected = [
+            "golden[150,34,13]=12",
+            "golden[150,34,54]=12",
+            "golden[200,5,5]=inf",
+            "golden[201,2,23]=nan",
+            "golden[300,34,13]=12",
+        ];
         assert_eq!(written, expected);
     }
 

@@ -40,9 +40,8 @@ pub enum LocateError {
 
 /// Finds the library: `asked`, else [`VARIABLE`], else beside the executable, in `.deps` here or above, in the system.
 pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
-    let given = |origin, path: &Path| {
-        path.canonicalize().map_err(|_| LocateError::Missing { origin, path: path.to_owned() })
-    };
+    let given =
+        |origin, path: &Path| path.canonicalize().map_err(|_| LocateError::Missing { origin, path: path.to_owned() });
     if let Some(path) = asked {
         return given("--runtime", path);
     }

@@ -56,7 +56,9 @@ pub struct OnnxRuntime {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The library is none, or too old.
-    #[error("{path}: not a usable ONNX Runtime library: {reason}\nhint: --runtime FILE names another one, 1.17 or later")]
+    #[error(
+        "{path}: not a usable ONNX Runtime library: {reason}\nhint: --runtime FILE names another one, 1.17 or later"
+    )]
     Library {
         /// The file.
         path: PathBuf,
@@ -149,9 +151,7 @@ impl OnnxRuntime {
         let mut runtime =
             Self { session, library, placement: Placement::new(), sample_shape: input, output_shape: output };
         let samples = first_input.len() / runtime.sample_shape.iter().product::<usize>().max(1);
-        runtime
-            .run(first_input, samples, &mut |_| {})
-            .map_err(|error| LoadError::FirstRun { device, error })?;
+        runtime.run(first_input, samples, &mut |_| {}).map_err(|error| LoadError::FirstRun { device, error })?;
         runtime.placement = runtime
             .profile()
             .and_then(|profile| placement::parse(&profile))
@@ -199,8 +199,7 @@ impl Runtime for OnnxRuntime {
 fn load_library(path: &Path) -> Result<Library, LoadError> {
     let version = library_version(path).map_err(|reason| LoadError::Library { path: path.to_owned(), reason })?;
     // Also refuses versions that are too old, before anything is asked of them.
-    ort::init_from(path)
-        .map_err(|error| LoadError::Library { path: path.to_owned(), reason: error.to_string() })?;
+    ort::init_from(path).map_err(|error| LoadError::Library { path: path.to_owned(), reason: error.to_string() })?;
     Ok(Library { path: path.to_owned(), version, build: ort::info().to_owned() })
 }
 
@@ -247,7 +246,10 @@ fn register(builder: SessionBuilder, options: Options, library: &Path) -> Result
                 Some(threads) => provider.with_num_threads(threads),
                 None => provider,
             };
-            (provider.build(), "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with OpenVINO, to be named with --runtime")
+            (
+                provider.build(),
+                "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with OpenVINO, to be named with --runtime",
+            )
         }
     };
     let refused = |reason: String| LoadError::Provider {

@@ -79,7 +79,9 @@ mod tests {
     use super::*;
 
     fn node(name: &str, provider: &str) -> String {
-        format!(r#"{{"cat":"Node","name":"{name}_kernel_time","ph":"X","args":{{"op_name":"MatMul","provider":"{provider}"}}}}"#)
+        format!(
+            r#"{{"cat":"Node","name":"{name}_kernel_time","ph":"X","args":{{"op_name":"MatMul","provider":"{provider}"}}}}"#
+        )
     }
 
     fn verdict(profile: &str, device: Device) -> Result<(), PlacementError> {

@@ -31,8 +31,7 @@ impl Header {
             [one] => format!("({one},)"),
             many => format!("({})", many.join(", ")),
         };
-        let mut text =
-            format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.dtype.descr());
+        let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.dtype.descr());
         if let Some(first) = axes.first() {
             text.push_str(&" ".repeat(GROWTH_DIGITS.saturating_sub(first.len())));
         }

@@ -11,7 +11,9 @@ use proto::preprocessing::CIFAR10_CLASSES;
 use proto::staging::{StagedFolder, StagingError};
 
 use super::binary::write_file;
-use super::{DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check, load_test, load_train};
+use super::{
+    DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check, load_test, load_train,
+};
 
 const ARCHIVE_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";

@@ -169,9 +169,9 @@ fn print_faulty(faulty: &FaultySample, sample_index: i64) {
 
 fn print_faults(verdict: &Verdict, faults: &[Fault]) {
     let flagged = |sample| verdict.faulty.iter().any(|faulty| faulty.sample == sample);
-    let missed: Vec<String> =
-        faults.iter().filter(|fault| !flagged(fault.sample())).map(Fault::to_string).collect();
-    let clean = verdict.faulty.iter().filter(|faulty| faults.iter().all(|fault| fault.sample() != faulty.sample)).count();
+    let missed: Vec<String> = faults.iter().filter(|fault| !flagged(fault.sample())).map(Fault::to_string).collect();
+    let clean =
+        verdict.faulty.iter().filter(|faulty| faults.iter().all(|fault| fault.sample() != faulty.sample)).count();
     println!(
         "injected     {} errors into the golden: {} found, {} missed{}; {clean} samples without one were flagged",
         faults.len(),

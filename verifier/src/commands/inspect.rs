@@ -33,7 +33,13 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let manifest = bundle.manifest();
     let (model, config) = (&manifest.model, &manifest.model.config);
-    println!("bundle       {} (format {}, by {} {})", path.display(), manifest.format_version, manifest.producer.name, manifest.producer.version);
+    println!(
+        "bundle       {} (format {}, by {} {})",
+        path.display(),
+        manifest.format_version,
+        manifest.producer.name,
+        manifest.producer.version
+    );
     println!("blake3       {}", bundle.blake3());
     println!(
         "model        {}: {} parameters, image {}, patch {}, dim {}, {} layers, {} heads × {}, mlp {}",
@@ -65,7 +71,10 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         grouped(accuracy.correct),
         grouped(accuracy.samples)
     );
-    println!("tiers        confidence up to {:?}: {:?} correct, {:?} incorrect", manifest.tiers.upper_bounds, manifest.tiers.correct, manifest.tiers.incorrect);
+    println!(
+        "tiers        confidence up to {:?}: {:?} correct, {:?} incorrect",
+        manifest.tiers.upper_bounds, manifest.tiers.correct, manifest.tiers.incorrect
+    );
     println!("parts");
     for (name, part) in &manifest.parts {
         let list = |tensors: &[Tensor]| tensors.iter().map(describe).collect::<Vec<_>>().join(", ");
@@ -75,14 +84,20 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     for (name, dataset) in &manifest.datasets {
         println!("  {name:<16} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
     }
-    println!("files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)", manifest.files.len(), grouped(bundle.total_bytes() as usize));
+    println!(
+        "files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)",
+        manifest.files.len(),
+        grouped(bundle.total_bytes() as usize)
+    );
     Ok(())
 }
 
 fn inspect_onnx(path: &Path) -> Result<()> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    let model = ModelProto::decode(bytes.as_slice()).with_context(|| format!("{}: not an ONNX model", path.display()))?;
-    let graph = model.graph.as_ref().with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
+    let model =
+        ModelProto::decode(bytes.as_slice()).with_context(|| format!("{}: not an ONNX model", path.display()))?;
+    let graph =
+        model.graph.as_ref().with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
     let opsets: Vec<String> =
         model.opset_import.iter().map(|opset| format!("{} {}", domain(opset.domain()), opset.version())).collect();
     println!("model        {} (IR {}, opset {})", path.display(), model.ir_version(), opsets.join(", "));

@@ -1,0 +1,42 @@
+# Two commands need no preparation: `make demo` and `make test`. Both set up what they use, once, in .deps/.
+
+# Where CIFAR-10 is, or goes.
+DATA ?= data
+# One profile for everything: torch-sys alone takes two minutes a profile.
+CARGO := cargo
+PROFILE := --release
+PYTHON ?= python3
+
+export DEVICE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build data demo test lint verifier clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Fetch libtorch and ONNX Runtime into .deps/ (DEVICE=cuda for a machine with a GPU)
+	@$(PYTHON) scripts/setup.py libtorch onnxruntime
+
+build: setup ## Build trainer, exporter and verifier
+	$(CARGO) build $(PROFILE) --workspace --bins
+
+data: build ## Fetch CIFAR-10 into data/ (DATA=DIR for another folder)
+	target/release/trainer data --data "$(DATA)"
+
+demo: build ## Train, export, verify and inject faults on real CIFAR-10
+	@$(PYTHON) scripts/demo.py --data "$(DATA)"
+
+lint: setup ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- --deny warnings
+
+test: lint data ## Check format and lints, and run all tests
+	@$(PYTHON) scripts/setup.py openvino python-tools
+	CIFAR10="$(abspath $(DATA))" $(CARGO) test $(PROFILE) --workspace
+
+verifier: ## Build the verifier alone; needs no libtorch
+	$(CARGO) build $(PROFILE) -p verifier
+
+clean: ## Remove what was built; .deps/, data/ and results stay
+	$(CARGO) clean

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""The whole pipeline on real CIFAR-10: data, train, export, verify, inject; then one screen that sums it up.
+
+Leaves data/, trained_models/vit_nano_cifar10.safetensors, bundles/nano/ and reports/.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BINARIES = Path("target/release")
+WEIGHTS = Path("trained_models/vit_nano_cifar10.safetensors")
+BUNDLE = Path("bundles/nano")
+REPORTS = Path("reports")
+INJECTED_SAMPLES = [150, 200, 201, 300]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="data", help="folder that holds CIFAR-10, or that it goes to")
+    data = parser.parse_args().data
+    REPORTS.mkdir(exist_ok=True)
+    clean_report, fault_report = REPORTS / "nano.json", REPORTS / "nano_faults.json"
+    check = ["verifier", "check", BUNDLE, "--device", "cpu", "--atol", "5e-6", "--rtol", "1e-5"]
+
+    seconds = {}
+    seconds["data"] = step("CIFAR-10", ["trainer", "data", "--data", data])
+    seconds["train"] = step("training", ["trainer", "train", "--model", "nano", "--data", data, "--force"])
+    seconds["export"] = step("export", ["exporter", "bundle", "--weights", WEIGHTS, "--out", BUNDLE, "--data", data, "--force"])
+    seconds["verify"] = step("verification", [*check, "--report", clean_report])
+    seconds["inject"] = step("fault injection", [*check, "--inject", "--report", fault_report], expected=1)
+
+    manifest = json.loads((BUNDLE / "manifest.json").read_text())
+    clean = json.loads(clean_report.read_text())
+    faults = json.loads(fault_report.read_text())
+    failures = failed_expectations(clean, faults)
+    print(summary(manifest, clean, faults, seconds, failures))
+    return 1 if failures else 0
+
+
+def step(title, command, expected=0):
+    """Runs one program in view of the user; ends the demo if it ends otherwise than expected."""
+    command = [str(BINARIES / command[0]), *map(str, command[1:])]
+    print(f"\n── {title}\n$ {' '.join(command)}", flush=True)
+    started = time.monotonic()
+    status = subprocess.run(command).returncode
+    if status != expected:
+        sys.exit(f"demo: {title} ended with exit status {status}, expected {expected}; its message is above")
+    return time.monotonic() - started
+
+
+def failed_expectations(clean, faults):
+    """What the summary would have to hide: an empty list is a successful demo."""
+    flagged = [sample["sample"] for sample in faults["result"]["faulty"]]
+    checks = {
+        "the fault-free run flagged samples": clean["result"]["faulty_samples"] == 0,
+        f"the injected errors lie in samples {INJECTED_SAMPLES}, flagged were {flagged}": flagged == INJECTED_SAMPLES,
+        "an injected error was missed": all(fault["found"] for fault in faults["result"]["faults"]),
+    }
+    return [failure for failure, holds in checks.items() if not holds]
+
+
+def summary(manifest, clean, faults, seconds, failures):
+    accuracy, result, options = manifest["accuracy"], clean["result"], clean["options"]
+    injected = faults["result"]["faults"]
+    found = sum(fault["found"] for fault in injected)
+    flagged = ", ".join(str(sample["sample"]) for sample in faults["result"]["faulty"])
+    steps = " · ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    runtime = clean["runtime"]
+    nodes = ", ".join(f"{count} nodes on {provider}" for provider, count in runtime["nodes"].items())
+    rows = [
+        ("accuracy", f"{100 * accuracy['correct'] / accuracy['samples']:.2f} % of {accuracy['samples']:,} test images"),
+        ("samples", f"{result['samples']:,} compared, {result['faulty_samples']:,} faulty "
+                    f"(atol {options['atol']:g}, rtol {options['rtol']:g})"),
+        ("largest error", f"{result['max_abs_error']['value']:.2e}"),
+        ("ran on", f"{options['device']}: {nodes}, ONNX Runtime {runtime['version']}"),
+        ("injected", f"{len(injected)} errors, {found} found, in samples {flagged}"),
+        ("time", steps),
+        ("weights", WEIGHTS),
+        ("bundle", f"{BUNDLE}/"),
+        ("reports", f"{REPORTS}/nano.json, {REPORTS}/nano_faults.json"),
+    ]
+    lines = [f"  {name:<14} {text}" for name, text in rows]
+    lines += [f"  FAILED         {failure}" for failure in failures]
+    return "\n".join([
+        "", "━" * 78, f"  vit-part demo  {'FAILED' if failures else 'succeeded'}", "", *lines, "",
+        "  next           target/release/verifier inspect bundles/nano",
+        "                 target/release/verifier check bundles/nano --device cuda",
+        "                 target/release/trainer train --model base --epochs 100",
+        "━" * 78,
+    ])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("demo: interrupted")
