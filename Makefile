@@ -33,7 +33,7 @@ lint: setup ## Check format and lints
 
 test: lint data ## Check format and lints, and run all tests
 	@$(PYTHON) scripts/setup.py openvino python-tools
-	CIFAR10="$(abspath $(DATA))" $(CARGO) test $(PROFILE) --workspace
+	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
 verifier: ## Build the verifier alone; needs no libtorch
 	$(CARGO) build $(PROFILE) -p verifier

@@ -6,6 +6,7 @@ Leaves data/, trained_models/vit_nano_cifar10.safetensors, bundles/nano/ and rep
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ def main():
     data = parser.parse_args().data
     REPORTS.mkdir(exist_ok=True)
     clean_report, fault_report = REPORTS / "nano.json", REPORTS / "nano_faults.json"
-    check = ["verifier", "check", BUNDLE, "--device", "cpu", "--atol", "5e-6", "--rtol", "1e-5"]
+    check = ["verifier", "check", BUNDLE, "--device", os.environ.get("DEVICE") or "cpu", "--atol", "5e-6", "--rtol", "1e-5"]
 
     seconds = {}
     seconds["data"] = step("CIFAR-10", ["trainer", "data", "--data", data])
@@ -68,7 +69,7 @@ def summary(manifest, clean, faults, seconds, failures):
     injected = faults["result"]["faults"]
     found = sum(fault["found"] for fault in injected)
     flagged = ", ".join(str(sample["sample"]) for sample in faults["result"]["faulty"])
-    steps = " · ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    steps = " · ".join(f"{name} {value:.0f} s" for name, value in {**seconds, "in all": sum(seconds.values())}.items())
     runtime = clean["runtime"]
     nodes = ", ".join(f"{count} nodes on {provider}" for provider, count in runtime["nodes"].items())
     rows = [

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    println!("cargo::rerun-if-changed={}", env::var("CARGO_MANIFEST_DIR").expect("cargo sets it") + "/Cargo.toml");
     // Without LIBTORCH, torch-sys looks in /usr and says what is missing.
     let libtorch = PathBuf::from(env::var_os("LIBTORCH").unwrap_or_else(|| "/usr".into()));
     let lib = libtorch.join("lib");
+    println!("cargo::rerun-if-changed={}", lib.display());
     println!("cargo::rustc-env=LIBTORCH_VERSION={}", version(&libtorch).unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if lib.join("libtorch_cuda.so").exists() {

@@ -6,12 +6,14 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use trainer::failure;
 
 fn main() -> ExitCode {
-    let result = match cli::Cli::parse().command {
-        cli::Command::Bundle(arguments) => commands::bundle(&arguments),
-    };
-    match result {
+    let command = cli::Cli::parse().command;
+    let result = failure::catch(|| match &command {
+        cli::Command::Bundle(arguments) => commands::bundle(arguments),
+    });
+    match result.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -8,11 +8,12 @@
 //! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
 //! | [`recipe`] | how a network is trained, as plain data |
 //! | [`train`], [`evaluate`] | the two loops |
-//! | [`device`] | what to run on |
+//! | [`device`], [`failure`] | what to run on, and what to make of its failures |
 
 pub mod cifar10;
 pub mod device;
 pub mod evaluate;
+pub mod failure;
 pub mod preprocess;
 pub mod recipe;
 pub mod resize;

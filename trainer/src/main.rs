@@ -6,14 +6,16 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use trainer::failure;
 
 fn main() -> ExitCode {
-    let result = match cli::Cli::parse().command {
-        cli::Command::Data(arguments) => commands::data(&arguments),
-        cli::Command::Train(arguments) => commands::train(&arguments),
-        cli::Command::Eval(arguments) => commands::eval(&arguments),
-    };
-    match result {
+    let command = cli::Cli::parse().command;
+    let result = failure::catch(|| match &command {
+        cli::Command::Data(arguments) => commands::data(arguments),
+        cli::Command::Train(arguments) => commands::train(arguments),
+        cli::Command::Eval(arguments) => commands::eval(arguments),
+    });
+    match result.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -68,6 +68,9 @@ pub struct WeightsError {
 /// The rule that a weights file breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsFault {
+    /// There is no such file.
+    #[error("no such file\nhint: `trainer train --model PRESET` writes one")]
+    Absent,
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -160,7 +163,10 @@ pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
 /// Reads a weights file into a network on a device.
 pub fn load(path: &Path, device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsError> {
     let at = |fault| WeightsError { path: path.to_owned(), fault };
-    let bytes = fs::read(path).map_err(|error| at(error.into()))?;
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => at(WeightsFault::Absent),
+        _ => at(error.into()),
+    })?;
     read(&bytes, device).map_err(at)
 }
 

@@ -252,7 +252,7 @@ fn view(elements: &[f32], samples: usize, [_, tokens, features]: [usize; 3]) -> 
     ArrayView3::from_shape((samples, tokens, features), elements).ok()
 }
 
-fn contiguous<'a, S: ndarray::Data<Elem = f32>>(sample: &'a ndarray::ArrayBase<S, Ix2>) -> &'a [f32] {
+fn contiguous<S: ndarray::Data<Elem = f32>>(sample: &ndarray::ArrayBase<S, Ix2>) -> &[f32] {
     sample.as_slice().expect("a sample of a C-ordered array is contiguous")
 }
 

@@ -218,18 +218,20 @@ fn library_version(path: &Path) -> Result<String, String> {
 
 /// Everything that could change results is set on purpose.
 fn configure(builder: SessionBuilder, options: Options, profile: &Path) -> Result<SessionBuilder, String> {
-    let steps = |builder: SessionBuilder| -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
-        let builder = builder
-            .with_no_environment_execution_providers()?
-            .with_optimization_level(GraphOptimizationLevel::Level3)?
-            .with_deterministic_compute(true)?
-            .with_profiling(profile.join("profile"))?;
-        match options.threads {
-            Some(threads) => builder.with_intra_threads(threads),
-            None => Ok(builder),
-        }
-    };
-    steps(builder).map_err(|error| error.to_string())
+    let text = |error: ort::Error<SessionBuilder>| error.to_string();
+    let builder = builder
+        .with_no_environment_execution_providers()
+        .map_err(text)?
+        .with_optimization_level(GraphOptimizationLevel::Level3)
+        .map_err(text)?
+        .with_deterministic_compute(true)
+        .map_err(text)?
+        .with_profiling(profile.join("profile"))
+        .map_err(text)?;
+    match options.threads {
+        Some(threads) => builder.with_intra_threads(threads).map_err(text),
+        None => Ok(builder),
+    }
 }
 
 fn register(builder: SessionBuilder, options: Options, library: &Path) -> Result<SessionBuilder, LoadError> {
