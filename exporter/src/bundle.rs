@@ -58,6 +58,9 @@ pub enum BundleError {
     /// The folder cannot be made.
     #[error("{0}{hint}", hint = hint(.0))]
     Staging(#[from] StagingError),
+    /// What is to be replaced is no bundle.
+    #[error("{0} is not a bundle, so --force does not replace it\nhint: --out names another folder")]
+    NotABundle(PathBuf),
     /// The weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -114,11 +117,22 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
     if request.samples == 0 || request.samples > available {
         return Err(BundleError::Samples { asked: request.samples, available });
     }
+    if request.replace && !is_replaceable(request.out) {
+        return Err(BundleError::NotABundle(request.out.to_owned()));
+    }
     let staged = StagedFolder::create(request.out, request.replace)?;
     let writer = Writer { root: staged.path(), files: Vec::new() };
     let manifest = writer.write(request, module, go_on)?;
     staged.commit()?;
     Ok(manifest)
+}
+
+/// Whether a path is free, an empty folder or a bundle: replacing removes what is there, whatever it is.
+fn is_replaceable(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none() || path.join(MANIFEST_FILE).is_file(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// The weights and images that a bundle is made from, checked.

@@ -113,11 +113,11 @@ impl StagedFolder {
                 return Err(StagingError::Exists(self.target.clone()));
             }
             let old = self.partial.with_extension("replaced");
+            remove_folder(&old).map_err(at)?;
             fs::rename(&self.target, &old).map_err(at)?;
             fs::rename(&self.partial, &self.target).map_err(at)?;
             self.committed = true;
-            let removed = if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
-            return removed.map_err(|error| StagingError::Io { path: old, error });
+            return remove_folder(&old).map_err(|error| StagingError::Io { path: old, error });
         }
         fs::rename(&self.partial, &self.target).map_err(at)?;
         self.committed = true;
@@ -131,6 +131,14 @@ impl Drop for StagedFolder {
             // Nothing better can be done about a failure here than what the next run does: replace the folder.
             let _ = fs::remove_dir_all(&self.partial);
         }
+    }
+}
+
+/// Removes a folder that need not exist.
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

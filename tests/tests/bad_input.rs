@@ -110,6 +110,12 @@ fn output_that_exists_or_cannot_be_written() {
     fs::create_dir(&out).expect("make");
     fs::write(out.join("precious"), "").expect("write");
     export(&weights, &out, 4).refuses(&["bundle already exists", "--force"]);
+    let force = |out: &Path| {
+        let mut command = Program::Exporter.command();
+        command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(out).arg("--data").arg(data());
+        run(command.args(["--samples", "4", "--force"]))
+    };
+    force(&out).refuses(&["bundle is not a bundle", "--force does not replace it"]);
     assert_eq!(entries(&out), ["precious"]);
     // A file where a folder would have to be: fails also for root, whom permissions do not stop.
     let below_a_file = weights.join("bundle");
@@ -124,6 +130,7 @@ fn output_that_exists_or_cannot_be_written() {
 
     let bundle = folder.path().join("sound");
     export(&weights, &bundle, 4).expect_status(0);
+    force(&bundle).expect_status(0);
     let report = below_a_file.join("report.json");
     check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["report.json: cannot be written"]);
     check(&bundle, &["--report", "report.docx"]).refuses(&["ends in .json"]);
