@@ -7,7 +7,7 @@ CARGO := cargo
 PROFILE := --release
 PYTHON ?= python3
 
-export DEVICE
+export DEVICE PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build data demo test lint verifier clean

@@ -29,7 +29,11 @@ def main():
 
     seconds = {}
     seconds["data"] = step("CIFAR-10", ["trainer", "data", "--data", data])
-    seconds["train"] = step("training", ["trainer", "train", "--model", "nano", "--data", data, "--force"])
+    device = os.environ.get("DEVICE")
+    if WEIGHTS.exists() and not made_by_the_demo(WEIGHTS):
+        sys.exit(f"demo: {WEIGHTS} is there, and not from this demo: move it away first")
+    train = ["trainer", "train", "--model", "nano", "--data", data, "--device", device or "auto", "--force"]
+    seconds["train"] = step("training", train)
     seconds["export"] = step("export", ["exporter", "bundle", "--weights", WEIGHTS, "--out", BUNDLE, "--data", data, "--force"])
     seconds["verify"] = step("verification", [*check, "--report", clean_report])
     seconds["inject"] = step("fault injection", [*check, "--inject", "--report", fault_report], expected=1)
@@ -37,7 +41,7 @@ def main():
     manifest = json.loads((BUNDLE / "manifest.json").read_text())
     clean = json.loads(clean_report.read_text())
     faults = json.loads(fault_report.read_text())
-    failures = failed_expectations(clean, faults)
+    failures = failed_expectations(faults)
     print(summary(manifest, clean, faults, seconds, failures))
     return 1 if failures else 0
 
@@ -53,11 +57,21 @@ def step(title, command, expected=0):
     return time.monotonic() - started
 
 
-def failed_expectations(clean, faults):
-    """What the summary would have to hide: an empty list is a successful demo."""
+def made_by_the_demo(path):
+    """Whether weights come from the command below: training them again gives nothing new up."""
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        training = json.loads(header["__metadata__"]["vit_part"])["training"]
+        return (training["seed"], training["train_samples"], training["recipe"]["epochs"]) == (0, 50_000, 4)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+        return False
+
+
+def failed_expectations(faults):
+    """What the exit statuses do not say: an empty list is a successful demo."""
     flagged = [sample["sample"] for sample in faults["result"]["faulty"]]
     checks = {
-        "the fault-free run flagged samples": clean["result"]["faulty_samples"] == 0,
         f"the injected errors lie in samples {INJECTED_SAMPLES}, flagged were {flagged}": flagged == INJECTED_SAMPLES,
         "an injected error was missed": all(fault["found"] for fault in faults["result"]["faults"]),
     }

@@ -74,9 +74,9 @@ def libtorch(kind):
                 for library in (folder / "torch" / "lib").glob(pattern):
                     library.unlink()
 
-    packages = [TORCH] if kind == "cuda" else ["--no-deps", TORCH, *TORCH_CPU_NEEDS]
-    size = "4 to 5 GB" if kind == "cuda" else "526 MB"
-    install("py", f"libtorch ({TORCH}, {kind}, {size} to download)", kind, packages, trim)
+    flavours = {"cpu": ["--no-deps", TORCH, *TORCH_CPU_NEEDS], "cuda": [TORCH]}
+    size = {"cpu": "526 MB", "cuda": "4 to 5 GB"}[kind]
+    install("py", f"libtorch ({TORCH}, {kind}, {size} to download)", kind, flavours, trim)
 
 
 def onnxruntime(kind):
@@ -85,28 +85,34 @@ def onnxruntime(kind):
         if not Path(own).is_file():
             fail(f"ORT_DYLIB_PATH={own}: no such file\nhint: unset ORT_DYLIB_PATH to have one fetched")
         return say(f"ONNX Runtime: yours, ORT_DYLIB_PATH={own}")
-    name = "onnxruntime-gpu" if kind == "cuda" else "onnxruntime"
-    package = f"{name}=={ONNXRUNTIME_VERSION}"
-    size = "256 MB" if kind == "cuda" else "24 MB"
-    install("onnxruntime", f"ONNX Runtime ({package}, {size} to download)", kind, ["--no-deps", package])
+    flavours = {
+        "cpu": ["--no-deps", f"onnxruntime=={ONNXRUNTIME_VERSION}"],
+        "cuda": ["--no-deps", f"onnxruntime-gpu=={ONNXRUNTIME_VERSION}"],
+    }
+    size = {"cpu": "24 MB", "cuda": "256 MB"}[kind]
+    install("onnxruntime", f"ONNX Runtime ({flavours[kind][-1]}, {size} to download)", kind, flavours)
 
 
 def openvino(_):
-    install("openvino", f"OpenVINO provider ({OPENVINO}, 84 MB to download)", "cpu", ["--no-deps", OPENVINO])
+    install("openvino", f"OpenVINO provider ({OPENVINO}, 84 MB to download)", "cpu", {"cpu": ["--no-deps", OPENVINO]})
 
 
 def python_tools(_):
-    install("python-tools", f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})", "cpu", PYTHON_TOOLS)
+    install("python-tools", f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})", "cpu", {"cpu": PYTHON_TOOLS})
 
 
 COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino, "python-tools": python_tools}
 
 
-def install(folder, what, kind, packages, finish=lambda folder: None):
-    """Installs packages with pip into .deps/FOLDER unless the very same are there already."""
+def install(folder, what, kind, flavours, finish=lambda folder: None):
+    """Installs packages with pip into .deps/FOLDER unless the very same are there already.
+
+    The CUDA flavour also serves where the CPU's is wanted: it is never taken away again.
+    """
     final, partial = DEPS / folder, DEPS / f".{folder}.partial"
+    packages = flavours[kind]
     wanted = {"packages": packages, "flavour": kind}
-    if recorded(final) == wanted:
+    if recorded(final) in (wanted, {"packages": flavours.get("cuda"), "flavour": "cuda"}):
         return say(f"{what.split(' (')[0]}: ready in {final.relative_to(ROOT)}")
     say(f"{what} → {final.relative_to(ROOT)} …")
     started = time.monotonic()
@@ -120,7 +126,8 @@ def install(folder, what, kind, packages, finish=lambda folder: None):
              "hint: see pip's message above; run the same command again to resume, finished parts are kept")
     finish(partial)
     (partial / "complete.json").write_text(json.dumps(wanted) + "\n")
-    shutil.rmtree(final, ignore_errors=True)
+    if final.exists():
+        shutil.rmtree(final)
     partial.rename(final)
     say(f"{what.split(' (')[0]}: done in {time.monotonic() - started:.0f} s")
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 use proto::config::VitConfig;
-use proto::digest::{FileDigest, digest_file, sha256_file};
+use proto::digest::{FileDigest, digest_file};
 use proto::manifest::{FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, part};
 use proto::module::{Module, UnknownModule};
 use proto::npy::Dtype;
@@ -15,10 +15,10 @@ use proto::onnx::ModelProto;
 use proto::preprocessing::Preprocessing;
 use proto::staging::{StagedFolder, StagingError};
 use safetensors::tensor::{Dtype as SafeDtype, SafeTensorError, TensorView};
-use trainer::cifar10::{self, DataError, Split};
+use trainer::cifar10::Split;
 use trainer::device::device_name;
 use trainer::vit::Vit;
-use trainer::weights::{self, WeightsError, WeightsInfo, shape_and_bytes};
+use trainer::weights::{WeightsInfo, shape_and_bytes};
 
 use crate::golden::{self, GoldenError, Recorded};
 use crate::graph::LARGEST_MODEL;
@@ -36,8 +36,8 @@ pub struct Request<'a> {
     pub vit: &'a Vit,
     /// What its weights file says about it.
     pub info: &'a WeightsInfo,
-    /// The weights file.
-    pub weights: &'a Path,
+    /// SHA-256 of its weights file, hexadecimal.
+    pub weights_sha256: &'a str,
     /// Name of the module to cut out.
     pub module: &'a str,
     /// Images; the first `samples` are used.
@@ -61,12 +61,6 @@ pub enum BundleError {
     /// What is to be replaced is no bundle.
     #[error("{0} is not a bundle, so --force does not replace it\nhint: --out names another folder")]
     NotABundle(PathBuf),
-    /// The weights cannot be used.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The images cannot be used.
-    #[error(transparent)]
-    Data(#[from] DataError),
     /// No such module.
     #[error(transparent)]
     Module(#[from] UnknownModule),
@@ -130,15 +124,11 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
 /// Whether a path is free, an empty folder or a bundle: replacing removes what is there, whatever it is.
 fn is_replaceable(path: &Path) -> bool {
     match fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none() || path.join(MANIFEST_FILE).is_file(),
+        Ok(mut entries) => {
+            entries.next().is_none() || [MANIFEST_FILE, SHA256SUMS_FILE].iter().all(|file| path.join(file).is_file())
+        }
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
-}
-
-/// The weights and images that a bundle is made from, checked.
-pub fn load(weights: &Path, data: &Path, device: tch::Device) -> Result<(Vit, WeightsInfo, Split), BundleError> {
-    let (vit, info) = weights::load(weights, device)?;
-    Ok((vit, info, cifar10::load_test(data)?))
 }
 
 struct Writer<'a> {
@@ -154,7 +144,7 @@ impl Writer<'_> {
         go_on: impl FnMut(usize) -> bool,
     ) -> Result<Manifest, BundleError> {
         let Request { vit, info, .. } = request;
-        let weights_sha256 = sha256_file(request.weights).map_err(at(request.weights))?;
+        let weights_sha256 = request.weights_sha256.to_owned();
         let golden = golden_origin(request);
         let preprocessing = Preprocessing::cifar10(vit.config().image_size);
         let metadata = [

@@ -8,10 +8,19 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use exporter::bundle::{self, Request};
 use indicatif::{ProgressBar, ProgressStyle};
+use trainer::cifar10;
 use trainer::device::device_name;
-use trainer::weights;
+use trainer::weights::{self, Loaded};
 
 use crate::cli::BundleArgs;
+
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
@@ -20,7 +29,8 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
     let device = arguments.device.resolve()?;
-    let (vit, info, split) = bundle::load(&path, &arguments.data, device)?;
+    let Loaded { vit, info, sha256 } = weights::load(&path, device)?;
+    let split = cifar10::load_test(&arguments.data)?;
     if let Some(preset) = arguments.model {
         ensure!(
             info.config == preset.config(),
@@ -31,9 +41,9 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
     let samples = arguments.samples.unwrap_or(split.len());
-    println!("weights      {} ({}, epoch {})", path.display(), info.preset_name(), info.training.kept_epoch);
-    println!("submodel     {}", arguments.module);
-    println!(
+    say!("weights      {} ({}, {})", path.display(), info.preset_name(), info.epoch());
+    say!("submodel     {}", arguments.module);
+    say!(
         "golden       {} ({} threads), float32, libtorch {}",
         device_name(device),
         tch::get_num_threads(),
@@ -42,13 +52,19 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
 
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("no handler for interrupts")?;
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(2); // asked twice: at once, and the next run clears up
+        }
+        eprintln!("interrupted: ending after this step; press again to end at once");
+    })
+    .context("no handler for interrupts")?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} samples  {per_sec}  {eta} left")?;
     let bar = ProgressBar::new(samples as u64).with_style(style);
     let request = Request {
         vit: &vit,
         info: &info,
-        weights: &path,
+        weights_sha256: &sha256,
         module: &arguments.module,
         split: &split,
         samples,
@@ -64,15 +80,15 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
 
     let accuracy = &manifest.accuracy;
     let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
-    println!(
+    say!(
         "samples      {}, of which {} are classified correctly ({:.2} %)",
         accuracy.samples,
         accuracy.correct,
         100.0 * accuracy.correct as f64 / accuracy.samples as f64
     );
-    println!("bundle       {} ({} files, {:.1} MB)", out.display(), manifest.files.len() + 2, bytes as f64 / 1e6);
-    println!("time         {:.1} s", started.elapsed().as_secs_f64());
-    println!("next         verifier check {}", out.display());
+    say!("bundle       {} ({} files, {:.1} MB)", out.display(), manifest.files.len() + 2, bytes as f64 / 1e6);
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    say!("next         verifier check {}", out.display());
     Ok(())
 }
 

@@ -82,9 +82,9 @@ pub fn record(
             }
         });
         let (input, output) = captured.expect("the module was checked against this network");
-        let (top, classes) = logits.softmax(-1, Kind::Float).topk(2, -1, true, true); // [batch, 2]
+        let (top, _) = logits.softmax(-1, Kind::Float).topk(2, -1, true, true); // [batch, 2]
         let confidence = floats(&(top.select(1, 0) - top.select(1, 1)));
-        let predictions: Vec<i64> = Vec::try_from(classes.select(1, 0).contiguous()).expect("[batch] int64");
+        let predictions: Vec<i64> = Vec::try_from(logits.argmax(-1, false)).expect("[batch] int64");
         let labels: Vec<i64> = indices.iter().map(|&index| i64::from(split.label(index))).collect();
         for ((&confidence, &prediction), &label) in confidence.iter().zip(&predictions).zip(&labels) {
             accuracy.correct += usize::from(prediction == label);

@@ -15,7 +15,7 @@ use proto::onnx::{
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
-/// ONNX IR version: the newest that ONNX Runtime 1.17, the oldest supported, needs no exception for.
+/// ONNX IR version: the one that belongs to opset 17 (ONNX 1.12); ONNX Runtime 1.17 and later load it.
 pub const IR_VERSION: i64 = 8;
 /// The first opset with LayerNormalization.
 pub const OPSET_VERSION: i64 = 17;
@@ -60,11 +60,6 @@ impl Value {
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    /// Axes after `batch`.
-    pub fn axes(&self) -> &[usize] {
-        &self.axes
-    }
 }
 
 impl GraphBuilder {
@@ -95,11 +90,15 @@ impl GraphBuilder {
         name.to_owned()
     }
 
-    /// Adds a float32 constant; a scalar when `dims` is empty.
-    pub fn constant_f32(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.initializer(name, DataType::Float, dims.iter().map(|&axis| axis as i64).collect(), bytes);
+    /// Adds a float32 constant that is no parameter; `bytes` are little-endian, C order.
+    pub fn constant(&mut self, name: &str, shape: &[usize], bytes: Vec<u8>) -> String {
+        self.initializer(name, DataType::Float, shape.iter().map(|&axis| axis as i64).collect(), bytes);
         name.to_owned()
+    }
+
+    /// Adds a float32 scalar.
+    pub fn scalar(&mut self, name: &str, value: f32) -> String {
+        self.constant(name, &[], value.to_le_bytes().to_vec())
     }
 
     fn constant_i64(&mut self, name: &str, values: &[i64]) -> String {
@@ -166,11 +165,6 @@ impl GraphBuilder {
         self.node("MatMul", name, &[&a.name, &b.name], vec![], &axes)
     }
 
-    /// `x + y` for two tensors of the same shape.
-    pub fn add(&mut self, name: &str, x: &Value, y: &Value) -> Value {
-        self.node("Add", name, &[&x.name, &y.name], vec![], &x.axes)
-    }
-
     /// `x ∘ c` for an elementwise operator and an initializer that broadcasts to the shape of `x`.
     pub fn with_constant(&mut self, operator: &str, name: &str, x: &Value, constant: &str) -> Value {
         self.node(operator, name, &[&x.name, constant], vec![], &x.axes)
@@ -229,7 +223,7 @@ impl GraphBuilder {
     /// Puts one row of zeros before the rows of `[batch, rows, columns]`.
     pub fn pad_first_row(&mut self, name: &str, x: &Value) -> Value {
         let pads = self.constant_i64(&format!("{name}_pads"), &[0, 1, 0, 0, 0, 0]);
-        let zero = self.constant_f32(&format!("{name}_zero"), &[], &[0.0]);
+        let zero = self.scalar(&format!("{name}_zero"), 0.0);
         let axes = [x.axes[0] + 1, x.axes[1]];
         self.node("Pad", name, &[&x.name, &pads, &zero], vec![], &axes)
     }

@@ -3,6 +3,8 @@
 //! Names are C identifiers. In the full model a module's tensors begin with its name, dots as underscores; the
 //! submodel's input and output bear the same names in both graphs, so that one can be cut from the other.
 
+use std::collections::HashMap;
+
 use proto::config::Pool;
 use proto::manifest::{Part, dataset};
 use proto::module::Module;
@@ -21,6 +23,7 @@ pub const LOGITS: &str = dataset::LOGITS;
 /// A network being turned into a graph.
 struct Builder<'a> {
     vit: &'a Vit,
+    parameters: HashMap<String, Tensor>,
     module: Module,
     graph: GraphBuilder,
     /// What is taken off the front of parameter names: nothing, or the submodel's own name and a dot.
@@ -29,7 +32,7 @@ struct Builder<'a> {
 
 /// `image [batch, 3, S, S]` → `logits [batch, classes]`.
 pub fn full(vit: &Vit, module: Module, file: &str, metadata: &[(&str, String)]) -> (ModelProto, Part) {
-    let mut builder = Builder { vit, module, graph: GraphBuilder::new("full"), prefix: String::new() };
+    let mut builder = Builder::new(vit, module, "full", String::new());
     let logits = builder.full();
     builder.graph.output(&logits);
     builder.graph.finish(file, metadata)
@@ -38,7 +41,7 @@ pub fn full(vit: &Vit, module: Module, file: &str, metadata: &[(&str, String)]) 
 /// `submodel_input [batch, tokens, dim]` → `submodel_output [batch, tokens, dim]`.
 pub fn submodel(vit: &Vit, module: Module, file: &str, metadata: &[(&str, String)]) -> (ModelProto, Part) {
     let config = vit.config();
-    let mut builder = Builder { vit, module, graph: GraphBuilder::new("submodel"), prefix: format!("{module}.") };
+    let mut builder = Builder::new(vit, module, "submodel", format!("{module}."));
     let input = builder.graph.input(dataset::SUBMODEL_INPUT, &[config.tokens(), config.dim]);
     let output = match module {
         Module::Attention { layer } => builder.attention(layer, &input),
@@ -47,7 +50,11 @@ pub fn submodel(vit: &Vit, module: Module, file: &str, metadata: &[(&str, String
     builder.graph.finish(file, metadata)
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(vit: &'a Vit, module: Module, name: &str, prefix: String) -> Self {
+        Self { vit, parameters: vit.variables(), module, graph: GraphBuilder::new(name), prefix }
+    }
+
     fn full(&mut self) -> Value {
         let config = self.vit.config().clone();
         let (side, patch) = (config.patches_per_side(), config.patch_size);
@@ -76,12 +83,12 @@ impl Builder<'_> {
     /// The positions, with the class token added to the first: a zero token plus this is the class token in place.
     fn positions(&mut self) -> String {
         let _no_grad = tch::no_grad_guard();
-        let positions = self.vit.variables()["pos_embedding"].detach().copy(); // [1, tokens, dim]
+        let positions = self.parameters["pos_embedding"].detach().copy(); // [1, tokens, dim]
         let mut first = positions.narrow(1, 0, 1);
-        first += &self.vit.variables()["cls_token"];
+        first += &self.parameters["cls_token"];
+        // Not listed as a parameter in the manifest: it is the sum of two.
         let (shape, bytes) = shape_and_bytes(&positions);
-        let parameter = Parameter { name: "pos_embedding".to_owned(), shape, bytes, transposed: false };
-        self.graph.parameter("pos_embedding_with_cls_token", parameter)
+        self.graph.constant("pos_embedding_with_cls_token", &shape, bytes)
     }
 
     fn block(&mut self, layer: usize, x: &Value) -> Value {
@@ -89,13 +96,13 @@ impl Builder<'_> {
         let name = format!("transformer.layers.{layer}");
         let input = self.layer_norm_named(&format!("{name}.0.norm"), &self.attention_input_name(layer), x);
         let output = self.attention(layer, &input);
-        let between = self.graph.add(&identifier(&format!("{name}.0")), &output, x);
+        let between = self.graph.elementwise("Add", &identifier(&format!("{name}.0")), &output, x);
 
         let normed = self.layer_norm(&format!("{name}.1.norm"), &between);
         let hidden = self.linear(&format!("{name}.1.fn.net.0"), &normed, config.mlp_dim);
         let activated = self.gelu(&identifier(&format!("{name}.1.fn.gelu")), &hidden);
         let output = self.linear(&format!("{name}.1.fn.net.3"), &activated, config.dim);
-        self.graph.add(&identifier(&name), &output, &between)
+        self.graph.elementwise("Add", &identifier(&name), &output, &between)
     }
 
     fn attention(&mut self, layer: usize, input: &Value) -> Value {
@@ -110,7 +117,6 @@ impl Builder<'_> {
         let qkv_weight = self.weight(&format!("transformer.layers.{layer}.0.fn.to_qkv.weight"));
         let qkv = self.graph.matmul_weight(&name("qkv"), input, &qkv_weight, 3 * inner); // [batch, tokens, 3·inner]
         let [query, key, value] = self.graph.split_last([&name("query"), &name("key"), &name("value")], &qkv); // [batch, tokens, inner]
-        let by_head = [heads, tokens, dim_head];
         let heads_first = |graph: &mut GraphBuilder, x: &Value, order: &[usize]| {
             let split = graph.reshape(&format!("{}_by_token", x.name()), x, &[tokens, heads, dim_head]);
             graph.transpose(&format!("{}_by_head", x.name()), &split, order)
@@ -118,9 +124,8 @@ impl Builder<'_> {
         let query = heads_first(&mut self.graph, &query, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
         let key = heads_first(&mut self.graph, &key, &[1, 2, 0]); // [batch, heads, dim_head, tokens]
         let value = heads_first(&mut self.graph, &value, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
-        debug_assert_eq!(value.axes(), by_head);
         let products = self.graph.matmul(&name("products"), &query, &key); // [batch, heads, tokens, tokens]
-        let scale = self.graph.constant_f32(&name("scale"), &[], &[(dim_head as f64).powf(-0.5) as f32]);
+        let scale = self.graph.scalar(&name("scale"), (dim_head as f64).powf(-0.5) as f32);
         let scores = self.graph.with_constant("Mul", &name("scores"), &products, &scale);
         let softmax = self.graph.softmax(&name("softmax"), &scores);
         let mixed = self.graph.matmul(&name("mixed_by_head"), &softmax, &value); // [batch, heads, tokens, dim_head]
@@ -151,9 +156,9 @@ impl Builder<'_> {
 
     /// The exact GELU, `x · ½ · (1 + erf(x / √2))`; ONNX has an operator for it only from opset 20.
     fn gelu(&mut self, name: &str, x: &Value) -> Value {
-        let root_two = self.graph.constant_f32(&format!("{name}_root_two"), &[], &[std::f32::consts::SQRT_2]);
-        let one = self.graph.constant_f32(&format!("{name}_one"), &[], &[1.0]);
-        let half = self.graph.constant_f32(&format!("{name}_half"), &[], &[0.5]);
+        let root_two = self.graph.scalar(&format!("{name}_root_two"), std::f32::consts::SQRT_2);
+        let one = self.graph.scalar(&format!("{name}_one"), 1.0);
+        let half = self.graph.scalar(&format!("{name}_half"), 0.5);
         let scaled = self.graph.with_constant("Div", &format!("{name}_scaled"), x, &root_two);
         let erf = self.graph.unary("Erf", &format!("{name}_erf"), &scaled);
         let raised = self.graph.with_constant("Add", &format!("{name}_raised"), &erf, &one);
@@ -184,12 +189,12 @@ impl Builder<'_> {
 
     /// A Linear's `[out, in]` as the `[in, out]` that MatMul takes.
     fn weight(&mut self, name: &str) -> String {
-        let matrix = self.vit.variables()[name].detach().to_kind(Kind::Float).tr();
+        let matrix = self.parameters[name].detach().to_kind(Kind::Float).tr();
         self.parameter(name, &matrix, true)
     }
 
     fn plain(&mut self, name: &str) -> String {
-        let tensor = self.vit.variables()[name].detach();
+        let tensor = self.parameters[name].detach();
         self.parameter(name, &tensor, false)
     }
 

@@ -166,6 +166,9 @@ pub enum Role {
     FullOutput,
     /// About the samples.
     SampleInfo,
+    /// A role of a later minor version.
+    #[serde(other)]
+    Other,
 }
 
 /// How the golden tensors were made.
@@ -213,7 +216,7 @@ impl Manifest {
 }
 
 impl Tensor {
-    /// Elements of one sample: the product of all axes but the first, if these are fixed.
+    /// The axes after the first, if all of them are fixed.
     pub fn sample_shape(&self) -> Option<Vec<usize>> {
         let fixed = |axis: &Axis| match axis {
             Axis::Fixed(length) => Some(*length),

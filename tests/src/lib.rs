@@ -67,7 +67,9 @@ impl Program {
     /// A command that runs it in the project's folder, with none of the user's settings.
     pub fn command(self) -> Command {
         let mut command = Command::new(self.path());
-        command.current_dir(root()).env_remove("ORT_DYLIB_PATH").env_remove("RUST_BACKTRACE");
+        command.current_dir(root()).env("ORT_DYLIB_PATH", onnxruntime()).env_remove("RUST_BACKTRACE");
+        // Tests run side by side: several processes that each wait for every core in a busy loop starve one another.
+        command.env("OMP_NUM_THREADS", "1");
         command
     }
 
@@ -139,11 +141,25 @@ pub fn data() -> PathBuf {
     data
 }
 
+/// The folder with CIFAR-10's files.
+pub fn images() -> PathBuf {
+    let data = data();
+    if data.join("test_batch.bin").is_file() { data } else { data.join("cifar-10-batches-bin") }
+}
+
+/// The ONNX Runtime that the Python tools hold, so that both sides compare the same library.
+pub fn onnxruntime() -> PathBuf {
+    let library = root().join(".deps/python-tools/onnxruntime/capi/libonnxruntime.so.1.31.1");
+    assert!(library.is_file(), "{}: missing; `make test` installs it", library.display());
+    library
+}
+
 /// Runs a Python script with the tools that `make test` installs.
 pub fn python(script: &str, arguments: &[&Path]) -> Ended {
     let tools = root().join(".deps/python-tools");
     assert!(tools.is_dir(), "{}: missing; `make test` installs it", tools.display());
-    run(Command::new("python3").env("PYTHONPATH", tools).args(["-c", script]).args(arguments))
+    let interpreter = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    run(Command::new(interpreter).env("PYTHONPATH", tools).args(["-c", script]).args(arguments))
 }
 
 /// Freshly initialised weights of a preset, in a folder.

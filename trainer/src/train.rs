@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, OptimizerConfig as _};
-use tch::{Reduction, TchError, Tensor};
+use tch::{Reduction, Tensor};
 
 use crate::cifar10::Split;
 use crate::evaluate::{Evaluation, evaluate, labels};
@@ -74,9 +74,6 @@ pub enum TrainError {
         /// Its mean loss.
         loss: f64,
     },
-    /// libtorch failed.
-    #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
 }
 
 impl EpochRow {
@@ -100,12 +97,12 @@ pub fn train(
         return Err(TrainError::TooFewImages { samples: train_split.len(), batch_size: recipe.batch_size });
     }
     let preprocessor = Preprocessor::new(vit.config().image_size);
-    let mut optimizer = build_optimizer(vit.store(), recipe)?;
+    let mut optimizer = build_optimizer(vit.store(), recipe);
     let mut history: Vec<EpochRow> = Vec::new();
     let mut best: Option<(usize, HashMap<String, Tensor>)> = None;
 
     for epoch in 0..recipe.epochs {
-        tch::manual_seed((seed ^ ((epoch as u64) << 32)) as i64); // dropout
+        tch::manual_seed(dropout_seed(seed, epoch));
         let order = shuffled(train_split.len(), seed, epoch);
         let mut loss_sum = Tensor::zeros([], (tch::Kind::Float, vit.device()));
         for (step, indices) in order.chunks_exact(recipe.batch_size).enumerate() {
@@ -113,15 +110,15 @@ pub fn train(
             let augmentation = |image| augmentation(recipe, seed, epoch, image);
             let images = preprocessor.augmented_batch(train_split, indices, augmentation).to_device(vit.device());
             let labels = labels(train_split, indices).to_device(vit.device());
-            let loss = vit.forward_train(&images, recipe.precision.kind()).f_cross_entropy_loss::<Tensor>(
+            let loss = vit.forward_train(&images, recipe.precision.kind()).cross_entropy_loss::<Tensor>(
                 &labels,
                 None,
                 Reduction::Mean,
                 -100,
                 recipe.label_smoothing,
-            )?;
+            );
             optimizer.zero_grad();
-            loss.f_backward()?;
+            loss.backward();
             optimizer.step();
             // Summed on the device: reading every loss would make a GPU wait for the host at each step.
             loss_sum += loss.detach();
@@ -133,6 +130,9 @@ pub fn train(
         }
         observe(Event::Evaluating);
         let test = evaluate(vit, test_split, EVALUATION_BATCH, |_| {});
+        if !test.loss.is_finite() {
+            return Err(TrainError::NotFinite { epoch: epoch + 1, loss: test.loss });
+        }
         let row =
             epoch_row(epoch, recipe.learning_rate_at(epoch * steps_per_epoch, steps_per_epoch), train_loss, &test);
         observe(Event::Epoch(&row));
@@ -154,15 +154,17 @@ pub fn train(
     Ok(Outcome { history, kept_epoch })
 }
 
-fn build_optimizer(store: &nn::VarStore, recipe: &Recipe) -> Result<nn::Optimizer, TchError> {
-    match recipe.optimizer {
+fn build_optimizer(store: &nn::VarStore, recipe: &Recipe) -> nn::Optimizer {
+    let built = match recipe.optimizer {
         Optimizer::Adam { beta1, beta2 } => nn::adam(beta1, beta2, 0.0).build(store, recipe.learning_rate),
         Optimizer::AdamW { beta1, beta2, weight_decay } => {
-            let mut optimizer = nn::adamw(beta1, beta2, weight_decay).build(store, recipe.learning_rate)?;
-            optimizer.set_weight_decay_group(NOT_DECAYED, 0.0);
-            Ok(optimizer)
+            nn::adamw(beta1, beta2, weight_decay).build(store, recipe.learning_rate).map(|mut optimizer| {
+                optimizer.set_weight_decay_group(NOT_DECAYED, 0.0);
+                optimizer
+            })
         }
-    }
+    };
+    built.expect("an optimizer over the parameters of one network")
 }
 
 /// The order in which an epoch visits the images: a pure function of its arguments.
@@ -172,6 +174,13 @@ fn shuffled(images: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..images).collect();
     order.shuffle(&mut random);
     order
+}
+
+/// The seed of libtorch's generator in an epoch, apart from that of the initialisation and of other epochs.
+fn dropout_seed(seed: u64, epoch: usize) -> i64 {
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5f64_726f_706f_7574);
+    random.set_stream(epoch as u64);
+    random.next_u64() as i64
 }
 
 fn augmentation(recipe: &Recipe, seed: u64, epoch: usize, image: usize) -> Augmentation {

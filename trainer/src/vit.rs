@@ -195,8 +195,8 @@ impl Vit {
         let patches = self.to_patch_embedding.apply(&self.patches(images), mode); // [batch, patches, dim]
         observe("to_patch_embedding", images, &patches);
         let batch = images.size()[0];
-        let cls = self.cls_token.expand([batch, -1, -1], false).to_kind(patches.kind()); // [batch, 1, dim]
-        let mut x = (Tensor::cat(&[cls, patches], 1) + &self.pos_embedding) // [batch, tokens, dim]
+        let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
+        let mut x = (Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + &self.pos_embedding) // [batch, tokens, dim]
             .dropout(self.config.embedding_dropout, mode.train);
         for block in &self.layers {
             x = block.apply(&x, mode, observe);

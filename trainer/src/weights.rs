@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
+use proto::digest::sha256_bytes;
 use proto::staging;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
@@ -28,12 +29,10 @@ pub const EXTENSION: &str = "safetensors";
 /// What a weights file says about itself. No times and no paths: the same run gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightsInfo {
-    /// The preset that the config was made from, if any.
-    pub preset: Option<Preset>,
     /// The network's numbers.
     pub config: VitConfig,
-    /// How the weights came about.
-    pub training: Training,
+    /// How the weights came about, if that is known.
+    pub training: Option<Training>,
 }
 
 /// How weights came about.
@@ -86,6 +85,14 @@ pub enum WeightsFault {
     /// The config is no network.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The network is not one for CIFAR-10.
+    #[error("a network for {channels} channels and {classes} classes: expected 3 and 10, as CIFAR-10 has")]
+    NotCifar10 {
+        /// Channels of its input.
+        channels: usize,
+        /// Classes of its output.
+        classes: usize,
+    },
     /// A parameter is absent.
     #[error("tensor `{0}` is missing")]
     Missing(String),
@@ -123,9 +130,18 @@ pub enum WeightsFault {
 }
 
 impl WeightsInfo {
-    /// The preset's name, or `custom`.
+    /// The name of the preset with these numbers, or `custom`.
     pub fn preset_name(&self) -> &'static str {
-        self.preset.map_or("custom", Preset::name)
+        Preset::of(&self.config).map_or("custom", Preset::name)
+    }
+
+    /// The epoch these weights are of, for people.
+    pub fn epoch(&self) -> String {
+        match &self.training {
+            Some(Training { kept_epoch: 0, .. }) => "freshly initialised".to_owned(),
+            Some(training) => format!("epoch {}", training.kept_epoch),
+            None => "origin unknown".to_owned(),
+        }
     }
 }
 
@@ -160,14 +176,26 @@ pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
     (tensor.size().iter().map(|&axis| axis as usize).collect(), bytes)
 }
 
+/// A weights file, read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The network with these weights.
+    pub vit: Vit,
+    /// What the file says about itself.
+    pub info: WeightsInfo,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+}
+
 /// Reads a weights file into a network on a device.
-pub fn load(path: &Path, device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsError> {
+pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
     let at = |fault| WeightsError { path: path.to_owned(), fault };
     let bytes = fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => at(WeightsFault::Absent),
         _ => at(error.into()),
     })?;
-    read(&bytes, device).map_err(at)
+    let (vit, info) = read(&bytes, device).map_err(at)?;
+    Ok(Loaded { vit, info, sha256: sha256_bytes(&bytes) })
 }
 
 fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
@@ -175,6 +203,9 @@ fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), Weights
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
     let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
     info.config.validate()?;
+    if info.config.channels != 3 || info.config.classes != 10 {
+        return Err(WeightsFault::NotCifar10 { channels: info.config.channels, classes: info.config.classes });
+    }
 
     let file = SafeTensors::deserialize(bytes)?;
     check(&file, &info.config)?;
@@ -220,9 +251,8 @@ mod tests {
 
     fn info() -> WeightsInfo {
         WeightsInfo {
-            preset: None,
             config: VitConfig { dim: 8, layers: 1, heads: 2, dim_head: 4, mlp_dim: 8, ..Preset::Nano.config() },
-            training: Training {
+            training: Some(Training {
                 recipe: Recipe::of(Preset::Nano),
                 seed: 1,
                 train_samples: 0,
@@ -230,7 +260,7 @@ mod tests {
                 history: vec![],
                 libtorch: crate::LIBTORCH_VERSION.to_owned(),
                 device: "cpu".to_owned(),
-            },
+            }),
         }
     }
 
@@ -262,7 +292,8 @@ mod tests {
         tch::manual_seed(5);
         let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
         save(&first, &vit, &info()).expect("save");
-        let (loaded, found) = load(&first, tch::Device::Cpu).expect("load");
+        let Loaded { vit: loaded, info: found, sha256 } = load(&first, tch::Device::Cpu).expect("load");
+        assert_eq!(sha256, proto::digest::sha256_file(&first).expect("digest"));
         assert_eq!(found, info());
         for (name, tensor) in vit.variables() {
             assert_eq!(shape_and_bytes(&tensor), shape_and_bytes(&loaded.variables()[&name]), "{name}");

@@ -43,6 +43,8 @@ pub struct Verdict {
     pub max_ulp: Extreme<u32>,
     /// Every sample with an element outside, in order.
     pub faulty: Vec<FaultySample>,
+    /// For each fault, in the order of the request, whether its own element was found outside.
+    pub faults_found: Vec<bool>,
 }
 
 /// The largest value of something, and its position; no position when there is none.
@@ -172,7 +174,7 @@ pub fn check(
         fault.check_bounds(shape)?;
     }
 
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict { faults_found: vec![false; request.faults.len()], ..Default::default() };
     for start in (0..samples).step_by(request.batch_size) {
         let batch = start..(start + request.batch_size).min(samples);
         let input = request.input.rows(batch.clone())?;
@@ -180,16 +182,15 @@ pub fn check(
         all_finite("the input", &input, start, request.input.row_elements())?;
         all_finite("the golden", &golden, start, request.golden.row_elements())?;
         let golden = view(&golden, batch.len(), shape).expect("rows of the golden have its shape");
-        let mut output_elements = None;
+        let mut problem = Some("the runtime gave back no output".to_owned());
         runtime
-            .run(&input, batch.len(), &mut |output| match view(output, batch.len(), shape) {
-                Some(output) => compare_batch(&mut verdict, request, start, output, golden),
-                None => output_elements = Some(output.len()),
+            .run(&input, batch.len(), &mut |output| {
+                problem = match view(output, batch.len(), shape) {
+                    Some(output) => compare_batch(&mut verdict, request, start, output, golden),
+                    None => Some(format!("{} output elements, expected {}", output.len(), golden.len())),
+                }
             })
-            .and_then(|()| match output_elements {
-                None => Ok(()),
-                Some(found) => Err(RunError(format!("{found} output elements, expected {}", golden.len()))),
-            })
+            .and_then(|()| problem.map_or(Ok(()), |problem| Err(RunError(problem))))
             .map_err(|error| CheckError::Run { first: start, last: batch.end - 1, error })?;
         progress(batch.len());
     }
@@ -202,7 +203,7 @@ fn compare_batch(
     start: usize,
     output: ArrayView3<'_, f32>,
     golden: ArrayView3<'_, f32>,
-) {
+) -> Option<String> {
     for (offset, (actual, golden)) in output.outer_iter().zip(golden.outer_iter()).enumerate() {
         let sample = start + offset;
         let golden = with_faults(golden, request.faults, sample);
@@ -212,7 +213,14 @@ fn compare_batch(
         if comparison.is_faulty() {
             verdict.faulty.push(faulty_sample(sample, actual, golden.view(), &comparison, request.tolerance));
         }
+        for (fault, found) in request.faults.iter().zip(&mut verdict.faults_found) {
+            let [_, token, feature] = fault.index;
+            // Of the very element that was changed: another one in the same sample proves nothing about this fault.
+            *found |= fault.sample() == sample
+                && request.tolerance.outcome(actual[[token, feature]], golden[[token, feature]]) != Outcome::Close;
+        }
     }
+    None
 }
 
 /// The golden of a sample, changed where it has faults. The bundle itself is never changed.
@@ -248,8 +256,10 @@ fn faulty_sample(
     }
 }
 
+/// `[samples, tokens, features]`; `None` unless there are exactly as many elements (ndarray would ignore an excess).
 fn view(elements: &[f32], samples: usize, [_, tokens, features]: [usize; 3]) -> Option<ArrayView3<'_, f32>> {
-    ArrayView3::from_shape((samples, tokens, features), elements).ok()
+    let view = ArrayView3::from_shape((samples, tokens, features), elements).ok()?;
+    (view.len() == elements.len()).then_some(view)
 }
 
 fn contiguous<S: ndarray::Data<Elem = f32>>(sample: &ndarray::ArrayBase<S, Ix2>) -> &[f32] {
@@ -315,6 +325,15 @@ mod tests {
         }
     }
 
+    /// Claims success and gives nothing back.
+    struct Silent;
+
+    impl Runtime for Silent {
+        fn run(&mut self, _: &[f32], _: usize, _: &mut dyn FnMut(&[f32])) -> Result<(), RunError> {
+            Ok(())
+        }
+    }
+
     fn array(shape: &[usize], value: impl Fn(usize) -> f32) -> (tempfile::TempDir, Npy<f32>) {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("x.npy");
@@ -370,6 +389,15 @@ mod tests {
         let flagged: Vec<usize> = verdict.faulty.iter().map(|faulty| faulty.sample).collect();
         assert_eq!(flagged, [150, 200, 201, 300]);
         assert_eq!((verdict.mismatches, verdict.non_finite), (3, 2));
+        assert_eq!(verdict.faults_found, [true; 5]);
+    }
+
+    #[test]
+    fn a_fault_without_effect_is_not_found_by_another_error_in_its_sample() {
+        let (_folder, data) = array(&[2, 2, 2], |i| i as f32);
+        let faults = [Fault { index: [1, 0, 1], value: 5.0 }, Fault { index: [1, 1, 0], value: 12.0 }];
+        let verdict = run((&data, &data), &faults, &mut Echo(|_| {})).expect("check");
+        assert_eq!((verdict.faulty.len(), verdict.faults_found), (1, vec![false, true]));
     }
 
     #[test]
@@ -391,6 +419,9 @@ mod tests {
         assert!(message(run((&data, &data), &Fault::SEED, &mut echo)).contains("lies outside the golden"));
         let mut short = Echo(|output: &mut Vec<f32>| output.truncate(7));
         assert!(message(run((&data, &data), &[], &mut short)).contains("7 output elements, expected 8"));
+        let mut long = Echo(|output: &mut Vec<f32>| output.push(0.0));
+        assert!(message(run((&data, &data), &[], &mut long)).contains("9 output elements, expected 8"));
+        assert!(message(run((&data, &data), &[], &mut Silent)).contains("no output"));
         assert!(!Verdict::default().is_pass());
     }
 }

@@ -14,7 +14,7 @@ pub struct Fault {
 /// A fault's position is outside the golden.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
-    "fault {fault} lies outside the golden, whose shape is {shape:?}\nhint: --inject needs a bundle of at least 301 samples"
+    "fault {fault} lies outside the golden, whose shape is {shape:?}\nhint: --inject changes sample 300, so the bundle needs 301 samples"
 )]
 pub struct OutOfBounds {
     /// The fault.

@@ -31,14 +31,14 @@ pub enum LocateError {
     },
     /// None anywhere.
     #[error(
-        "no ONNX Runtime library found: looked for {LIBRARY} beside the executable, in {DEPS} here and above, \
+        "no ONNX Runtime library found: looked for {LIBRARY} beside the executable, in {DEPS} above it, \
          and in the system's library folders\n\
          hint: `make setup` fetches one; --runtime FILE or {VARIABLE} names your own"
     )]
     NotFound,
 }
 
-/// Finds the library: `asked`, else [`VARIABLE`], else beside the executable, in `.deps` here or above, in the system.
+/// Finds the library: `asked`, else [`VARIABLE`], else beside the executable, in `.deps` above it, in the system.
 pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
     let given =
         |origin, path: &Path| path.canonicalize().map_err(|_| LocateError::Missing { origin, path: path.to_owned() });
@@ -50,8 +50,8 @@ pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
     }
     let executable = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     let beside = executable.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let here = env::current_dir().ok();
-    let upwards = [beside.as_deref(), here.as_deref()].into_iter().flatten().flat_map(Path::ancestors);
+    // Never relative to the current directory: a library is code, and that folder may be anybody's.
+    let upwards = beside.iter().flat_map(|folder| folder.ancestors());
     let folders = beside.clone().into_iter().chain(upwards.map(|folder| folder.join(DEPS))).chain(system_folders());
     folders.filter_map(|folder| library_in(&folder)).next().ok_or(LocateError::NotFound)
 }

@@ -133,12 +133,8 @@ impl OnnxRuntime {
         options: Options,
         first_input: &[f32],
     ) -> Result<Self, LoadError> {
-        let library = load_library(library)?;
+        let (library, environment) = start(library)?;
         let device = options.device.name();
-        let environment = ort::init_from(&library.path)
-            .map_err(|error| error.to_string())
-            .and_then(|builder| builder.with_telemetry(false).build().map_err(|error| error.to_string()))
-            .map_err(|reason| LoadError::Library { path: library.path.clone(), reason })?;
 
         let folder = tempfile::tempdir().map_err(LoadError::Profile)?;
         let unusable = |reason: String| LoadError::Model { path: model.to_owned(), device, reason };
@@ -195,12 +191,14 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Loads the library far enough to ask for its version; `ort` loads it again under the same handle.
-fn load_library(path: &Path) -> Result<Library, LoadError> {
-    let version = library_version(path).map_err(|reason| LoadError::Library { path: path.to_owned(), reason })?;
-    // Also refuses versions that are too old, before anything is asked of them.
-    ort::init_from(path).map_err(|error| LoadError::Library { path: path.to_owned(), reason: error.to_string() })?;
-    Ok(Library { path: path.to_owned(), version, build: ort::info().to_owned() })
+/// Loads the library for the whole process, asks for its version, and starts the runtime in it.
+fn start(path: &Path) -> Result<(Library, ort::environment::Environment), LoadError> {
+    let unusable = |reason: String| LoadError::Library { path: path.to_owned(), reason };
+    let version = library_version(path).map_err(unusable)?;
+    // Refuses versions that are too old, before anything is asked of them.
+    let builder = ort::init_from(path).map_err(|error| unusable(error.to_string()))?;
+    let environment = builder.with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
+    Ok((Library { path: path.to_owned(), version, build: ort::info().to_owned() }, environment))
 }
 
 #[expect(unsafe_code, reason = "a C library says its version through a C function")]
@@ -208,6 +206,8 @@ fn library_version(path: &Path) -> Result<String, String> {
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: loading a library runs its initialisers; the user named it, or it is the one `make setup` fetched.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
+    // Never unloaded: `ort` goes on to use the same one, and unloading a runtime runs its finalisers.
+    let library = std::mem::ManuallyDrop::new(library);
     // SAFETY: every ONNX Runtime exports this symbol with this signature (onnxruntime_c_api.h).
     let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") }
         .map_err(|_| "it does not export OrtGetApiBase".to_owned())?;

@@ -133,7 +133,7 @@ pub struct ResultReport {
     pub max_abs_error: ExtremeReport<f64>,
     /// Largest ULP distance over pairs of finite numbers.
     pub max_ulp: ExtremeReport<u32>,
-    /// The faults and whether their samples were flagged.
+    /// The faults and whether they were found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultReport>,
     /// Every sample with an element outside.
@@ -157,7 +157,7 @@ pub struct ExtremeReport<T> {
 pub struct FaultReport {
     /// The fault, in its grammar.
     pub fault: String,
-    /// Whether its sample was flagged.
+    /// Whether the very element it changed was found outside the tolerance.
     pub found: bool,
 }
 
@@ -222,7 +222,6 @@ impl RuntimeReport {
 impl ResultReport {
     /// From a verdict; `sample_index` gives a row's position in the CIFAR-10 test set.
     pub fn new(verdict: &Verdict, faults: &[Fault], sample_index: impl Fn(usize) -> i64, seconds: f64) -> Self {
-        let flagged = |sample| verdict.faulty.iter().any(|faulty| faulty.sample == sample);
         Self {
             samples: verdict.samples,
             elements: verdict.elements,
@@ -235,7 +234,8 @@ impl ResultReport {
             max_ulp: extreme(verdict.max_ulp),
             faults: faults
                 .iter()
-                .map(|fault| FaultReport { fault: fault.to_string(), found: flagged(fault.sample()) })
+                .zip(&verdict.faults_found)
+                .map(|(fault, &found)| FaultReport { fault: fault.to_string(), found })
                 .collect(),
             faulty: verdict
                 .faulty

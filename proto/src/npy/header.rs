@@ -98,8 +98,13 @@ impl Header {
     }
 }
 
-/// Bounds every product of axes by that of all numbers in the text, zeros taken as one.
+/// Bounds every product of axes by that of all numbers in the text, zeros taken as one. Python would also read
+/// hexadecimal and grouped digits as numbers; numpy writes neither.
 fn check_numbers(text: &[u8]) -> Result<(), NpyFault> {
+    let is_decimal = |pair: &[u8]| !(pair[0].is_ascii_digit() && (pair[1].is_ascii_alphabetic() || pair[1] == b'_'));
+    if !text.windows(2).all(is_decimal) {
+        return Err(NpyFault::Header("a number that is not plainly decimal".to_owned()));
+    }
     let overflow = || NpyFault::Overflow(String::from_utf8_lossy(text).trim_end().to_owned());
     text.split(|byte| !byte.is_ascii_digit())
         .filter_map(|digits| std::str::from_utf8(digits).ok().filter(|digits| !digits.is_empty()))
@@ -154,6 +159,8 @@ mod tests {
         assert!(with("2, 3", "18446744073709551615, 3").contains("too large"));
         assert!(with("2, 3", "4294967296, 4294967296").contains("too large"));
         assert!(with("2, 3", "2, -3").contains("malformed"));
+        assert!(with("2, 3", "0xffffffffffffffff, 3").contains("not plainly decimal"));
+        assert!(with("2, 3", "9_9, 3").contains("not plainly decimal"));
         assert!(with("(2, 3)", "((2,), 3)").contains("one tuple"));
         assert!(with("shape", "shard").contains("malformed"));
         assert!(fault(&"(".repeat(1000)).contains("one tuple"));

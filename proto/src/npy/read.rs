@@ -87,7 +87,7 @@ impl<T: Element> Npy<T> {
         let offset = self.data_start + (range.start * row_bytes) as u64;
         #[expect(unsafe_code, reason = "mapping a file; the bytes are plain numbers, valid whatever their value")]
         // SAFETY: the map is read-only and private to this process's view. If another process truncates the file
-        // meanwhile the kernel raises SIGBUS, as for every mapped file: it ends the run, it cannot falsify it.
+        // meanwhile the kernel raises SIGBUS, as for every mapped file: it ends the run.
         let map = unsafe { MmapOptions::new().offset(offset).len(length).populate().map(&self.file) };
         Ok(Rows { map: Some(map.map_err(|error| at(error.into()))?), element: PhantomData })
     }

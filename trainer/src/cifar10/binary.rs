@@ -13,16 +13,9 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 
 /// Appends a file's images to a split.
 pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
-    let at = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => DataError::Missing(path.to_owned()),
-        _ => DataError::Io { path: path.to_owned(), error },
-    };
-    let expected = (RECORD_BYTES * RECORDS_PER_FILE) as u64;
+    let at = |error| DataError::Io { path: path.to_owned(), error };
+    check_size(path)?;
     let mut file = File::open(path).map_err(at)?;
-    let found = file.metadata().map_err(at)?.len();
-    if found != expected {
-        return Err(DataError::Size { path: path.to_owned(), found, expected });
-    }
     let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
     file.read_to_end(&mut bytes).map_err(at)?;
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
@@ -34,6 +27,17 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
         split.push(image, label);
     }
     Ok(())
+}
+
+/// Refuses a file that is absent or does not hold 10,000 records.
+pub(super) fn check_size(path: &Path) -> Result<(), DataError> {
+    let expected = (RECORD_BYTES * RECORDS_PER_FILE) as u64;
+    match path.metadata() {
+        Ok(metadata) if metadata.len() == expected => Ok(()),
+        Ok(metadata) => Err(DataError::Size { path: path.to_owned(), found: metadata.len(), expected }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DataError::Missing(path.to_owned())),
+        Err(error) => Err(DataError::Io { path: path.to_owned(), error }),
+    }
 }
 
 /// Writes 10,000 records.

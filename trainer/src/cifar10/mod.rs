@@ -7,7 +7,7 @@ mod fetch;
 use std::path::{Path, PathBuf};
 
 pub use binary::{RECORD_BYTES, RECORDS_PER_FILE, load_file};
-pub use check::check;
+pub use check::check_files;
 pub use fetch::{FetchError, Source, fetch};
 
 /// The folder of the official archive.
@@ -36,7 +36,7 @@ pub struct Split {
 pub enum DataError {
     /// A file is absent.
     #[error(
-        "{0}: no such file\nhint: `trainer data --data DIR` fetches CIFAR-10 into DIR; --data names a folder that has it"
+        "{0}: no such file\nhint: `trainer data --data DIR` fetches CIFAR-10 into an empty DIR; --data names a folder that has it"
     )]
     Missing(PathBuf),
     /// A file cannot be read.
@@ -70,17 +70,18 @@ pub enum DataError {
         /// Its label.
         label: u8,
     },
-    /// The images are not those of CIFAR-10.
-    #[error("{split} split: {what} is {found}, expected {expected}: these are not CIFAR-10's images")]
+    /// A file is not that of the official archive.
+    #[error(
+        "{path}: SHA-256 is {found}, expected {expected}: these are not CIFAR-10's images\n\
+         hint: remove its folder and run `trainer data` again"
+    )]
     NotCifar10 {
-        /// `training` or `test`.
-        split: &'static str,
-        /// The statistic.
-        what: &'static str,
-        /// Its value here.
+        /// The file.
+        path: PathBuf,
+        /// Its hash.
         found: String,
-        /// CIFAR-10's value.
-        expected: String,
+        /// The hash of the official file.
+        expected: &'static str,
     },
 }
 

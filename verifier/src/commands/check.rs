@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::bundle::Bundle;
-use proto::manifest::{dataset, part};
+use proto::manifest::{Tensor, dataset, part};
 use proto::npy::Npy;
 use verifier::check::{self, ElementPair, Extreme, FaultySample, Verdict};
 use verifier::compare::Tolerance;
@@ -40,7 +40,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
     if let Some(path) = &arguments.report {
         report.write(path).with_context(|| format!("{}: cannot be written", path.display()))?;
         if result.is_ok() {
-            println!("report       {}", path.display());
+            say!("report       {}", path.display());
         }
     }
     result
@@ -60,6 +60,15 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
         sample_index.rows_len(),
         golden.rows_len()
     );
+    for (tensors, npy, name) in [(&part.inputs, &input, "submodel_input"), (&part.outputs, &golden, "submodel_output")]
+    {
+        let expected = tensors.first().and_then(Tensor::sample_shape);
+        anyhow::ensure!(
+            expected.as_deref() == Some(&npy.shape()[1..]),
+            "dataset `{name}` has shape {:?}, but the model's tensor is {expected:?} for each sample",
+            npy.shape()
+        );
+    }
     report.bundle = Some(BundleReport::new(&bundle));
     let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left");
     bundle.verify_files(|bytes| bar.inc(bytes))?;
@@ -85,7 +94,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let sample_index = sample_index.rows(0..golden.rows_len())?;
     report.result = Some(ResultReport::new(&verdict, faults, |sample| sample_index[sample], seconds));
     print_verdict(&verdict, faults, &sample_index, seconds);
-    println!("time         {:.1} s", started.elapsed().as_secs_f64());
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(if verdict.is_pass() { Status::Pass } else { Status::Fail })
 }
 
@@ -115,27 +124,27 @@ fn print_setting(bundle: &Bundle, runtime: &OnnxRuntime, arguments: &CheckArgs) 
     let manifest = bundle.manifest();
     let placed: Vec<String> =
         runtime.placement().iter().map(|(provider, nodes)| format!("{nodes} nodes on {provider}")).collect();
-    println!("bundle       {} ({}, {})", bundle.root().display(), manifest.model.preset, manifest.module);
-    println!("hashes       {} files as in the manifest", manifest.files.len());
-    println!("runtime      ONNX Runtime {} ({})", runtime.library().version, runtime.library().path.display());
-    println!("device       {} ({}), {}", arguments.device.name(), placed.join(", "), arguments.device.precision());
+    say!("bundle       {} ({}, {})", bundle.root().display(), manifest.model.preset, manifest.module);
+    say!("hashes       {} files as in the manifest", manifest.files.len());
+    say!("runtime      ONNX Runtime {} ({})", runtime.library().version, runtime.library().path.display());
+    say!("device       {} ({}), {}", arguments.device.name(), placed.join(", "), arguments.device.precision());
 }
 
 fn print_verdict(verdict: &Verdict, faults: &[Fault], sample_index: &[i64], seconds: f64) {
-    println!(
+    say!(
         "compared     {} samples, {} elements, {:.0} samples/s",
         grouped(verdict.samples),
         grouped(verdict.elements),
         verdict.samples as f64 / seconds
     );
-    println!(
+    say!(
         "differing    {} elements in {} samples are not equal to the golden",
         grouped(verdict.differing_elements),
         grouped(verdict.differing_samples)
     );
-    println!("largest      absolute error {}", extreme(verdict.max_abs_error, |value| format!("{value:.3e}")));
-    println!("             ULP distance   {}", extreme(verdict.max_ulp, |value| grouped(value as usize)));
-    println!(
+    say!("largest      absolute error {}", extreme(verdict.max_abs_error, |value| format!("{value:.3e}")));
+    say!("             ULP distance   {}", extreme(verdict.max_ulp, |value| grouped(value as usize)));
+    say!(
         "outside      {} elements, and {} that are not finite, in {} samples",
         grouped(verdict.mismatches),
         grouped(verdict.non_finite),
@@ -145,20 +154,20 @@ fn print_verdict(verdict: &Verdict, faults: &[Fault], sample_index: &[i64], seco
         print_faulty(faulty, sample_index[faulty.sample]);
     }
     if verdict.faulty.len() > SHOWN {
-        println!("  … and {} more samples (--report lists them all)", grouped(verdict.faulty.len() - SHOWN));
+        say!("  … and {} more samples (--report lists them all)", grouped(verdict.faulty.len() - SHOWN));
     }
     if !faults.is_empty() {
         print_faults(verdict, faults);
     }
     match verdict.faulty.len() {
-        0 => println!("verdict      PASS: every element is within the tolerance"),
-        count => println!("verdict      FAIL: {} of {} samples are faulty", grouped(count), grouped(verdict.samples)),
+        0 => say!("verdict      PASS: every element is within the tolerance"),
+        count => say!("verdict      FAIL: {} of {} samples are faulty", grouped(count), grouped(verdict.samples)),
     }
 }
 
 fn print_faulty(faulty: &FaultySample, sample_index: i64) {
     let ElementPair { index: [_, token, feature], golden, actual } = faulty.worst;
-    println!(
+    say!(
         "  sample {} (test image {sample_index}): {} outside, {} not finite; worst [{token}, {feature}]: golden {golden:e}, found {actual:e}, bits differ in {:08x}",
         faulty.sample,
         faulty.mismatches,
@@ -168,11 +177,11 @@ fn print_faulty(faulty: &FaultySample, sample_index: i64) {
 }
 
 fn print_faults(verdict: &Verdict, faults: &[Fault]) {
-    let flagged = |sample| verdict.faulty.iter().any(|faulty| faulty.sample == sample);
-    let missed: Vec<String> = faults.iter().filter(|fault| !flagged(fault.sample())).map(Fault::to_string).collect();
+    let results = faults.iter().zip(&verdict.faults_found);
+    let missed: Vec<String> = results.filter(|&(_, &found)| !found).map(|(fault, _)| fault.to_string()).collect();
     let clean =
         verdict.faulty.iter().filter(|faulty| faults.iter().all(|fault| fault.sample() != faulty.sample)).count();
-    println!(
+    say!(
         "injected     {} errors into the golden: {} found, {} missed{}; {clean} samples without one were flagged",
         faults.len(),
         faults.len() - missed.len(),

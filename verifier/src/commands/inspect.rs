@@ -33,15 +33,15 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let manifest = bundle.manifest();
     let (model, config) = (&manifest.model, &manifest.model.config);
-    println!(
+    say!(
         "bundle       {} (format {}, by {} {})",
         path.display(),
         manifest.format_version,
         manifest.producer.name,
         manifest.producer.version
     );
-    println!("blake3       {}", bundle.blake3());
-    println!(
+    say!("blake3       {}", bundle.blake3());
+    say!(
         "model        {}: {} parameters, image {}, patch {}, dim {}, {} layers, {} heads × {}, mlp {}",
         model.preset,
         grouped(model.parameters),
@@ -53,10 +53,10 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         config.dim_head,
         config.mlp_dim
     );
-    println!("weights      SHA-256 {}", model.weights_sha256);
-    println!("submodel     {}", manifest.module);
+    say!("weights      SHA-256 {}", model.weights_sha256);
+    say!("submodel     {}", manifest.module);
     let golden = &manifest.golden;
-    println!(
+    say!(
         "golden       libtorch {}, {}, {}, {} threads, batches of {}",
         golden.libtorch,
         golden.device,
@@ -65,26 +65,28 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         golden.batch_size
     );
     let accuracy = &manifest.accuracy;
-    println!(
+    say!(
         "accuracy     {:.2} % ({} of {} samples)",
         100.0 * accuracy.correct as f64 / accuracy.samples.max(1) as f64,
         grouped(accuracy.correct),
         grouped(accuracy.samples)
     );
-    println!(
+    say!(
         "tiers        confidence up to {:?}: {:?} correct, {:?} incorrect",
-        manifest.tiers.upper_bounds, manifest.tiers.correct, manifest.tiers.incorrect
+        manifest.tiers.upper_bounds,
+        manifest.tiers.correct,
+        manifest.tiers.incorrect
     );
-    println!("parts");
+    say!("parts");
     for (name, part) in &manifest.parts {
         let list = |tensors: &[Tensor]| tensors.iter().map(describe).collect::<Vec<_>>().join(", ");
-        println!("  {name:<9} {} → {}  ({})", list(&part.inputs), list(&part.outputs), part.file);
+        say!("  {name:<9} {} → {}  ({})", list(&part.inputs), list(&part.outputs), part.file);
     }
-    println!("datasets");
+    say!("datasets");
     for (name, dataset) in &manifest.datasets {
-        println!("  {name:<16} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
+        say!("  {name:<16} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
     }
-    println!(
+    say!(
         "files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)",
         manifest.files.len(),
         grouped(bundle.total_bytes() as usize)
@@ -100,10 +102,10 @@ fn inspect_onnx(path: &Path) -> Result<()> {
         model.graph.as_ref().with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
     let opsets: Vec<String> =
         model.opset_import.iter().map(|opset| format!("{} {}", domain(opset.domain()), opset.version())).collect();
-    println!("model        {} (IR {}, opset {})", path.display(), model.ir_version(), opsets.join(", "));
-    println!("producer     {} {}", model.producer_name(), model.producer_version());
+    say!("model        {} (IR {}, opset {})", path.display(), model.ir_version(), opsets.join(", "));
+    say!("producer     {} {}", model.producer_name(), model.producer_version());
     for property in &model.metadata_props {
-        println!("  {:<15} {}", property.key(), property.value());
+        say!("  {:<15} {}", property.key(), property.value());
     }
     print_values("inputs", &graph.input);
     print_values("outputs", &graph.output);
@@ -112,25 +114,25 @@ fn inspect_onnx(path: &Path) -> Result<()> {
         *operators.entry(node.op_type()).or_default() += 1;
     }
     let counted: Vec<String> = operators.iter().map(|(operator, count)| format!("{operator} × {count}")).collect();
-    println!("nodes        {}: {}", graph.node.len(), counted.join(", "));
-    println!("initializers {}", graph.initializer.len());
+    say!("nodes        {}: {}", graph.node.len(), counted.join(", "));
+    say!("initializers {}", graph.initializer.len());
     for tensor in &graph.initializer {
-        println!("  {:<48} {:<8} {:?}", tensor.name(), dtype(tensor.data_type()), tensor.dims);
+        say!("  {:<48} {:<8} {:?}", tensor.name(), dtype(tensor.data_type()), tensor.dims);
     }
     Ok(())
 }
 
 fn inspect_npy(path: &Path) -> Result<()> {
     let header = npy::read_header(path)?;
-    println!("array        {}", path.display());
-    println!("dtype        {} ({})", header.dtype.name(), header.dtype.descr());
-    println!("shape        {:?}", header.shape);
-    println!("elements     {} in {} bytes", grouped(header.elements()?), grouped(header.data_bytes()? as usize));
+    say!("array        {}", path.display());
+    say!("dtype        {} ({})", header.dtype.name(), header.dtype.descr());
+    say!("shape        {:?}", header.shape);
+    say!("elements     {} in {} bytes", grouped(header.elements()?), grouped(header.data_bytes()? as usize));
     Ok(())
 }
 
 fn print_values(what: &str, values: &[ValueInfoProto]) {
-    println!("{what}");
+    say!("{what}");
     for value in values {
         let tensor = value.r#type.as_ref().and_then(|r#type| r#type.value.as_ref());
         let text = match tensor {
@@ -144,7 +146,7 @@ fn print_values(what: &str, values: &[ValueInfoProto]) {
             }
             _ => "not a tensor".to_owned(),
         };
-        println!("  {:<16} {text}", value.name());
+        say!("  {:<16} {text}", value.name());
     }
 }
 

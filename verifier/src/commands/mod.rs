@@ -1,5 +1,13 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
+
 pub(crate) mod check;
 pub(crate) mod inspect;
 
