@@ -34,7 +34,7 @@ fn no_data_and_no_network() {
     let out = folder.path().join("weights");
     let mut train = Program::Trainer.command();
     train.args(["train", "--model", "nano", "--data"]).arg(&data).arg("--out").arg(&out);
-    run(&mut train).refuses(&["test_batch.bin: no such file", "trainer data"]);
+    run(&mut train).refuses(&["data_batch_1.bin: no such file", "trainer data"]);
     assert_eq!(entries(&out), [""; 0]);
 }
 

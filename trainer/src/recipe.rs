@@ -182,7 +182,7 @@ mod tests {
         let rates: Vec<f64> = (0..200).map(|step| recipe.learning_rate_at(step, 100)).collect();
         assert!((rates[0] - recipe.learning_rate / 20.0).abs() < 1e-15);
         assert!((rates[19] - recipe.learning_rate).abs() < 1e-15);
-        assert!(rates[..20].is_sorted() && rates[19..].is_sorted_by(|a, b| a > b));
+        assert!(rates[..20].is_sorted() && rates[20..].is_sorted_by(|a, b| a > b));
         assert!(rates[199] > 0.0 && rates[199] < 1e-3 * recipe.learning_rate);
     }
 }
