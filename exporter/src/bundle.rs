@@ -57,9 +57,9 @@ pub struct Request<'a> {
 pub enum BundleError {
     /// The folder cannot be made.
     #[error("{0}{hint}", hint = hint(.0))]
-    Staging(#[from] StagingError),
+    Staging(StagingError),
     /// What is to be replaced is no bundle.
-    #[error("{0} is not a bundle, so --force does not replace it\nhint: --out names another folder")]
+    #[error("{0} is not a bundle alone, so --force does not replace it\nhint: --out names another folder")]
     NotABundle(PathBuf),
     /// No such module.
     #[error(transparent)]
@@ -96,6 +96,13 @@ pub enum BundleError {
     },
 }
 
+impl From<StagingError> for BundleError {
+    // Not by `#[from]`, which would make it a source too and have it printed twice.
+    fn from(error: StagingError) -> Self {
+        Self::Staging(error)
+    }
+}
+
 fn hint(error: &StagingError) -> &'static str {
     match error {
         StagingError::Exists(_) => "\nhint: --force replaces it, --out names another folder",
@@ -121,11 +128,19 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
     Ok(manifest)
 }
 
-/// Whether a path is free, an empty folder or a bundle: replacing removes what is there, whatever it is.
+/// Whether a path is free, an empty folder or a bundle with nothing else in it: replacing removes what is there.
 fn is_replaceable(path: &Path) -> bool {
+    const OURS: [&str; 5] = [MANIFEST_FILE, SHA256SUMS_FILE, "onnx", "npy", "weights"];
+    if path.is_symlink() {
+        return false;
+    }
     match fs::read_dir(path) {
-        Ok(mut entries) => {
-            entries.next().is_none() || [MANIFEST_FILE, SHA256SUMS_FILE].iter().all(|file| path.join(file).is_file())
+        Ok(entries) => {
+            let names: Vec<_> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+            let ours = |name: &io::Result<std::ffi::OsString>| {
+                name.as_ref().is_ok_and(|name| OURS.iter().any(|ours| name == ours))
+            };
+            names.is_empty() || (names.iter().all(ours) && path.join(MANIFEST_FILE).is_file())
         }
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }

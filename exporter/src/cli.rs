@@ -54,7 +54,7 @@ pub(crate) struct BundleArgs {
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
     /// Threads for one operation [default: libtorch's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -62,5 +62,13 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
         Ok(number) => Ok(number),
+    }
+}
+
+/// More threads than any machine has cores would only exhaust it.
+fn threads(text: &str) -> Result<usize, String> {
+    match positive(text) {
+        Ok(number) if number <= 1024 => Ok(number),
+        _ => Err("expected a whole number from 1 to 1024".to_owned()),
     }
 }

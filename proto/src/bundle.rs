@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::digest;
 use crate::manifest::{Dataset, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, SHA256SUMS_FILE};
-use crate::npy::{Element, Npy, NpyError};
+use crate::npy::{Dtype, Element, Npy, NpyError};
 
 /// A manifest of all presets' parts is some 20 KB; a larger file than this is not one.
 const LARGEST_MANIFEST: u64 = 16 << 20;
@@ -117,6 +117,16 @@ pub enum BundleError {
         /// Shape in the manifest.
         expected: Vec<usize>,
     },
+    /// A dataset's file has another element type than its entry.
+    #[error("{path}: dtype {}, expected {} as in manifest.json", .found.name(), .expected.name())]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// Element type of the file.
+        found: Dtype,
+        /// Element type in the manifest.
+        expected: Dtype,
+    },
     /// A dataset's file is not sound.
     #[error(transparent)]
     Npy(#[from] NpyError),
@@ -129,16 +139,16 @@ impl Bundle {
         if !root.is_dir() {
             return Err(BundleError::NoFolder(root.to_owned()));
         }
-        let path = root.join(MANIFEST_FILE);
-        let manifest_json = read_text(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BundleError::NoManifest(root.to_owned()),
-            _ => BundleError::Io { path: path.clone(), error },
+        let (path, _) = plain_file(root, MANIFEST_FILE).map_err(|error| match error {
+            BundleError::Missing(_) => BundleError::NoManifest(root.to_owned()),
+            other => other,
         })?;
+        let manifest_json = read_text(&path).map_err(|error| BundleError::Io { path: path.clone(), error })?;
         let manifest = parse(&path, &manifest_json)?;
         let bundle = Self { root: root.to_owned(), manifest, manifest_json };
         bundle.check_listed()?;
         for (file, digest) in &bundle.manifest.files {
-            let (path, found) = bundle.plain_file(file)?;
+            let (path, found) = plain_file(root, file)?;
             if found != digest.size {
                 return Err(BundleError::Size { path, found, expected: digest.size });
             }
@@ -193,6 +203,9 @@ impl Bundle {
         let dataset: &Dataset = datasets.get(name).ok_or_else(|| self.absent("dataset", name, datasets.keys()))?;
         let path = self.root.join(&dataset.file);
         let npy = Npy::<T>::open(&path)?;
+        if dataset.dtype != T::DTYPE {
+            return Err(BundleError::Dtype { path, found: T::DTYPE, expected: dataset.dtype });
+        }
         if npy.shape() != dataset.shape {
             let (found, expected) = (npy.shape().to_vec(), dataset.shape.clone());
             return Err(BundleError::Shape { path, found, expected });
@@ -224,37 +237,37 @@ impl Bundle {
         }
     }
 
-    /// Resolves a path of the manifest to a plain file inside the folder, and gives its size.
-    fn plain_file(&self, file: &str) -> Result<(PathBuf, u64), BundleError> {
-        let refused = |reason| BundleError::UnsafePath { file: file.to_owned(), reason };
-        if file.is_empty() || file.contains('\\') {
-            return Err(refused("empty, or with a backslash"));
-        }
-        let mut path = self.root.clone();
-        for component in Path::new(file).components() {
-            let Component::Normal(name) = component else {
-                return Err(refused("absolute, or with `.` or `..`"));
-            };
-            path.push(name);
-            match path.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() => return Err(refused("a symbolic link")),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BundleError::Missing(path)),
-                Err(error) => return Err(BundleError::Io { path, error }),
-            }
-        }
-        match path.metadata() {
-            Ok(metadata) if metadata.is_file() => Ok((path, metadata.len())),
-            Ok(_) => Err(refused("not a file")),
-            Err(error) => Err(BundleError::Io { path, error }),
-        }
-    }
-
     /// The manifest determines SHA256SUMS to the byte, so together they reveal a change in either.
     fn check_sums(&self) -> Result<(), BundleError> {
-        let (path, _) = self.plain_file(SHA256SUMS_FILE)?;
+        let (path, _) = plain_file(&self.root, SHA256SUMS_FILE)?;
         let found = read_text(&path).map_err(|error| BundleError::Io { path: path.clone(), error })?;
         if found == self.manifest.sha256sums(&self.manifest_json) { Ok(()) } else { Err(BundleError::Sums(path)) }
+    }
+}
+
+/// Resolves a path of the manifest to a plain file inside the folder, and gives its size.
+fn plain_file(root: &Path, file: &str) -> Result<(PathBuf, u64), BundleError> {
+    let refused = |reason| BundleError::UnsafePath { file: file.to_owned(), reason };
+    if file.is_empty() || file.contains('\\') {
+        return Err(refused("empty, or with a backslash"));
+    }
+    let mut path = root.to_owned();
+    for component in Path::new(file).components() {
+        let Component::Normal(name) = component else {
+            return Err(refused("absolute, or with `.` or `..`"));
+        };
+        path.push(name);
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_symlink() => return Err(refused("a symbolic link")),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BundleError::Missing(path)),
+            Err(error) => return Err(BundleError::Io { path, error }),
+        }
+    }
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok((path, metadata.len())),
+        Ok(_) => Err(refused("not a file")),
+        Err(error) => Err(BundleError::Io { path, error }),
     }
 }
 
@@ -266,13 +279,36 @@ fn parse(path: &Path, json: &str) -> Result<Manifest, BundleError> {
         .get("format_version")
         .and_then(|version| version.as_str())
         .ok_or_else(|| malformed("no format_version".to_owned()))?;
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(version) != major(FORMAT_VERSION) {
+    let numbers = |version: &str| -> Option<(u32, u32)> {
+        let (major, minor) = version.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    if numbers(version).map(|(major, _)| major) != numbers(FORMAT_VERSION).map(|(major, _)| major) {
         return Err(BundleError::Version { path: path.to_owned(), found: version.to_owned() });
     }
+    if let Some(text) = text_with_control_characters(&value) {
+        return Err(malformed(format!("control characters in {text:?}")));
+    }
     let manifest: Manifest = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
-    manifest.model.config.validate().map_err(|error| malformed(error.to_string()))?;
+    manifest.check().map_err(malformed)?;
     Ok(manifest)
+}
+
+/// A text or key that could move a terminal's cursor or forge a line of output.
+fn text_with_control_characters(value: &serde_json::Value) -> Option<&str> {
+    let spoiled = |text: &str| text.chars().any(char::is_control);
+    match value {
+        serde_json::Value::String(text) => spoiled(text).then_some(text.as_str()),
+        serde_json::Value::Array(values) => values.iter().find_map(text_with_control_characters),
+        serde_json::Value::Object(entries) => {
+            entries.iter().find_map(
+                |(key, value)| {
+                    if spoiled(key) { Some(key.as_str()) } else { text_with_control_characters(value) }
+                },
+            )
+        }
+        _ => None,
+    }
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -411,8 +447,8 @@ mod tests {
         let folder = bundle(|manifest| manifest.files.clear());
         assert!(refusal(&folder).contains("not listed under `files`"));
 
-        let folder = bundle(|manifest| manifest.datasets.get_mut(dataset::LABELS).expect("entry").shape = vec![3]);
-        assert!(refusal(&folder).contains("shape [2], expected [3]"));
+        let folder = bundle(|manifest| manifest.datasets.get_mut(dataset::LABELS).expect("entry").shape = vec![2, 1]);
+        assert!(refusal(&folder).contains("shape [2], expected [2, 1]"));
 
         let folder = bundle(|manifest| manifest.model.config.dim = 0);
         assert!(refusal(&folder).contains("dim is 0"));

@@ -198,12 +198,12 @@ impl VitConfig {
     /// Refuses numbers that cannot be a network; sizes that pass cannot overflow any later product.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let sizes = [
-            ("image_size", self.image_size, 4096),
-            ("patch_size", self.patch_size, 4096),
+            ("image_size", self.image_size, 1024),
+            ("patch_size", self.patch_size, 1024),
             ("channels", self.channels, 64),
             ("classes", self.classes, 1 << 20),
             ("dim", self.dim, 1 << 16),
-            ("layers", self.layers, 1024),
+            ("layers", self.layers, 256),
             ("heads", self.heads, 1024),
             ("dim_head", self.dim_head, 1 << 16),
             ("mlp_dim", self.mlp_dim, 1 << 18),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::VitConfig;
+use crate::config::{Preset, VitConfig};
 use crate::digest::FileDigest;
+use crate::module::Module;
 use crate::npy::Dtype;
 use crate::preprocessing::Preprocessing;
 use crate::tier::Tiers;
@@ -198,6 +199,33 @@ pub struct Accuracy {
 }
 
 impl Manifest {
+    /// Refuses a description that contradicts itself; says how.
+    pub fn check(&self) -> Result<(), String> {
+        let config = &self.model.config;
+        config.validate().map_err(|error| error.to_string())?;
+        let preset = Preset::of(config).map_or("custom", Preset::name);
+        if self.model.preset != preset {
+            return Err(format!("preset {}, but its config is that of {preset}", self.model.preset));
+        }
+        let Module::Attention { .. } = Module::parse(&self.module, config).map_err(|error| error.to_string())?;
+        for (name, dataset) in &self.datasets {
+            if dataset.shape.first() != Some(&self.accuracy.samples) {
+                return Err(format!(
+                    "dataset `{name}` has shape {:?}, but the bundle has {} samples",
+                    dataset.shape, self.accuracy.samples
+                ));
+            }
+        }
+        let edge = [Axis::Named("batch".to_owned()), Axis::Fixed(config.tokens()), Axis::Fixed(config.dim)];
+        for tensor in self.parts.get(part::SUBMODEL).iter().flat_map(|part| part.inputs.iter().chain(&part.outputs)) {
+            if tensor.shape != edge {
+                let (tokens, dim) = (config.tokens(), config.dim);
+                return Err(format!("tensor `{}` of the submodel: expected [batch, {tokens}, {dim}]", tensor.name));
+            }
+        }
+        Ok(())
+    }
+
     /// The text of `manifest.json`: keys in a fixed order, one newline at the end.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data with text keys always serialises");

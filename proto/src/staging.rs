@@ -37,6 +37,9 @@ fn readable_by_all(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
     let _ = (builder, mode);
 }
 
+/// Ends the name of a folder that is being written; long enough not to be anybody else's.
+const PARTIAL_SUFFIX: &str = ".vit-part-partial";
+
 /// Why a folder cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
@@ -61,7 +64,7 @@ pub enum StagingError {
 
 /// A folder that appears under its final name when [`Self::commit`] is called, and not before.
 ///
-/// It is written as the hidden sibling `.NAME.partial`, which is removed when this is dropped. One that a killed
+/// It is written as the hidden sibling `.NAME.vit-part-partial`, which is removed when this is dropped. One that a killed
 /// process left behind is recognised by its free lock and replaced.
 #[derive(Debug)]
 pub struct StagedFolder {
@@ -86,7 +89,13 @@ impl StagedFolder {
         if let Some(parent) = target.parent().filter(|parent| *parent != Path::new("")) {
             fs::create_dir_all(parent).map_err(at(parent))?;
         }
-        let partial = target.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(PARTIAL_SUFFIX);
+        let partial = target.with_file_name(hidden);
+        if partial.is_symlink() {
+            return Err(StagingError::Exists(partial)); // following it would empty somebody's folder
+        }
         fs::create_dir_all(&partial).map_err(at(&partial))?;
         let lock = File::open(&partial).map_err(at(&partial))?;
         match lock.try_lock() {
@@ -112,7 +121,7 @@ impl StagedFolder {
             if !self.replace {
                 return Err(StagingError::Exists(self.target.clone()));
             }
-            let old = self.partial.with_extension("replaced");
+            let old = self.partial.with_extension("vit-part-replaced");
             remove_folder(&old).map_err(at)?;
             fs::rename(&self.target, &old).map_err(at)?;
             fs::rename(&self.partial, &self.target).map_err(at)?;
@@ -206,8 +215,8 @@ mod tests {
     fn what_a_killed_process_left_is_replaced_but_a_living_one_is_respected() {
         let folder = tempfile::tempdir().expect("folder");
         let target = folder.path().join("bundle");
-        fs::create_dir(folder.path().join(".bundle.partial")).expect("make");
-        fs::write(folder.path().join(".bundle.partial/stale"), "").expect("write");
+        fs::create_dir(folder.path().join(".bundle.vit-part-partial")).expect("make");
+        fs::write(folder.path().join(".bundle.vit-part-partial/stale"), "").expect("write");
         let staged = StagedFolder::create(&target, false).expect("stage");
         assert!(matches!(StagedFolder::create(&target, false), Err(StagingError::Busy(_))));
         staged.commit().expect("commit");

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use prost::Message as _;
+use proto::manifest::Manifest;
 use proto::npy::{Dtype, Header};
+use proto::onnx::{ModelProto, StringStringEntryProto};
 use tests::{Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, run, scratch};
 
 fn entries(folder: &Path) -> Vec<String> {
@@ -35,7 +38,7 @@ fn no_data_and_no_network() {
     let mut train = Program::Trainer.command();
     train.args(["train", "--model", "nano", "--data"]).arg(&data).arg("--out").arg(&out);
     run(&mut train).refuses(&["data_batch_1.bin: no such file", "trainer data"]);
-    assert_eq!(entries(&out), [""; 0]);
+    assert!(!out.exists());
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn a_truncated_batch() {
     let mut command = Program::Trainer.command();
     command.args(["train", "--model", "nano", "--out"]).arg(folder.path().join("out")).arg("--data");
     run(command.arg(folder.path())).refuses(&message);
-    assert_eq!(entries(&folder.path().join("out")), [""; 0]);
+    assert!(!folder.path().join("out").exists());
 
     // Whole, but not CIFAR-10: one pixel differs.
     fs::copy(source.join("data_batch_3.bin"), &spoiled).expect("copy");
@@ -123,7 +126,7 @@ fn output_that_exists_or_cannot_be_written() {
         command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(out).arg("--data").arg(data());
         run(command.args(["--samples", "4", "--force"]))
     };
-    force(&out).refuses(&["bundle is not a bundle", "--force does not replace it"]);
+    force(&out).refuses(&["bundle is not a bundle alone", "--force does not replace it"]);
     assert_eq!(entries(&out), ["precious"]);
     // A file where a folder would have to be: fails also for root, whom permissions do not stop.
     let below_a_file = weights.join("bundle");
@@ -229,6 +232,10 @@ fn a_bundle_without_samples_or_with_too_few_for_the_faults() {
         forge(&bundle, &format!("npy/{name}.npy"), |bytes| *bytes = header);
         forge_manifest(&bundle, |manifest| manifest.datasets.get_mut(name).expect("entry").shape = shape);
     }
+    forge_manifest(&bundle, |manifest| {
+        manifest.datasets.retain(|_, dataset| dataset.shape[0] == 0);
+        manifest.accuracy.samples = 0;
+    });
     check(&bundle, &[]).refuses(&["no sample"]);
 }
 
@@ -258,11 +265,67 @@ fn a_bundle_of_another_format_or_with_other_shapes() {
 }
 
 #[test]
+fn a_manifest_that_contradicts_itself_or_forges_output() {
+    let refusal = |change: &dyn Fn(&mut Manifest), texts: &[&str]| {
+        let folder = scratch();
+        let bundle = bundle(folder.path(), "nano", 4);
+        forge_manifest(&bundle, change);
+        check(&bundle, &[]).refuses(texts);
+    };
+    refusal(&|manifest| manifest.model.preset = "base".to_owned(), &["preset base, but its config is that of nano"]);
+    refusal(&|manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(), &["unknown module"]);
+    refusal(&|manifest| manifest.module.push_str("\nverdict      PA"), &["control characters"]);
+    refusal(&|manifest| manifest.accuracy.samples = 5, &["the bundle has 5 samples"]);
+    refusal(&|manifest| manifest.model.config.dim = 192, &["malformed manifest"]);
+    refusal(&|manifest| manifest.format_version = "1".to_owned(), &["format_version 1:"]);
+    refusal(
+        &|manifest| manifest.datasets.get_mut("submodel_output").expect("entry").dtype = Dtype::Int64,
+        &["submodel_output.npy: dtype float32, expected int64"],
+    );
+}
+
+#[test]
+fn weights_that_no_hash_covers() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    let file = "onnx/submodel/model.onnx";
+    let mut model = ModelProto::decode(fs::read(bundle.join(file)).expect("read").as_slice()).expect("model");
+    let tensor = &mut model.graph.as_mut().expect("graph").initializer[0];
+    fs::write(bundle.join("onnx/submodel/w.bin"), tensor.raw_data.take().expect("weights")).expect("write");
+    let location = StringStringEntryProto { key: Some("location".to_owned()), value: Some("w.bin".to_owned()) };
+    (tensor.external_data, tensor.data_location) = (vec![location], Some(1));
+    forge(&bundle, file, |bytes| *bytes = model.encode_to_vec());
+    check(&bundle, &[]).refuses(&["tensor `to_qkv_weight` is stored in another file"]);
+}
+
+#[test]
+fn a_report_never_replaces_a_file_of_its_bundle() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    let report = bundle.join("manifest.json");
+    check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["inside the bundle"]);
+    check(&bundle, &[]).expect_status(0);
+}
+
+#[test]
+fn a_reader_who_goes_away_changes_no_verdict() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 301);
+    let closed = |arguments: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+        let mut command = Program::Verifier.command();
+        command.arg("check").arg(&bundle).args(["--device", "cpu"]).args(arguments).stdout(full);
+        command.status().expect("run").code()
+    };
+    assert_eq!((closed(&[]), closed(&["--inject"])), (Some(0), Some(1)));
+}
+
+#[test]
 fn a_model_that_is_none() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     forge(&bundle, "onnx/submodel/model.onnx", |bytes| bytes.truncate(1000));
-    check(&bundle, &[]).refuses(&["model.onnx: cannot be loaded"]);
+    check(&bundle, &[]).refuses(&["model.onnx: not an ONNX model"]);
     let model = bundle.join("onnx/submodel/model.onnx");
     Program::Verifier.run(["inspect".as_ref(), model.as_os_str()]).refuses(&["not an ONNX model"]);
 }
@@ -275,6 +338,9 @@ fn a_library_that_is_not_onnx_runtime() {
     fs::write(&text, "not a library").expect("write");
     let with = |library: &Path| check(&bundle, &["--runtime", library.to_str().expect("text")]);
     with(&text).refuses(&["libonnxruntime.so: not a usable ONNX Runtime library"]);
+    let short = folder.path().join("short.so");
+    fs::write(&short, &fs::read(tests::onnxruntime()).expect("read")[..1 << 20]).expect("write");
+    with(&short).refuses(&["short.so: not a usable ONNX Runtime library: cut short: 1048576 bytes"]);
     with(&folder.path().join("none.so")).refuses(&["none.so: no such file"]);
     let other = tests::onnxruntime().with_file_name("libonnxruntime_providers_shared.so");
     with(&other).refuses(&["does not export OrtGetApiBase"]);

@@ -54,8 +54,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, alias = "batch_size", value_name = "N", value_parser = positive)]
     pub(crate) batch_size: Option<usize>,
     /// Passes over the training images
-    #[arg(long, value_name = "N")]
-    pub(crate) epochs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) epochs: Option<u32>,
     /// Highest learning rate
     #[arg(long, value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
@@ -103,7 +103,7 @@ pub(crate) struct MachineArgs {
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
     /// Threads for one operation [default: libtorch's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -118,5 +118,13 @@ fn positive_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
+/// More threads than any machine has cores would only exhaust it.
+fn threads(text: &str) -> Result<usize, String> {
+    match positive(text) {
+        Ok(number) if number <= 1024 => Ok(number),
+        _ => Err("expected a whole number from 1 to 1024".to_owned()),
     }
 }

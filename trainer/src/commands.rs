@@ -44,19 +44,20 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let recipe = recipe(arguments);
     let path = weights::default_path(&arguments.out, arguments.model);
     ensure!(
-        arguments.force || !path.exists(),
+        arguments.force || path.symlink_metadata().is_err(),
         "{} already exists\nhint: --force replaces it, --out names another folder",
         path.display()
     );
-    // Before the long run, not after it.
-    std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
-    tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
+    ensure!(!path.is_dir(), "{} is a folder\nhint: --out names another folder", path.display());
     let device = prepare(&arguments.machine)?;
     let (mut train, test) = match recipe.epochs {
         0 => (Split::default(), Split::default()),
         _ => (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?),
     };
     train.truncate(arguments.train_samples.unwrap_or(usize::MAX));
+    // Before the long run, not after it.
+    std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
 
     tch::manual_seed(arguments.seed as i64);
     let vit = Vit::new(&arguments.model.config(), device, recipe.embedding_std);
@@ -134,7 +135,7 @@ fn recipe(arguments: &TrainArgs) -> Recipe {
     let own = Recipe::of(arguments.model);
     Recipe {
         batch_size: arguments.batch_size.unwrap_or(own.batch_size),
-        epochs: arguments.epochs.unwrap_or(own.epochs),
+        epochs: arguments.epochs.map_or(own.epochs, |epochs| epochs as usize),
         learning_rate: arguments.lr.unwrap_or(own.learning_rate),
         precision: arguments.precision.unwrap_or(own.precision),
         ..own

@@ -60,7 +60,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "LIB")]
     pub(crate) runtime: Option<PathBuf>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -89,5 +89,13 @@ fn json_file(text: &str) -> Result<PathBuf, String> {
     match path.extension() {
         Some(extension) if extension == "json" => Ok(path),
         _ => Err("expected a name that ends in .json".to_owned()),
+    }
+}
+
+/// More threads than any machine has cores would only exhaust it.
+fn threads(text: &str) -> Result<usize, String> {
+    match positive(text) {
+        Ok(number) if number <= 1024 => Ok(number),
+        _ => Err("expected a whole number from 1 to 1024".to_owned()),
     }
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    verifier::onnxruntime::disable_telemetry();
     let result = match cli::Cli::parse().command {
         cli::Command::Check(arguments) => commands::check::check(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(&arguments),

@@ -5,13 +5,17 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ort::ep::{self, ExecutionProviderDispatch};
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorRef, ValueType};
+use prost::Message as _;
 use proto::manifest::{Part, Tensor};
+use proto::onnx::ModelProto;
 use serde::Serialize;
 
 use crate::device::Device;
@@ -65,6 +69,22 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The model is not ONNX.
+    #[error("{path}: not an ONNX model: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The model's weights are not all in its file.
+    #[error("{path}: tensor `{tensor}` is stored in another file, which the bundle's hashes do not cover")]
+    ExternalData {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
     /// The provider cannot be created.
     #[error(
         "device `{device}` is not available: {provider} could not be created: {reason}\n\
@@ -112,7 +132,7 @@ pub enum LoadError {
         error: RunError,
     },
     /// There is no proof that the nodes ran where they should.
-    #[error("device `{device}`: {error}\nhint: --device cpu runs on the CPU and says so")]
+    #[error("device `{device}`: {error}")]
     Placement {
         /// The device asked for.
         device: &'static str,
@@ -133,6 +153,7 @@ impl OnnxRuntime {
         options: Options,
         first_input: &[f32],
     ) -> Result<Self, LoadError> {
+        refuse_external_data(model)?;
         let (library, environment) = start(library)?;
         let device = options.device.name();
 
@@ -191,6 +212,25 @@ impl Runtime for OnnxRuntime {
     }
 }
 
+/// ONNX Runtime collects usage data unless this is set before it is loaded; its API's own switch does not stop that.
+/// To be called first in `main`, while there is one thread.
+#[expect(unsafe_code, reason = "setting a variable of the process")]
+pub fn disable_telemetry() {
+    // SAFETY: no other thread runs yet that could read the environment meanwhile.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}
+
+/// The bundle's hashes vouch for the model's own file alone.
+fn refuse_external_data(model: &Path) -> Result<(), LoadError> {
+    let unreadable = |reason: String| LoadError::Unreadable { path: model.to_owned(), reason };
+    let bytes = fs::read(model).map_err(|error| unreadable(error.to_string()))?;
+    let proto = ModelProto::decode(bytes.as_slice()).map_err(|error| unreadable(error.to_string()))?;
+    match proto.external_tensor() {
+        None => Ok(()),
+        Some(tensor) => Err(LoadError::ExternalData { path: model.to_owned(), tensor: tensor.to_owned() }),
+    }
+}
+
 /// Loads the library for the whole process, asks for its version, and starts the runtime in it.
 fn start(path: &Path) -> Result<(Library, ort::environment::Environment), LoadError> {
     let unusable = |reason: String| LoadError::Library { path: path.to_owned(), reason };
@@ -204,16 +244,50 @@ fn start(path: &Path) -> Result<(Library, ort::environment::Environment), LoadEr
 #[expect(unsafe_code, reason = "a C library says its version through a C function")]
 fn library_version(path: &Path) -> Result<String, String> {
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
+    whole_file(path)?;
     // SAFETY: loading a library runs its initialisers; the user named it, or it is the one `make setup` fetched.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| with_causes(&error))?;
     // Never unloaded: `ort` goes on to use the same one, and unloading a runtime runs its finalisers.
     let library = std::mem::ManuallyDrop::new(library);
     // SAFETY: every ONNX Runtime exports this symbol with this signature (onnxruntime_c_api.h).
     let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") }
         .map_err(|_| "it does not export OrtGetApiBase".to_owned())?;
-    // SAFETY: the function takes nothing and returns a static table, whose version is a static C string.
-    let version = unsafe { base().as_ref().map(|base| CStr::from_ptr((base.GetVersionString)())) };
-    version.map(|text| text.to_string_lossy().into_owned()).ok_or_else(|| "it has no API".to_owned())
+    // SAFETY: the function takes nothing and returns a static table or nothing.
+    let base = unsafe { base().as_ref() }.ok_or_else(|| "it has no API".to_owned())?;
+    // SAFETY: the version is a static C string.
+    let version = unsafe { CStr::from_ptr((base.GetVersionString)()) }.to_string_lossy().into_owned();
+    // SAFETY: asking for an API version gives a static table or nothing.
+    if unsafe { (base.GetApi)(ort::MINOR_VERSION) }.is_null() {
+        return Err(format!("version {version} does not have the API of 1.{}", ort::MINOR_VERSION));
+    }
+    Ok(version)
+}
+
+/// A library cut short by an interrupted copy can kill the process that maps it: an ELF file's section table, which
+/// ends it, must be inside.
+fn whole_file(path: &Path) -> Result<(), String> {
+    let mut header = [0u8; 64];
+    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
+        return Ok(()); // not a 64-bit little-endian ELF file: the loader will say what it is
+    }
+    // e_shoff, e_shentsize and e_shnum of the ELF-64 header (System V ABI, chapter 4).
+    let offset = u64::from_le_bytes(header[40..48].try_into().expect("8 bytes"));
+    let number = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let end = offset.saturating_add(number(58) * number(60));
+    if metadata.len() < end {
+        return Err(format!("cut short: {} bytes, expected at least {end}", metadata.len()));
+    }
+    Ok(())
+}
+
+/// An error with what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Everything that could change results is set on purpose.
@@ -227,6 +301,8 @@ fn configure(builder: SessionBuilder, options: Options, profile: &Path) -> Resul
         .with_deterministic_compute(true)
         .map_err(text)?
         .with_profiling(profile.join("profile"))
+        .map_err(text)?
+        .with_log_level(LogLevel::Fatal) // failures come back as errors
         .map_err(text)?;
     match options.threads {
         Some(threads) => builder.with_intra_threads(threads).map_err(text),
@@ -279,17 +355,17 @@ fn preload_cuda(library: &Path) {
 /// The model must have the one input and the one output of the manifest; returns their shapes after the batch axis.
 fn interface(model: &Path, part: &Part, session: &Session) -> Result<(Vec<usize>, Vec<usize>), LoadError> {
     let check = |what, expected: &[Tensor], found: &[ort::value::Outlet]| {
-        let expected_text = expected.iter().map(describe).collect::<Vec<_>>().join(", ");
-        let found_text = found.iter().map(describe_outlet).collect::<Vec<_>>().join(", ");
+        let expected_texts: Vec<String> = expected.iter().map(describe).collect();
+        let found_texts: Vec<String> = found.iter().map(describe_outlet).collect();
         match expected {
-            [tensor] if expected_text == found_text => tensor.sample_shape(),
+            [tensor] if expected_texts == found_texts => tensor.sample_shape(),
             _ => None,
         }
         .ok_or_else(|| LoadError::Interface {
             path: model.to_owned(),
             what,
-            expected: expected_text,
-            found: found_text,
+            expected: expected_texts.join(", "),
+            found: found_texts.join(", "),
         })
     };
     Ok((check("inputs", &part.inputs, session.inputs())?, check("outputs", &part.outputs, session.outputs())?))

@@ -79,6 +79,9 @@ pub enum NpyFault {
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A folder, a pipe or a device.
+    #[error("not a regular file")]
+    NotAFile,
     /// The first six bytes are not NPY's.
     #[error("not an NPY file: it does not begin with \\x93NUMPY")]
     Magic,

@@ -103,6 +103,9 @@ impl<T: Element> Deref for Rows<T> {
 }
 
 fn open(path: &Path) -> Result<(File, Header, u64), NpyFault> {
+    if !path.metadata()?.is_file() {
+        return Err(NpyFault::NotAFile); // opening a pipe would wait for ever
+    }
     let file = File::open(path)?;
     let mut beginning = Vec::new();
     (&file).take(u64::from(u16::MAX) + 10).read_to_end(&mut beginning)?;

@@ -5,3 +5,38 @@
 #![allow(missing_docs, clippy::all, reason = "generated code")]
 
 include!("generated.rs");
+
+impl ModelProto {
+    /// The first tensor whose data lie in another file, if any: nothing in a bundle vouches for that file.
+    pub fn external_tensor(&self) -> Option<&str> {
+        let functions = self.functions.iter().flat_map(|function| &function.node);
+        let nodes = functions.filter_map(NodeProto::external_tensor);
+        self.graph.as_ref().and_then(GraphProto::external_tensor).or_else(|| nodes.into_iter().next())
+    }
+}
+
+impl GraphProto {
+    fn external_tensor(&self) -> Option<&str> {
+        let sparse = self.sparse_initializer.iter().flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
+        let tensors = self.initializer.iter().chain(sparse);
+        first_external(tensors).or_else(|| self.node.iter().find_map(NodeProto::external_tensor))
+    }
+}
+
+impl NodeProto {
+    fn external_tensor(&self) -> Option<&str> {
+        self.attribute.iter().find_map(|attribute| {
+            let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
+            let sparse = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
+            first_external(attribute.t.iter().chain(&attribute.tensors).chain(sparse))
+                .or_else(|| attribute.g.iter().chain(&attribute.graphs).find_map(GraphProto::external_tensor))
+        })
+    }
+}
+
+fn first_external<'a>(mut tensors: impl Iterator<Item = &'a TensorProto>) -> Option<&'a str> {
+    let is_external = |tensor: &&TensorProto| {
+        !tensor.external_data.is_empty() || tensor.data_location.is_some_and(|place| place != 0)
+    };
+    tensors.find(is_external).map(TensorProto::name)
+}

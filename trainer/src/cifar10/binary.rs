@@ -33,7 +33,7 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
 pub(super) fn check_size(path: &Path) -> Result<(), DataError> {
     let expected = (RECORD_BYTES * RECORDS_PER_FILE) as u64;
     match path.metadata() {
-        Ok(metadata) if metadata.len() == expected => Ok(()),
+        Ok(metadata) if metadata.is_file() && metadata.len() == expected => Ok(()),
         Ok(metadata) => Err(DataError::Size { path: path.to_owned(), found: metadata.len(), expected }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DataError::Missing(path.to_owned())),
         Err(error) => Err(DataError::Io { path: path.to_owned(), error }),

@@ -1,6 +1,5 @@
 //! Whether files are CIFAR-10's, by the SHA-256 of each.
 
-use std::io;
 use std::path::Path;
 
 use proto::digest::sha256_file;
@@ -19,13 +18,17 @@ const SHA256: [(&str, &str); 6] = [
 
 /// Refuses a folder whose files are absent, short or not CIFAR-10's.
 pub fn check_files(folder: &Path) -> Result<(), DataError> {
-    for (name, expected) in SHA256 {
-        let path = folder.join(name);
-        super::binary::check_size(&path)?;
-        let found = sha256_file(&path).map_err(|error: io::Error| DataError::Io { path: path.clone(), error })?;
-        if found != expected {
-            return Err(DataError::NotCifar10 { path, found, expected });
-        }
+    SHA256.iter().try_for_each(|(name, _)| check_file(folder, name))
+}
+
+/// Refuses one of the files that is absent, short or not CIFAR-10's.
+pub(super) fn check_file(folder: &Path, name: &str) -> Result<(), DataError> {
+    let path = folder.join(name);
+    super::binary::check_size(&path)?;
+    let found = sha256_file(&path).map_err(|error| DataError::Io { path: path.clone(), error })?;
+    match SHA256.iter().find(|(known, _)| *known == name) {
+        Some((_, expected)) if found == *expected => Ok(()),
+        Some((_, expected)) => Err(DataError::NotCifar10 { path, found, expected }),
+        None => unreachable!("the names of the archive's files are constants"),
     }
-    Ok(())
 }

@@ -130,19 +130,22 @@ pub fn folder(data: &Path) -> PathBuf {
     if data.join(TEST_FILE).is_file() { data.to_owned() } else { data.join(FOLDER) }
 }
 
-/// Loads the 50,000 training images.
+/// Loads the 50,000 training images; refuses files that are not CIFAR-10's.
 pub fn load_train(data: &Path) -> Result<Split, DataError> {
     let folder = folder(data);
     let mut split = Split::default();
     for file in TRAIN_FILES {
+        check::check_file(&folder, file)?;
         load_file(&folder.join(file), &mut split)?;
     }
     Ok(split)
 }
 
-/// Loads the 10,000 test images.
+/// Loads the 10,000 test images; refuses a file that is not CIFAR-10's.
 pub fn load_test(data: &Path) -> Result<Split, DataError> {
     let mut split = Split::default();
-    load_file(&folder(data).join(TEST_FILE), &mut split)?;
+    let folder = folder(data);
+    check::check_file(&folder, TEST_FILE)?;
+    load_file(&folder.join(TEST_FILE), &mut split)?;
     Ok(split)
 }

@@ -1,8 +1,9 @@
 //! `verifier check`.
 
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::bundle::Bundle;
 use proto::manifest::{Tensor, dataset, part};
@@ -24,6 +25,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
     let faults: &[Fault] = if arguments.inject { &Fault::SEED } else { &[] };
     let mut report = empty_report(arguments, faults);
     if let Some(path) = &arguments.report {
+        refuse_inside(path, &arguments.bundle)?;
         // Before the long run, not after it; and an earlier run's verdict must not survive this one.
         report.error = Some("the run did not finish".to_owned());
         report.write(path).with_context(|| format!("{}: cannot be written", path.display()))?;
@@ -46,6 +48,20 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
     result
 }
 
+/// A report must not replace a file of the bundle that it is about.
+fn refuse_inside(report: &Path, bundle: &Path) -> Result<()> {
+    let folder = report.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let (Ok(folder), Ok(bundle)) = (folder.canonicalize(), bundle.canonicalize()) else {
+        return Ok(()); // one of them is absent, which is reported elsewhere
+    };
+    ensure!(
+        !folder.starts_with(bundle),
+        "--report {}: inside the bundle, which a check leaves as it is",
+        report.display()
+    );
+    Ok(())
+}
+
 fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<Status> {
     let started = Instant::now();
     let bundle = Bundle::open(&arguments.bundle)?;
@@ -54,16 +70,15 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let input: Npy<f32> = bundle.dataset(dataset::SUBMODEL_INPUT)?;
     let golden: Npy<f32> = bundle.dataset(dataset::SUBMODEL_OUTPUT)?;
     let sample_index: Npy<i64> = bundle.dataset(dataset::SAMPLE_INDEX)?;
-    anyhow::ensure!(
-        sample_index.rows_len() == golden.rows_len(),
-        "sample_index has {} rows for {} golden outputs",
-        sample_index.rows_len(),
-        golden.rows_len()
+    ensure!(
+        sample_index.shape().len() == 1,
+        "dataset `sample_index` has shape {:?}, expected one axis",
+        sample_index.shape()
     );
     for (tensors, npy, name) in [(&part.inputs, &input, "submodel_input"), (&part.outputs, &golden, "submodel_output")]
     {
         let expected = tensors.first().and_then(Tensor::sample_shape);
-        anyhow::ensure!(
+        ensure!(
             expected.as_deref() == Some(&npy.shape()[1..]),
             "dataset `{name}` has shape {:?}, but the model's tensor is {expected:?} for each sample",
             npy.shape()
@@ -74,9 +89,13 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     bundle.verify_files(|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
 
+    let sample_index = sample_index.rows(0..sample_index.rows_len())?;
+    if let Some(index) = sample_index.iter().find(|index| !(0..10_000).contains(*index)) {
+        anyhow::bail!("dataset `sample_index` has {index}, expected a position in CIFAR-10's test set, 0 to 9999");
+    }
     let options = Options { device: arguments.device, threads: arguments.threads };
     let first = input.rows(0..arguments.batch_size.min(input.rows_len()))?;
-    anyhow::ensure!(!first.is_empty(), check::CheckError::NoSamples);
+    ensure!(!first.is_empty(), check::CheckError::NoSamples);
     let mut runtime = OnnxRuntime::load(&library, &model, part, options, &first)?;
     drop(first);
     report.runtime = Some(RuntimeReport::new(runtime.library(), runtime.placement(), arguments.device));
@@ -91,7 +110,6 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let seconds = compared.elapsed().as_secs_f64();
     bar.finish_and_clear();
 
-    let sample_index = sample_index.rows(0..golden.rows_len())?;
     report.result = Some(ResultReport::new(&verdict, faults, |sample| sample_index[sample], seconds));
     print_verdict(&verdict, faults, &sample_index, seconds);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());

@@ -21,9 +21,10 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension {
         _ if path.is_dir() => inspect_bundle(path)?,
+        _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
+        "onnx" | "npy" if !path.is_file() => bail!("{}: not a regular file", path.display()),
         "onnx" => inspect_onnx(path)?,
         "npy" => inspect_npy(path)?,
-        _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
         _ => bail!("{}: expected a bundle's folder, or a file that ends in .onnx or .npy", path.display()),
     }
     Ok(Status::Pass)
