@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use proto::config::Preset;
 use proto::module::Module;
 use trainer::device::DeviceChoice;
+
+/// Whole numbers in a range.
+type Number = RangedU64ValueParser<usize>;
 
 /// Turns trained weights into a bundle: ONNX models, golden tensors, and a manifest that explains them.
 #[derive(Debug, Parser)]
@@ -42,7 +46,7 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
     /// Images in a forward pass
-    #[arg(long, alias = "batch_size", default_value_t = 32, value_name = "N", value_parser = positive)]
+    #[arg(long, alias = "batch_size", default_value_t = 32, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
     /// Replace a bundle that is there already
     #[arg(long)]
@@ -54,21 +58,6 @@ pub(crate) struct BundleArgs {
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
     /// Threads for one operation [default: libtorch's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
-/// More threads than any machine has cores would only exhaust it.
-fn threads(text: &str) -> Result<usize, String> {
-    match positive(text) {
-        Ok(number) if number <= 1024 => Ok(number),
-        _ => Err("expected a whole number from 1 to 1024".to_owned()),
-    }
 }

@@ -1,11 +1,11 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use exporter::bundle::{self, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 use trainer::cifar10;
@@ -24,21 +24,13 @@ macro_rules! say {
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
-    let path = weights_path(arguments)?;
     if let Some(threads) = arguments.threads {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
     let device = arguments.device.resolve()?;
-    let Loaded { vit, info, sha256 } = weights::load(&path, device)?;
+    let Loaded { path, vit, info, sha256 } =
+        weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
     let split = cifar10::load_test(&arguments.data)?;
-    if let Some(preset) = arguments.model {
-        ensure!(
-            info.config == preset.config(),
-            "{}: weights of preset {}, expected {preset}",
-            path.display(),
-            info.preset_name()
-        );
-    }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
     let samples = arguments.samples.unwrap_or(split.len());
     say!("weights      {} ({}, {})", path.display(), info.preset_name(), info.epoch());
@@ -90,12 +82,4 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     say!("next         verifier check {}", out.display());
     Ok(())
-}
-
-fn weights_path(arguments: &BundleArgs) -> Result<PathBuf> {
-    match (&arguments.weights, arguments.model) {
-        (Some(path), _) => Ok(path.clone()),
-        (None, Some(preset)) => Ok(weights::default_path(Path::new("trained_models"), preset)),
-        (None, None) => bail!("one of --weights and --model is needed"),
-    }
 }

@@ -352,7 +352,8 @@ fn unknown_devices_and_senseless_numbers() {
     verify(&["--device", "gpu"]).refuses(&["invalid value 'gpu'", "cpu, cuda, openvino"]);
     verify(&["--atol", "nan"]).refuses(&["finite number from 0"]);
     verify(&["--rtol", "-1"]).refuses(&["finite number from 0"]);
-    verify(&["--batch-size", "0"]).refuses(&["whole number from 1"]);
+    verify(&["--batch-size", "0"]).refuses(&["0 is not in 1.."]);
+    verify(&["--threads", "4294967297"]).refuses(&["4294967297 is not in 1..=1024"]);
     Program::Trainer.run(["train", "--model", "giant"]).refuses(&["unknown preset `giant`"]);
     Program::Trainer.run(["train", "--model", "nano", "--lr", "inf"]).refuses(&["above 0"]);
     Program::Trainer.run(["train", "--model", "nano", "--device", "tpu"]).refuses(&["unknown device `tpu`"]);

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use proto::config::Preset;
 use trainer::device::DeviceChoice;
 use trainer::recipe::Precision;
+use trainer::weights::DEFAULT_FOLDER;
+
+/// Whole numbers in a range.
+type Number = RangedU64ValueParser<usize>;
 
 /// Trains a vision transformer on CIFAR-10 with libtorch.
 #[derive(Debug, Parser)]
@@ -51,11 +56,11 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Preset,
     /// Images in a step
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = positive)]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: Option<usize>,
     /// Passes over the training images
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub(crate) epochs: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = Number::new().range(0..=1_000_000))]
+    pub(crate) epochs: Option<usize>,
     /// Highest learning rate
     #[arg(long, value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f64>,
@@ -66,10 +71,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Use only the first N training images
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) train_samples: Option<usize>,
     /// Folder for the weights
-    #[arg(long, default_value = "trained_models", value_name = "DIR")]
+    #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Replace weights that are there already
     #[arg(long)]
@@ -89,7 +94,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Option<Preset>,
     /// Images in a forward pass
-    #[arg(long, alias = "batch_size", default_value_t = 100, value_name = "N", value_parser = positive)]
+    #[arg(long, alias = "batch_size", default_value_t = 100, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -103,28 +108,13 @@ pub(crate) struct MachineArgs {
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
     /// Threads for one operation [default: libtorch's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
-        Ok(number) => Ok(number),
-    }
 }
 
 fn positive_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("expected a number above 0".to_owned()),
-    }
-}
-
-/// More threads than any machine has cores would only exhaust it.
-fn threads(text: &str) -> Result<usize, String> {
-    match positive(text) {
-        Ok(number) if number <= 1024 => Ok(number),
-        _ => Err("expected a whole number from 1 to 1024".to_owned()),
     }
 }

@@ -1,11 +1,9 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use proto::config::Preset;
 use proto::preprocessing::CIFAR10_CLASSES;
 use trainer::cifar10::{self, Source, Split};
 use trainer::device::device_name;
@@ -111,10 +109,8 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
 
 pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     let started = Instant::now();
-    let path = weights_path(arguments.weights.as_deref(), arguments.model)?;
     let device = prepare(&arguments.machine)?;
-    let Loaded { vit, info, .. } = weights::load(&path, device)?;
-    weights_are_of(&path, &info, arguments.model)?;
+    let Loaded { path, vit, info, .. } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
     let test = cifar10::load_test(&arguments.data.data)?;
     let bar = progress_bar(test.len(), "images");
     let result = evaluate(&vit, &test, arguments.batch_size, |images| bar.inc(images as u64));
@@ -135,7 +131,7 @@ fn recipe(arguments: &TrainArgs) -> Recipe {
     let own = Recipe::of(arguments.model);
     Recipe {
         batch_size: arguments.batch_size.unwrap_or(own.batch_size),
-        epochs: arguments.epochs.map_or(own.epochs, |epochs| epochs as usize),
+        epochs: arguments.epochs.unwrap_or(own.epochs),
         learning_rate: arguments.lr.unwrap_or(own.learning_rate),
         precision: arguments.precision.unwrap_or(own.precision),
         ..own
@@ -147,23 +143,6 @@ fn prepare(machine: &MachineArgs) -> Result<tch::Device> {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
     Ok(machine.device.resolve()?)
-}
-
-fn weights_path(weights: Option<&Path>, model: Option<Preset>) -> Result<PathBuf> {
-    match (weights, model) {
-        (Some(path), _) => Ok(path.to_owned()),
-        (None, Some(preset)) => Ok(weights::default_path(Path::new("trained_models"), preset)),
-        (None, None) => bail!("one of --weights and --model is needed"),
-    }
-}
-
-fn weights_are_of(path: &Path, info: &WeightsInfo, model: Option<Preset>) -> Result<()> {
-    match model {
-        Some(preset) if info.config != preset.config() => {
-            bail!("{}: weights of preset {}, expected {preset}", path.display(), info.preset_name())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {

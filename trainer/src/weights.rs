@@ -23,6 +23,9 @@ use crate::vit::Vit;
 /// The key of the header's metadata.
 pub const METADATA_KEY: &str = "vit_part";
 
+/// Where weights are written and looked for unless the user names another folder.
+pub const DEFAULT_FOLDER: &str = "trained_models";
+
 /// The extension of a weights file.
 pub const EXTENSION: &str = "safetensors";
 
@@ -85,6 +88,14 @@ pub enum WeightsFault {
     /// The config is no network.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The network is not of the preset asked for.
+    #[error("weights of preset {found}, expected {expected}")]
+    Preset {
+        /// The preset asked for.
+        expected: Preset,
+        /// The file's preset, or `custom`.
+        found: &'static str,
+    },
     /// The network is not one for CIFAR-10.
     #[error("a network for {channels} channels and {classes} classes: expected 3 and 10, as CIFAR-10 has")]
     NotCifar10 {
@@ -179,6 +190,8 @@ pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
 /// A weights file, read.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
     /// The network with these weights.
     pub vit: Vit,
     /// What the file says about itself.
@@ -195,7 +208,22 @@ pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
         _ => at(error.into()),
     })?;
     let (vit, info) = read(&bytes, device).map_err(at)?;
-    Ok(Loaded { vit, info, sha256: sha256_bytes(&bytes) })
+    Ok(Loaded { path: path.to_owned(), vit, info, sha256: sha256_bytes(&bytes) })
+}
+
+/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A preset alone stands
+/// for its file in [`DEFAULT_FOLDER`].
+pub fn load_chosen(file: Option<&Path>, preset: Option<Preset>, device: tch::Device) -> Result<Loaded, WeightsError> {
+    let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
+    let path = file.map(Path::to_owned).or_else(by_preset).unwrap_or_default();
+    let loaded = load(&path, device)?;
+    match preset {
+        Some(expected) if loaded.info.config != expected.config() => {
+            let found = loaded.info.preset_name();
+            Err(WeightsError { path, fault: WeightsFault::Preset { expected, found } })
+        }
+        _ => Ok(loaded),
+    }
 }
 
 fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
@@ -292,7 +320,7 @@ mod tests {
         tch::manual_seed(5);
         let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
         save(&first, &vit, &info()).expect("save");
-        let Loaded { vit: loaded, info: found, sha256 } = load(&first, tch::Device::Cpu).expect("load");
+        let Loaded { vit: loaded, info: found, sha256, .. } = load(&first, tch::Device::Cpu).expect("load");
         assert_eq!(sha256, proto::digest::sha256_file(&first).expect("digest"));
         assert_eq!(found, info());
         for (name, tensor) in vit.variables() {

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use verifier::device::Device;
+
+/// Whole numbers in a range.
+type Number = RangedU64ValueParser<usize>;
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
@@ -45,7 +49,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, default_value_t = 1e-5, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: f32,
     /// Samples in one run of the submodel
-    #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = positive)]
+    #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
     /// Put the five errors of the Python repository into the golden, to see them found
     #[arg(long, overrides_with = "no_inject")]
@@ -60,7 +64,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "LIB")]
     pub(crate) runtime: Option<PathBuf>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
 }
 
@@ -77,25 +81,10 @@ fn tolerance(text: &str) -> Result<f32, String> {
     }
 }
 
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("expected a whole number from 1".to_owned()),
-        Ok(number) => Ok(number),
-    }
-}
-
 fn json_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension() {
         Some(extension) if extension == "json" => Ok(path),
         _ => Err("expected a name that ends in .json".to_owned()),
-    }
-}
-
-/// More threads than any machine has cores would only exhaust it.
-fn threads(text: &str) -> Result<usize, String> {
-    match positive(text) {
-        Ok(number) if number <= 1024 => Ok(number),
-        _ => Err("expected a whole number from 1 to 1024".to_owned()),
     }
 }
