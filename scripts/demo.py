@@ -103,7 +103,7 @@ def summary(manifest, clean, faults, seconds, failures):
     return "\n".join([
         "", "━" * 78, f"  vit-part demo  {'FAILED' if failures else 'succeeded'}", "", *lines, "",
         "  next           target/release/verifier inspect bundles/nano",
-        "                 target/release/verifier check bundles/nano --device cuda",
+        "  with a GPU     target/release/verifier check bundles/nano --device cuda",
         "                 target/release/trainer train --model base --epochs 100",
         "━" * 78,
     ])

@@ -39,7 +39,7 @@ pub(crate) struct BundleArgs {
     /// Folder of the bundle [default: bundles/PRESET]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Module to cut out as the submodel
+    /// Module to cut out as the submodel: transformer.layers.K.0.fn, the attention of block K
     #[arg(long, default_value = Module::DEFAULT_NAME, value_name = "NAME")]
     pub(crate) module: String,
     /// Use only the first N test images [default: all 10,000]

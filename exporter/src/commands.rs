@@ -78,8 +78,13 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         accuracy.correct,
         100.0 * accuracy.correct as f64 / accuracy.samples as f64
     );
-    say!("bundle       {} ({} files, {:.1} MB)", out.display(), manifest.files.len() + 2, bytes as f64 / 1e6);
+    say!(
+        "bundle       {} ({} files, {:.1} MB, manifest.json and SHA256SUMS)",
+        out.display(),
+        manifest.files.len(),
+        bytes as f64 / 1e6
+    );
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
-    say!("next         verifier check {}", out.display());
+    say!("next         verifier check {}   (--device cpu where there is no NVIDIA GPU)", out.display());
     Ok(())
 }

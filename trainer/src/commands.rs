@@ -69,7 +69,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     say!("recipe       {}", serde_json::to_string(&recipe)?);
     if recipe.epochs > 0 {
         say!("data         {} training, {} test images", train.len(), test.len());
-        say!("\nepoch   learning rate   train loss   test loss   test accuracy   images/s       time");
+        say!("\nepoch      start rate   train loss   test loss   test accuracy   images/s       time");
     }
     let bar = progress_bar(recipe.epochs * (train.len() / recipe.batch_size * recipe.batch_size), "images");
     let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);

@@ -51,7 +51,7 @@ pub(crate) struct CheckArgs {
     /// Samples in one run of the submodel
     #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
-    /// Put the five errors of the Python repository into the golden, to see them found
+    /// Self-test: put the five wrong values of the Python repository into the golden, to see them found (needs 301 samples)
     #[arg(long, overrides_with = "no_inject")]
     pub(crate) inject: bool,
     /// Put no error anywhere (the default)

@@ -34,6 +34,8 @@ pub struct Report {
     pub error: Option<String>,
     /// What was asked for.
     pub options: OptionsReport,
+    /// When the run began, in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
     /// The machine.
     pub host: Host,
     /// The bundle, if it could be opened.

@@ -1,7 +1,7 @@
 //! `verifier check`.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -131,6 +131,7 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             threads: arguments.threads,
             faults: faults.iter().map(Fault::to_string).collect(),
         },
+        started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
         host: Host::this(),
         bundle: None,
         runtime: None,
@@ -160,8 +161,11 @@ fn print_verdict(verdict: &Verdict, faults: &[Fault], sample_index: &[i64], seco
         grouped(verdict.differing_elements),
         grouped(verdict.differing_samples)
     );
-    say!("largest      absolute error {}", extreme(verdict.max_abs_error, |value| format!("{value:.3e}")));
-    say!("             ULP distance   {}", extreme(verdict.max_ulp, |value| grouped(value as usize)));
+    say!("largest      finite absolute error {}", extreme(verdict.max_abs_error, |value| format!("{value:.3e}")));
+    say!(
+        "             finite ULP distance   {} (large near zero)",
+        extreme(verdict.max_ulp, |value| grouped(value as usize))
+    );
     say!(
         "outside      {} elements, and {} that are not finite, in {} samples",
         grouped(verdict.mismatches),
@@ -186,7 +190,7 @@ fn print_verdict(verdict: &Verdict, faults: &[Fault], sample_index: &[i64], seco
 fn print_faulty(faulty: &FaultySample, sample_index: i64) {
     let ElementPair { index: [_, token, feature], golden, actual } = faulty.worst;
     say!(
-        "  sample {} (test image {sample_index}): {} outside, {} not finite; worst [{token}, {feature}]: golden {golden:e}, found {actual:e}, bits differ in {:08x}",
+        "  sample {} (test image {sample_index}): {} outside, {} not finite; worst [{token}, {feature}]: golden {golden:e}, found {actual:e}, xor {:08x}",
         faulty.sample,
         faulty.mismatches,
         faulty.non_finite,
