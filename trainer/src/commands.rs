@@ -1,6 +1,6 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +22,9 @@ macro_rules! say {
         let _ = writeln!(std::io::stdout(), $($argument)*);
     }};
 }
+
+/// Without a terminal there is no bar; a log then gets a line this often.
+const SILENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
     let started = Instant::now();
@@ -73,11 +76,16 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     }
     let bar = progress_bar(recipe.epochs * (train.len() / recipe.batch_size * recipe.batch_size), "images");
     let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);
-    let trained = Instant::now();
+    let (trained, mut told) = (Instant::now(), Instant::now());
     let outcome = trainer::train::train(&vit, &recipe, arguments.seed, &train, &test, |event| match event {
         Event::Trained(images) => {
             epoch_images += images;
             bar.inc(images as u64);
+            if bar.is_hidden() && told.elapsed() > SILENCE {
+                let rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64();
+                eprintln!("{} of {} images, {rate:.0} images/s", bar.position(), bar.length().unwrap_or_default());
+                told = Instant::now();
+            }
         }
         Event::Evaluating => rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64(),
         Event::Epoch(row) => {
