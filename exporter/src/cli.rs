@@ -46,7 +46,7 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
     /// Images in a forward pass
-    #[arg(long, alias = "batch_size", default_value_t = 32, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
     /// Replace a bundle that is there already
     #[arg(long)]
