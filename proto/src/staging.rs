@@ -124,7 +124,10 @@ impl StagedFolder {
             let old = self.partial.with_extension("vit-part-replaced");
             remove_folder(&old).map_err(at)?;
             fs::rename(&self.target, &old).map_err(at)?;
-            fs::rename(&self.partial, &self.target).map_err(at)?;
+            if let Err(error) = fs::rename(&self.partial, &self.target) {
+                let _ = fs::rename(&old, &self.target); // the old folder back in its place, if that can be done
+                return Err(at(error));
+            }
             self.committed = true;
             return remove_folder(&old).map_err(|error| StagingError::Io { path: old, error });
         }
