@@ -9,14 +9,10 @@ pub fn write_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".partial-");
     readable_by_all(&mut builder, 0o666);
-    let mut temporary = builder.tempfile_in(folder)?;
+    let mut temporary = builder.tempfile_in(folder_of(path))?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     write(&mut writer)?;
     writer.flush()?;
@@ -24,6 +20,24 @@ pub fn write_file<E: From<io::Error>>(
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// As [`write_file`], for writers that want a path and may replace the file there; the file is synced before it appears.
+pub fn write_by_path(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    readable_by_all(&mut builder, 0o666);
+    let (file, temporary) = builder.tempfile_in(folder_of(path))?.into_parts();
+    let permissions = file.metadata()?.permissions();
+    write(&temporary)?;
+    let file = File::open(&temporary)?;
+    file.set_permissions(permissions)?;
+    file.sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// Temporary files are private by default; a finished one gets the usual permissions, less the umask.
@@ -181,6 +195,21 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(&path).expect("read"), "old");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_writer_that_replaces_the_path_it_is_given_still_leaves_one_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("weights");
+        let write = |temporary: &Path| {
+            fs::remove_file(temporary)?;
+            fs::write(temporary, "new")
+        };
+        write_by_path(&path, write).expect("write");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "new");
+        assert!(write_by_path(&path, |_| Err(io::Error::other("disk full"))).is_err());
+        assert_eq!(fs::read_to_string(&path).expect("read"), "new");
         assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
     }
 

@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use proto::config::Preset;
 use trainer::device::DeviceChoice;
-use trainer::recipe::Precision;
+use trainer::recipe::{Keep, Optimizer, Precision, Recipe, Schedule};
 use trainer::weights::DEFAULT_FOLDER;
 
 /// Whole numbers in a range.
@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Data(DataArgs),
     /// Train a network and write its weights
     #[command(
-        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Flags left out take the\npreset's own recipe. --epochs 0 writes the freshly initialised weights."
+        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in\ntrained_models/vit_base_cifar10/: metrics.jsonl, curve.svg, the best and the last epoch's\nweights, and the state that --resume goes on from. --epochs 0 writes the freshly\ninitialised weights."
     )]
     Train(TrainArgs),
     /// Measure the accuracy of trained weights on the 10,000 test images
@@ -55,6 +55,36 @@ pub(crate) struct TrainArgs {
     /// Preset: tiny, small, base or nano
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Preset,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// The number that every random choice derives from [default: 0]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Use only the first N training images
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) train_samples: Option<usize>,
+    /// Evaluate on the first N test images only
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) test_samples: Option<usize>,
+    /// Folder for the weights
+    #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace weights, and a run, that are there already
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
+    /// Go on with a run that was stopped or killed
+    #[arg(long)]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// One flag for each number of a recipe; those left out are the preset's, or those of the run that is resumed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Recipe (the preset's own unless given)")]
+pub(crate) struct RecipeArgs {
     /// Images in a step
     #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: Option<usize>,
@@ -62,27 +92,83 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = Number::new().range(0..=1_000_000))]
     pub(crate) epochs: Option<usize>,
     /// Highest learning rate
-    #[arg(long, value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
-    pub(crate) lr: Option<f64>,
+    #[arg(long, alias = "lr", value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
+    pub(crate) learning_rate: Option<f64>,
+    /// Update rule
+    #[arg(long, value_enum)]
+    pub(crate) optimizer: Option<Optimizer>,
+    /// Decay of Adam's first moment
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) beta1: Option<f64>,
+    /// Decay of Adam's second moment
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) beta2: Option<f64>,
+    /// Decay of Muon's momentum
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) momentum: Option<f64>,
+    /// Decoupled decay of the matrices
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) weight_decay: Option<f64>,
+    /// Shorten gradients that are longer than this; 0 does not
+    #[arg(long, value_name = "NORM")]
+    pub(crate) clip_norm: Option<f64>,
+    /// Course of the learning rate
+    #[arg(long, value_enum)]
+    pub(crate) schedule: Option<Schedule>,
+    /// Share of all steps in which the rate rises
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) warmup: Option<f64>,
+    /// Share of the target spread evenly over all classes
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) label_smoothing: Option<f64>,
+    /// Crop training images at random from a border of four black pixels
+    #[arg(long, value_name = "true|false")]
+    pub(crate) crop: Option<bool>,
+    /// Mirror training images at random
+    #[arg(long, value_name = "true|false")]
+    pub(crate) flip: Option<bool>,
+    /// Share of the patches left out of each training image
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) patch_dropout: Option<f64>,
+    /// Standard deviation of fresh positions and class token
+    #[arg(long, value_name = "STD")]
+    pub(crate) embedding_std: Option<f64>,
+    /// Decay per step of the averaged weights that are evaluated and saved; 0 takes the weights themselves
+    #[arg(long, value_name = "DECAY")]
+    pub(crate) weight_average: Option<f64>,
     /// Arithmetic of the matrix products in training
     #[arg(long, value_enum)]
     pub(crate) precision: Option<Precision>,
-    /// The number that every random choice derives from
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Use only the first N training images
-    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
-    pub(crate) train_samples: Option<usize>,
-    /// Folder for the weights
-    #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Replace weights that are there already
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-    #[command(flatten)]
-    pub(crate) machine: MachineArgs,
+    /// Which epoch's weights are kept
+    #[arg(long, value_enum)]
+    pub(crate) keep: Option<Keep>,
+}
+
+impl RecipeArgs {
+    /// A recipe with the numbers that were given.
+    pub(crate) fn applied_to(&self, own: Recipe) -> Recipe {
+        Recipe {
+            batch_size: self.batch_size.unwrap_or(own.batch_size),
+            epochs: self.epochs.unwrap_or(own.epochs),
+            learning_rate: self.learning_rate.unwrap_or(own.learning_rate),
+            optimizer: self.optimizer.unwrap_or(own.optimizer),
+            beta1: self.beta1.unwrap_or(own.beta1),
+            beta2: self.beta2.unwrap_or(own.beta2),
+            momentum: self.momentum.unwrap_or(own.momentum),
+            weight_decay: self.weight_decay.unwrap_or(own.weight_decay),
+            clip_norm: self.clip_norm.unwrap_or(own.clip_norm),
+            schedule: self.schedule.unwrap_or(own.schedule),
+            warmup: self.warmup.unwrap_or(own.warmup),
+            label_smoothing: self.label_smoothing.unwrap_or(own.label_smoothing),
+            crop: self.crop.unwrap_or(own.crop),
+            flip: self.flip.unwrap_or(own.flip),
+            patch_dropout: self.patch_dropout.unwrap_or(own.patch_dropout),
+            embedding_std: self.embedding_std.unwrap_or(own.embedding_std),
+            weight_average: self.weight_average.unwrap_or(own.weight_average),
+            precision: self.precision.unwrap_or(own.precision),
+            keep: self.keep.unwrap_or(own.keep),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

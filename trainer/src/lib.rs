@@ -3,20 +3,32 @@
 //! | module | owns |
 //! |---|---|
 //! | [`vit`] | the network |
+//! | [`kernels`] | what libtorch is slow at on a CPU, in C++ |
 //! | [`weights`] | the network's numbers as a `.safetensors` file that says what it is |
 //! | [`cifar10`] | the images: fetching, checking, loading |
 //! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
+//! | [`images`] | batches of images and labels where the network is |
 //! | [`recipe`] | how a network is trained, as plain data |
+//! | [`parameters`], [`optimizer`] | all parameters as one buffer, and the rules that change it |
 //! | [`train`], [`evaluate`] | the two loops |
+//! | [`state`] | a run as a file, to go on from |
+//! | [`curve`] | a run as a picture |
 //! | [`device`], [`failure`] | what to run on, and what to make of its failures |
 
 pub mod cifar10;
+pub mod curve;
 pub mod device;
 pub mod evaluate;
 pub mod failure;
+pub mod images;
+pub mod kernels;
+pub mod optimizer;
+pub mod parameters;
 pub mod preprocess;
 pub mod recipe;
 pub mod resize;
+pub mod state;
+mod tensor_file;
 pub mod train;
 pub mod vit;
 pub mod weights;

@@ -10,8 +10,8 @@ use crate::cifar10::{Image, Split};
 use crate::resize::Resizer;
 
 /// Zero pixels added on each side before a training crop.
-const PADDING: usize = 4;
-const CHANNELS: usize = 3;
+pub(crate) const PADDING: usize = 4;
+pub(crate) const CHANNELS: usize = 3;
 
 /// What is done to a training image besides the steps of a test image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

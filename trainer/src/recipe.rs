@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use proto::config::Preset;
 use serde::{Deserialize, Serialize};
 
-/// Every number of a training run that is not the network's own.
+/// Every number of a training run that is not the network's own. All have a flag of the same name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -17,55 +17,61 @@ pub struct Recipe {
     pub learning_rate: f64,
     /// Update rule.
     pub optimizer: Optimizer,
+    /// Decay of Adam's first moment.
+    pub beta1: f64,
+    /// Decay of Adam's second moment.
+    pub beta2: f64,
+    /// Decay of Muon's momentum.
+    pub momentum: f64,
+    /// Decoupled decay of the matrices; nothing else decays.
+    pub weight_decay: f64,
+    /// Gradients longer than this are shortened to it; 0 leaves them as they are.
+    pub clip_norm: f64,
     /// Course of the learning rate.
     pub schedule: Schedule,
+    /// Share of all steps in which the rate rises to its peak; only with a schedule that has a warm-up.
+    pub warmup: f64,
     /// Share of the target spread evenly over all classes.
     pub label_smoothing: f64,
     /// Whether training images are cropped from a zero border of four pixels.
     pub crop: bool,
     /// Whether training images are mirrored at random.
     pub flip: bool,
+    /// Share of the patches left out of each training image (arXiv:2208.07220), at random, to save time.
+    pub patch_dropout: f64,
     /// Standard deviation of fresh positions and class token.
     pub embedding_std: f64,
+    /// Decay per step of the averaged weights that are evaluated and saved; 0 evaluates and saves the weights themselves.
+    pub weight_average: f64,
     /// Arithmetic of the matrix products in training; parameters, gradients and evaluation are always float32.
     pub precision: Precision,
     /// Which epoch's weights are kept.
     pub keep: Keep,
 }
 
-/// Update rules of libtorch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+/// Update rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Optimizer {
     /// Adam without weight decay (arXiv:1412.6980), epsilon 1e-8 as in PyTorch.
-    Adam {
-        /// Decay of the first moment.
-        beta1: f64,
-        /// Decay of the second moment.
-        beta2: f64,
-    },
+    Adam,
     /// AdamW (arXiv:1711.05101), epsilon 1e-8 as in PyTorch; only matrices decay.
-    AdamW {
-        /// Decay of the first moment.
-        beta1: f64,
-        /// Decay of the second moment.
-        beta2: f64,
-        /// Weight decay.
-        weight_decay: f64,
-    },
+    #[value(name = "adamw")]
+    AdamW,
+    /// Muon for the matrices of the blocks, scaled to AdamW's step size (arXiv:2502.16982), AdamW for the rest.
+    Muon,
 }
 
 /// Courses of the learning rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// PyTorch's `CosineAnnealingLR(T_max=epochs)`, stepped once an epoch, down to 0, no warm-up.
     CosinePerEpoch,
     /// Linear warm-up over a share of all steps, then cosine to 0, stepped every step.
-    WarmupCosinePerStep {
-        /// Share of all steps.
-        warmup: f64,
-    },
+    WarmupCosine,
+    /// Linear warm-up over a share of all steps, then linear to 0, stepped every step.
+    WarmupLinear,
 }
 
 /// Arithmetic of the matrix products in training.
@@ -74,12 +80,14 @@ pub enum Schedule {
 pub enum Precision {
     /// float32.
     F32,
+    /// float32 with products rounded to TF32, on CUDA GPUs.
+    Tf32,
     /// bfloat16 products of float32 parameters.
     Bf16,
 }
 
 /// Which epoch's weights are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
     /// The epoch with the best accuracy on the test split, as the Python repository does.
@@ -88,19 +96,39 @@ pub enum Keep {
     Last,
 }
 
+/// A recipe that cannot be followed.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("recipe: {field} is {found}, expected {expected}")]
+pub struct RecipeError {
+    /// The number.
+    pub field: &'static str,
+    /// Its value.
+    pub found: f64,
+    /// What would do.
+    pub expected: &'static str,
+}
+
 impl Recipe {
-    /// The recipe that goes with a preset: the Python repository's for its three, the fastest found for `nano`.
+    /// The recipe that goes with a preset: the Python repository's for its three, the best found for the others.
     pub fn of(preset: Preset) -> Self {
         let python = Self {
             batch_size: 100,
             epochs: 100,
             learning_rate: 1e-4,
-            optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999 },
+            optimizer: Optimizer::Adam,
+            beta1: 0.9,
+            beta2: 0.999,
+            momentum: 0.95,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
             schedule: Schedule::CosinePerEpoch,
+            warmup: 0.0,
             label_smoothing: 0.0,
             crop: true,
             flip: true,
+            patch_dropout: 0.0,
             embedding_std: 1.0,
+            weight_average: 0.0,
             precision: Precision::F32,
             keep: Keep::Best,
         };
@@ -110,10 +138,12 @@ impl Recipe {
                 batch_size: 128,
                 epochs: 4,
                 learning_rate: 2e-3,
-                optimizer: Optimizer::AdamW { beta1: 0.9, beta2: 0.99, weight_decay: 0.05 },
-                schedule: Schedule::WarmupCosinePerStep { warmup: 0.1 },
+                optimizer: Optimizer::AdamW,
+                beta2: 0.99,
+                weight_decay: 0.05,
+                schedule: Schedule::WarmupCosine,
+                warmup: 0.1,
                 label_smoothing: 0.1,
-                // Four epochs are too few to overfit: with crops 62.6 % of the test split, without 65.7 % (seed 0, Zen 4).
                 crop: false,
                 embedding_std: 0.02,
                 precision: Precision::fastest(),
@@ -123,21 +153,69 @@ impl Recipe {
         }
     }
 
+    /// Refuses numbers out of their range.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let below_one = |field, found| {
+            let fits = (0.0..1.0).contains(&found);
+            if fits {
+                Ok(())
+            } else {
+                Err(RecipeError { field, found, expected: "a number from 0 up to, but not including, 1" })
+            }
+        };
+        let not_negative = |field, found: f64| {
+            let fits = found.is_finite() && found >= 0.0;
+            if fits { Ok(()) } else { Err(RecipeError { field, found, expected: "a finite number, 0 or more" }) }
+        };
+        for (field, found) in [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("momentum", self.momentum),
+            ("warmup", self.warmup),
+            ("label_smoothing", self.label_smoothing),
+            ("patch_dropout", self.patch_dropout),
+            ("weight_average", self.weight_average),
+        ] {
+            below_one(field, found)?;
+        }
+        not_negative("weight_decay", self.weight_decay)?;
+        not_negative("clip_norm", self.clip_norm)?;
+        not_negative("embedding_std", self.embedding_std)?;
+        not_negative("learning_rate", self.learning_rate)?;
+        if self.optimizer == Optimizer::Adam && self.weight_decay != 0.0 {
+            let (found, expected) = (self.weight_decay, "0 with adam; adamw and muon have weight decay");
+            return Err(RecipeError { field: "weight_decay", found, expected });
+        }
+        Ok(())
+    }
+
     /// The learning rate of a step, counted from 0 over the whole run.
     pub fn learning_rate_at(&self, step: usize, steps_per_epoch: usize) -> f64 {
         let total = (self.epochs * steps_per_epoch) as f64;
-        let cosine = |progress: f64| self.learning_rate * 0.5 * (1.0 + (PI * progress).cos());
-        match self.schedule {
+        let cosine = |progress: f64| 0.5 * (1.0 + (PI * progress).cos());
+        let (done, warmup_steps) = (step as f64 + 1.0, self.warmup * total);
+        let share = match self.schedule {
             Schedule::CosinePerEpoch => cosine((step / steps_per_epoch) as f64 / self.epochs as f64),
-            Schedule::WarmupCosinePerStep { warmup } => {
-                let (done, warmup_steps) = (step as f64 + 1.0, warmup * total);
-                if done <= warmup_steps {
-                    self.learning_rate * done / warmup_steps
-                } else {
-                    cosine((step as f64 - warmup_steps) / (total - warmup_steps))
-                }
-            }
-        }
+            _ if done <= warmup_steps => done / warmup_steps,
+            // Of the steps after the warm-up; the last one still moves.
+            Schedule::WarmupCosine => cosine((step as f64 - warmup_steps) / (total - warmup_steps)),
+            Schedule::WarmupLinear => 1.0 - (step as f64 - warmup_steps) / (total - warmup_steps),
+        };
+        self.learning_rate * share
+    }
+
+    /// The fields in which another recipe differs, each with this one's value and the other's.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let fields = |recipe: &Self| match serde_json::to_value(recipe) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => unreachable!("a struct of plain fields is a JSON object"),
+        };
+        let others = fields(other);
+        let pairs = fields(self).into_iter().map(|(name, value)| {
+            let other = others[&name].to_string();
+            (name, value.to_string(), other)
+        });
+        pairs.filter(|(_, own, other)| own != other).collect()
     }
 }
 
@@ -154,7 +232,7 @@ impl Precision {
     /// libtorch's name for it.
     pub fn kind(self) -> tch::Kind {
         match self {
-            Self::F32 => tch::Kind::Float,
+            Self::F32 | Self::Tf32 => tch::Kind::Float,
             Self::Bf16 => tch::Kind::BFloat16,
         }
     }
@@ -177,12 +255,38 @@ mod tests {
     }
 
     #[test]
-    fn warm_up_rises_to_the_peak_and_the_cosine_falls_to_zero() {
-        let recipe = Recipe { epochs: 2, ..Recipe::of(Preset::Nano) };
-        let rates: Vec<f64> = (0..200).map(|step| recipe.learning_rate_at(step, 100)).collect();
-        assert!((rates[0] - recipe.learning_rate / 20.0).abs() < 1e-15);
-        assert!((rates[19] - recipe.learning_rate).abs() < 1e-15);
-        assert!(rates[..20].is_sorted() && rates[20..].is_sorted_by(|a, b| a > b));
-        assert!(rates[199] > 0.0 && rates[199] < 1e-3 * recipe.learning_rate);
+    fn warm_up_rises_to_the_peak_and_the_rate_falls_to_zero() {
+        for schedule in [Schedule::WarmupCosine, Schedule::WarmupLinear] {
+            let recipe = Recipe { epochs: 2, schedule, warmup: 0.1, ..Recipe::of(Preset::Nano) };
+            let rates: Vec<f64> = (0..200).map(|step| recipe.learning_rate_at(step, 100)).collect();
+            assert!((rates[0] - recipe.learning_rate / 20.0).abs() < 1e-15);
+            assert!((rates[19] - recipe.learning_rate).abs() < 1e-15);
+            assert!(rates[..20].is_sorted() && rates[20..].is_sorted_by(|a, b| a > b));
+            assert!(rates[199] > 0.0 && rates[199] < 0.01 * recipe.learning_rate);
+        }
+    }
+
+    #[test]
+    fn differences_name_the_fields() {
+        let recipe = Recipe::of(Preset::Base);
+        assert_eq!(recipe.differences(&recipe), []);
+        let other = Recipe { learning_rate: 1e-3, keep: Keep::Last, ..recipe.clone() };
+        let text = |name: &str, own: &str, other: &str| (name.to_owned(), own.to_owned(), other.to_owned());
+        let expected = [text("keep", "\"best\"", "\"last\""), text("learning_rate", "0.0001", "0.001")];
+        let mut found = recipe.differences(&other);
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        for preset in Preset::ALL {
+            assert_eq!(Recipe::of(preset).validate(), Ok(()));
+        }
+        let base = Recipe::of(Preset::Base);
+        let message = |recipe: Recipe| recipe.validate().expect_err("must be refused").to_string();
+        assert!(message(Recipe { beta1: 1.0, ..base.clone() }).contains("beta1 is 1, expected a number from 0"));
+        assert!(message(Recipe { patch_dropout: f64::NAN, ..base.clone() }).contains("patch_dropout is NaN"));
+        assert!(message(Recipe { weight_decay: 0.1, ..base }).contains("weight_decay is 0.1, expected 0 with adam"));
     }
 }

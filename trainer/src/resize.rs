@@ -4,7 +4,7 @@
 //! vertical one: `src/libImaging/Resample.c` of Pillow (`ImagingResample`, 8 bits per channel, `BILINEAR`).
 
 /// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for sums that overshoot (`PRECISION_BITS`).
-const PRECISION_BITS: u32 = 32 - 8 - 2;
+pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// Resizes square images of one size into another.
 #[derive(Debug)]
@@ -17,16 +17,20 @@ pub struct Resizer {
 
 /// The input coordinates that one output coordinate is made of.
 #[derive(Debug)]
-struct Window {
-    first: usize,
+pub(crate) struct Window {
+    pub(crate) first: usize,
     /// Fixed-point weights of `first`, `first + 1`, …
-    weights: Vec<i32>,
+    pub(crate) weights: Vec<i32>,
 }
 
 impl Resizer {
     /// A resizer from `input_size`² to `output_size`² pixels.
     pub fn new(input_size: usize, output_size: usize) -> Self {
         Self { input_size, output_size, windows: windows(input_size, output_size) }
+    }
+
+    pub(crate) fn windows(&self) -> &[Window] {
+        &self.windows
     }
 
     /// Resizes one channel, row-major; `scratch` is reused between calls.

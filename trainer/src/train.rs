@@ -1,24 +1,43 @@
-//! The training loop: shuffle, augment, step, and one evaluation an epoch.
+//! The training loop: shuffle, augment, step, and one evaluation an epoch. It can stop after any step and go on later.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use proto::config::VitConfig;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use tch::nn::{self, OptimizerConfig as _};
-use tch::{Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::cifar10::Split;
-use crate::evaluate::{Evaluation, evaluate, labels};
-use crate::preprocess::{Augmentation, Preprocessor};
-use crate::recipe::{Keep, Optimizer, Recipe};
-use crate::vit::{NOT_DECAYED, Vit};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::images::Images;
+use crate::optimizer::{Moments, update_average};
+use crate::parameters::Parameters;
+use crate::preprocess::Augmentation;
+use crate::recipe::Recipe;
+use crate::vit::{TrainingPass, Vit};
 
 /// Images per forward pass of an evaluation; the result does not depend on it beyond rounding.
 const EVALUATION_BATCH: usize = 100;
+/// Steps between two looks at the losses where looking makes the host wait for a GPU.
+const STEPS_BETWEEN_LOOKS: usize = 100;
 
-/// What an epoch came to. Everything here is a function of the command, not of the clock.
+/// What decides the course of a training run, apart from the network. The same plan on the same machine, with the same
+/// number of threads, gives the same weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The recipe, after all flags.
+    pub recipe: Recipe,
+    /// The number that every random choice derives from.
+    pub seed: u64,
+    /// Training images used.
+    pub train_samples: usize,
+    /// Test images used.
+    pub test_samples: usize,
+}
+
+/// What an epoch came to. Everything here is a function of the plan, not of the clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// From 1.
@@ -35,7 +54,16 @@ pub struct EpochRow {
     pub test_samples: usize,
 }
 
-/// What happens during training, for whoever shows it.
+/// How far a run is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done in the epoch under way.
+    pub step: usize,
+    /// One row for each epoch that is complete.
+    pub history: Vec<EpochRow>,
+}
+
+/// What happens during training, for whoever shows and saves it.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A step is done; so many images were trained on.
@@ -46,13 +74,13 @@ pub enum Event<'a> {
     Epoch(&'a EpochRow),
 }
 
-/// What training gives back beside the network, whose parameters are those of the kept epoch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// One row an epoch.
-    pub history: Vec<EpochRow>,
-    /// The epoch whose weights were kept, from 1; 0 without any epoch.
-    pub kept_epoch: usize,
+/// How [`Session::run`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are done.
+    Complete,
+    /// It was told to stop.
+    Stopped,
 }
 
 /// Why training cannot go on.
@@ -67,11 +95,24 @@ pub enum TrainError {
         batch_size: usize,
     },
     /// The loss is infinite or not a number.
-    #[error("the loss became {loss} in epoch {epoch}\nhint: a lower --lr is the usual remedy")]
+    #[error(
+        "the loss became {loss} in step {step} of epoch {epoch}\n\
+         hint: a lower --learning-rate or --clip-norm 1 is the usual remedy"
+    )]
     NotFinite {
         /// The epoch, from 1.
         epoch: usize,
-        /// Its mean loss.
+        /// The step in the epoch, from 1.
+        step: usize,
+        /// Its loss.
+        loss: f32,
+    },
+    /// The loss on the test split is infinite or not a number.
+    #[error("the test loss became {loss} after epoch {epoch}\nhint: a lower --learning-rate is the usual remedy")]
+    TestNotFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The loss.
         loss: f64,
     },
 }
@@ -83,104 +124,234 @@ impl EpochRow {
     }
 }
 
-/// Trains a network in place. Every random choice derives from `seed`.
-pub fn train(
-    vit: &Vit,
-    recipe: &Recipe,
-    seed: u64,
-    train_split: &Split,
-    test_split: &Split,
-    mut observe: impl FnMut(Event<'_>),
-) -> Result<Outcome, TrainError> {
-    let steps_per_epoch = train_split.len() / recipe.batch_size;
-    if steps_per_epoch == 0 && recipe.epochs > 0 {
-        return Err(TrainError::TooFewImages { samples: train_split.len(), batch_size: recipe.batch_size });
+impl Progress {
+    /// Epochs that are complete.
+    pub fn epochs(&self) -> usize {
+        self.history.len()
     }
-    let preprocessor = Preprocessor::new(vit.config().image_size);
-    let mut optimizer = build_optimizer(vit.store(), recipe);
-    let mut history: Vec<EpochRow> = Vec::new();
-    let mut best: Option<(usize, HashMap<String, Tensor>)> = None;
 
-    for epoch in 0..recipe.epochs {
-        tch::manual_seed(dropout_seed(seed, epoch));
-        let order = shuffled(train_split.len(), seed, epoch);
-        let mut loss_sum = Tensor::zeros([], (tch::Kind::Float, vit.device()));
-        for (step, indices) in order.chunks_exact(recipe.batch_size).enumerate() {
-            optimizer.set_lr(recipe.learning_rate_at(epoch * steps_per_epoch + step, steps_per_epoch));
-            let augmentation = |image| augmentation(recipe, seed, epoch, image);
-            let images = preprocessor.augmented_batch(train_split, indices, augmentation).to_device(vit.device());
-            let labels = labels(train_split, indices).to_device(vit.device());
-            let loss = vit.forward_train(&images, recipe.precision.kind()).cross_entropy_loss::<Tensor>(
-                &labels,
-                None,
-                Reduction::Mean,
-                -100,
-                recipe.label_smoothing,
-            );
-            optimizer.zero_grad();
-            loss.backward();
-            optimizer.step();
-            // Summed on the device: reading every loss would make a GPU wait for the host at each step.
-            loss_sum += loss.detach();
-            observe(Event::Trained(indices.len()));
-        }
-        let train_loss = loss_sum.double_value(&[]) / steps_per_epoch as f64;
-        if !train_loss.is_finite() {
-            return Err(TrainError::NotFinite { epoch: epoch + 1, loss: train_loss });
-        }
-        observe(Event::Evaluating);
-        let test = evaluate(vit, test_split, EVALUATION_BATCH, |_| {});
-        if !test.loss.is_finite() {
-            return Err(TrainError::NotFinite { epoch: epoch + 1, loss: test.loss });
-        }
-        let row =
-            epoch_row(epoch, recipe.learning_rate_at(epoch * steps_per_epoch, steps_per_epoch), train_loss, &test);
-        observe(Event::Epoch(&row));
-        if recipe.keep == Keep::Best && history.iter().all(|earlier| earlier.test_correct < row.test_correct) {
-            best = Some((row.epoch, copies(vit)));
-        }
-        history.push(row);
+    /// The epoch with the best accuracy on the test split, the first of equals.
+    pub fn best(&self) -> Option<&EpochRow> {
+        self.history.iter().reduce(|best, row| if row.test_correct > best.test_correct { row } else { best })
     }
-    let kept_epoch = match best {
-        None => history.len(),
-        Some((epoch, parameters)) => {
-            let _no_grad = tch::no_grad_guard();
-            for (name, mut variable) in vit.variables() {
-                variable.copy_(&parameters[&name]);
-            }
-            epoch
-        }
-    };
-    Ok(Outcome { history, kept_epoch })
 }
 
-fn build_optimizer(store: &nn::VarStore, recipe: &Recipe) -> nn::Optimizer {
-    let built = match recipe.optimizer {
-        Optimizer::Adam { beta1, beta2 } => nn::adam(beta1, beta2, 0.0).build(store, recipe.learning_rate),
-        Optimizer::AdamW { beta1, beta2, weight_decay } => {
-            nn::adamw(beta1, beta2, weight_decay).build(store, recipe.learning_rate).map(|mut optimizer| {
-                optimizer.set_weight_decay_group(NOT_DECAYED, 0.0);
-                optimizer
-            })
+/// A training run: everything that changes in it, and what it is made from.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// The network.
+    pub vit: Vit,
+    /// What decides the course.
+    pub plan: Plan,
+    /// How far it is.
+    pub progress: Progress,
+    /// The network's parameters.
+    pub parameters: Parameters,
+    /// The optimizer's memory.
+    pub moments: Moments,
+    /// The averaged parameters, if the recipe wants them.
+    pub average: Option<Tensor>,
+    /// The loss of each step of the epoch under way, `[steps]`, on the network's device.
+    pub losses: Tensor,
+    train: Images<'a>,
+    test: Images<'a>,
+    steps_per_epoch: usize,
+}
+
+impl<'a> Session<'a> {
+    /// A run from its beginning.
+    pub fn new(
+        config: &VitConfig,
+        plan: Plan,
+        device: Device,
+        train: &'a Split,
+        test: &'a Split,
+    ) -> Result<Self, TrainError> {
+        let Recipe { batch_size, epochs, weight_average, embedding_std, .. } = plan.recipe;
+        let steps_per_epoch = train.len() / batch_size;
+        if steps_per_epoch == 0 && epochs > 0 {
+            return Err(TrainError::TooFewImages { samples: train.len(), batch_size });
         }
-    };
-    built.expect("an optimizer over the parameters of one network")
+        tch::manual_seed(plan.seed as i64);
+        let vit = Vit::new(config, device, embedding_std);
+        let parameters = Parameters::new(&vit);
+        Ok(Self {
+            moments: Moments::new(&parameters),
+            average: (weight_average > 0.0).then(|| parameters.flat.copy()),
+            losses: Tensor::zeros([steps_per_epoch as i64], (Kind::Float, device)),
+            train: Images::new(train, config.image_size, device),
+            test: Images::new(test, config.image_size, device),
+            progress: Progress::default(),
+            parameters,
+            steps_per_epoch,
+            vit,
+            plan,
+        })
+    }
+
+    /// Images that the steps of an epoch take.
+    pub fn images_per_epoch(&self) -> usize {
+        self.steps_per_epoch * self.plan.recipe.batch_size
+    }
+
+    /// Trains to the end, or until `stop` is set. `observe` may fail, which ends the run.
+    pub fn run<E: From<TrainError>>(
+        &mut self,
+        stop: &AtomicBool,
+        mut observe: impl FnMut(&mut Self, Event<'_>) -> Result<(), E>,
+    ) -> Result<End, E> {
+        let stopped = || stop.load(Ordering::Relaxed);
+        while self.progress.epochs() < self.plan.recipe.epochs {
+            let order = shuffled(self.plan.train_samples, self.plan.seed, self.progress.epochs());
+            while self.progress.step < self.steps_per_epoch {
+                if stopped() {
+                    self.check_losses()?;
+                    return Ok(End::Stopped);
+                }
+                let start = self.progress.step * self.plan.recipe.batch_size;
+                self.step(&order[start..start + self.plan.recipe.batch_size])?;
+                observe(self, Event::Trained(self.plan.recipe.batch_size))?;
+            }
+            self.check_losses()?;
+            observe(self, Event::Evaluating)?;
+            let Some(test) = self.evaluate(|| !stopped()) else { return Ok(End::Stopped) };
+            let row = self.finish_epoch(&test)?;
+            observe(self, Event::Epoch(&row))?;
+        }
+        Ok(End::Complete)
+    }
+
+    /// One step on these images.
+    fn step(&mut self, indices: &[usize]) -> Result<(), TrainError> {
+        let Plan { recipe, seed, .. } = &self.plan;
+        let (epoch, step) = (self.progress.epochs(), self.progress.step);
+        let step_of_run = epoch * self.steps_per_epoch + step;
+        let key = step_key(*seed, step_of_run);
+        let (images, labels) = self.train.batch(indices, |image| augmentation(recipe, *seed, epoch, image));
+        if self.vit.device() != Device::Cpu {
+            tch::manual_seed(key as i64); // for dropout
+        }
+        let pass = TrainingPass {
+            kind: recipe.precision.kind(),
+            dropout_key: key,
+            kept_patches: self.kept_patches(indices, epoch),
+        };
+        let logits = self.vit.forward_train(&images, &pass);
+        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, recipe.label_smoothing);
+        let gradient = self.parameters.gradient(&loss);
+        let rate = recipe.learning_rate_at(step_of_run, self.steps_per_epoch);
+        self.moments.update(&mut self.parameters, &gradient, recipe, step_of_run + 1, rate);
+        if let Some(average) = &mut self.average {
+            update_average(average, &self.parameters, recipe.weight_average, step_of_run);
+        }
+        // Kept on the device: reading every loss would make a GPU wait for the host at each step.
+        self.losses.get(step as i64).copy_(&loss.detach());
+        self.progress.step += 1;
+        let looks = if self.vit.device() == Device::Cpu { 1 } else { STEPS_BETWEEN_LOOKS };
+        if self.progress.step % looks == 0 { self.check_last_losses(looks) } else { Ok(()) }
+    }
+
+    /// The patches that take part in each of these images, `[batch, kept]`; `None` when all do.
+    fn kept_patches(&self, indices: &[usize], epoch: usize) -> Option<Tensor> {
+        let patches = self.vit.config().patches();
+        let kept = patches - (self.plan.recipe.patch_dropout * patches as f64).round() as usize;
+        if kept == patches {
+            return None;
+        }
+        let mut numbers: Vec<i64> = Vec::with_capacity(indices.len() * kept);
+        for &image in indices {
+            let mut random = generator(self.plan.seed, Purpose::Patches, epoch as u64);
+            random.set_word_pos(image as u128 * 1024);
+            let mut order: Vec<i64> = (0..patches as i64).collect();
+            numbers.extend_from_slice(order.partial_shuffle(&mut random, kept.max(1)).0);
+        }
+        let shape = [indices.len() as i64, -1];
+        Some(Tensor::from_slice(&numbers).view(shape).to_device(self.vit.device()))
+    }
+
+    /// Fails with the first loss of the epoch so far that is not finite.
+    fn check_losses(&self) -> Result<(), TrainError> {
+        self.check_last_losses(self.progress.step)
+    }
+
+    fn check_last_losses(&self, count: usize) -> Result<(), TrainError> {
+        let done = self.progress.step;
+        let losses = self.losses_of(done - count.min(done)..done);
+        match losses.iter().position(|loss| !loss.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(TrainError::NotFinite {
+                epoch: self.progress.epochs() + 1,
+                step: done - losses.len() + index + 1,
+                loss: losses[index],
+            }),
+        }
+    }
+
+    fn losses_of(&self, steps: std::ops::Range<usize>) -> Vec<f32> {
+        let losses = self.losses.narrow(0, steps.start as i64, steps.len() as i64);
+        Vec::try_from(losses).expect("a one-dimensional float32 tensor")
+    }
+
+    /// Measures the weights that would be saved now.
+    fn evaluate(&mut self, go_on: impl Fn() -> bool) -> Option<Evaluation> {
+        self.with_result(|session| evaluate(&session.vit, &session.test, EVALUATION_BATCH, |_| go_on()))
+    }
+
+    /// Does something while the network has the weights that are a result: averaged ones, if the recipe wants them.
+    pub fn with_result<T>(&mut self, act: impl FnOnce(&Self) -> T) -> T {
+        let Some(average) = &self.average else { return act(self) };
+        let _no_grad = tch::no_grad_guard();
+        let raw = self.parameters.flat.copy();
+        self.parameters.flat.copy_(average);
+        let result = act(self);
+        self.parameters.flat.copy_(&raw);
+        result
+    }
+
+    fn finish_epoch(&mut self, test: &Evaluation) -> Result<EpochRow, TrainError> {
+        let epoch = self.progress.epochs();
+        if !test.loss.is_finite() {
+            return Err(TrainError::TestNotFinite { epoch: epoch + 1, loss: test.loss });
+        }
+        let losses = self.losses_of(0..self.steps_per_epoch);
+        let row = EpochRow {
+            epoch: epoch + 1,
+            learning_rate: self.plan.recipe.learning_rate_at(epoch * self.steps_per_epoch, self.steps_per_epoch),
+            train_loss: losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64,
+            test_loss: test.loss,
+            test_correct: test.correct,
+            test_samples: test.samples,
+        };
+        self.progress.history.push(row.clone());
+        self.progress.step = 0;
+        Ok(row)
+    }
+}
+
+/// What a random number is for; each purpose has a generator of its own.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Order = 0x5f5f_6f72_6465_7221,
+    Dropout = 0x5f64_726f_706f_7574,
+    Patches = 0x5f70_6174_6368_6573,
+}
+
+fn generator(seed: u64, purpose: Purpose, stream: u64) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ purpose as u64);
+    random.set_stream(stream);
+    random
 }
 
 /// The order in which an epoch visits the images: a pure function of its arguments.
 fn shuffled(images: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5f5f_6f72_6465_7221); // apart from augmentation's generator
-    random.set_stream(epoch as u64);
     let mut order: Vec<usize> = (0..images).collect();
-    order.shuffle(&mut random);
+    order.shuffle(&mut generator(seed, Purpose::Order, epoch as u64));
     order
 }
 
-/// The seed of libtorch's generator in an epoch, apart from that of the initialisation and of other epochs.
-fn dropout_seed(seed: u64, epoch: usize) -> i64 {
-    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5f64_726f_706f_7574);
-    random.set_stream(epoch as u64);
-    random.next_u64() as i64
+/// What decides the dropout of a step, apart from that of all others.
+fn step_key(seed: u64, step_of_run: usize) -> u64 {
+    generator(seed, Purpose::Dropout, step_of_run as u64).next_u64()
 }
 
 fn augmentation(recipe: &Recipe, seed: u64, epoch: usize, image: usize) -> Augmentation {
@@ -190,21 +361,6 @@ fn augmentation(recipe: &Recipe, seed: u64, epoch: usize, image: usize) -> Augme
         left: if recipe.crop { drawn.left } else { Augmentation::NONE.left },
         flip: recipe.flip && drawn.flip,
     }
-}
-
-fn epoch_row(epoch: usize, learning_rate: f64, train_loss: f64, test: &Evaluation) -> EpochRow {
-    EpochRow {
-        epoch: epoch + 1,
-        learning_rate,
-        train_loss,
-        test_loss: test.loss,
-        test_correct: test.correct,
-        test_samples: test.samples,
-    }
-}
-
-fn copies(vit: &Vit) -> HashMap<String, Tensor> {
-    vit.variables().into_iter().map(|(name, variable)| (name, variable.detach().copy())).collect()
 }
 
 #[cfg(test)]
@@ -220,5 +376,19 @@ mod tests {
         let mut sorted = first;
         sorted.sort_unstable();
         assert_eq!(sorted, (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_equals() {
+        let row = |epoch, test_correct| EpochRow {
+            epoch,
+            test_correct,
+            learning_rate: 0.0,
+            train_loss: 0.0,
+            test_loss: 0.0,
+            test_samples: 10,
+        };
+        let progress = Progress { step: 0, history: vec![row(1, 3), row(2, 7), row(3, 7), row(4, 5)] };
+        assert_eq!(progress.best().map(|row| row.epoch), Some(2));
     }
 }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use proto::config::{ParameterKind, Pool, VitConfig};
-use tch::{Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::kernels;
 
 /// The group of parameters that weight decay applies to: the matrices of Linear layers.
 pub const DECAYED: usize = 0;
@@ -36,10 +38,21 @@ pub struct Vit {
 /// How a pass through the network is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mode {
-    /// Dropout is active.
-    train: bool,
+    /// Dropout is active, and drops what this number says.
+    dropout: Option<u64>,
     /// Arithmetic of matrix products, softmax and GELU; everything between them stays float32.
     kind: Kind,
+}
+
+/// How a step of training is computed.
+#[derive(Debug)]
+pub struct TrainingPass {
+    /// Arithmetic of matrix products.
+    pub kind: Kind,
+    /// On the CPU, what decides which elements dropout drops; elsewhere libtorch's generator does (`tch::manual_seed`).
+    pub dropout_key: u64,
+    /// The patches that take part, `[batch, kept]` int64; all without it.
+    pub kept_patches: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -58,6 +71,7 @@ struct LayerNorm {
 #[derive(Debug)]
 struct Attention {
     name: String,
+    layer: u64,
     norm: LayerNorm,
     to_qkv: Linear,
     to_out: Option<Linear>,
@@ -69,6 +83,7 @@ struct Attention {
 #[derive(Debug)]
 struct FeedForward {
     name: String,
+    layer: u64,
     norm: LayerNorm,
     net_0: Linear,
     net_3: Linear,
@@ -126,15 +141,18 @@ impl Vit {
                 Block {
                     attention: Attention {
                         name: format!("{name}.0.fn"),
+                        layer: layer as u64,
                         norm: norm(&format!("{name}.0.norm")),
                         to_qkv: Linear { weight: get(&format!("{name}.0.fn.to_qkv.weight")), bias: None },
                         to_out: config.has_to_out().then(|| linear(&format!("{name}.0.fn.to_out.0"))),
                         heads: config.heads as i64,
                         dim_head: config.dim_head as i64,
-                        dropout: config.dropout,
+                        // In the Python repository's model dropout belongs to `to_out`.
+                        dropout: if config.has_to_out() { config.dropout } else { 0.0 },
                     },
                     feed_forward: FeedForward {
                         name: format!("{name}.1.fn"),
+                        layer: layer as u64,
                         norm: norm(&format!("{name}.1.norm")),
                         net_0: linear(&format!("{name}.1.fn.net.0")),
                         net_3: linear(&format!("{name}.1.fn.net.3")),
@@ -183,21 +201,39 @@ impl Vit {
 
     /// As [`Self::forward`], and the observer sees every module's input and output.
     pub fn forward_observed(&self, images: &Tensor, observe: Observer<'_>) -> Tensor {
-        self.run(images, Mode { train: false, kind: Kind::Float }, observe)
+        self.run(images, Mode { dropout: None, kind: Kind::Float }, observe)
     }
 
-    /// As [`Self::forward`] with dropout, and with matrix products in `kind`.
-    pub fn forward_train(&self, images: &Tensor, kind: Kind) -> Tensor {
-        self.run(images, Mode { train: true, kind }, &mut |_, _, _| {})
+    /// As [`Self::forward`], the way a step of training computes it.
+    pub fn forward_train(&self, images: &Tensor, pass: &TrainingPass) -> Tensor {
+        let mode = Mode { dropout: Some(pass.dropout_key), kind: pass.kind };
+        let input = self.patches(images);
+        let Some(kept) = &pass.kept_patches else {
+            let patches = self.to_patch_embedding.apply(&input, mode);
+            return self.classify(&patches, &self.pos_embedding, mode, &mut |_, _, _| {});
+        };
+        let (batch, count) = (kept.size()[0], kept.size()[1]);
+        let index = kept.unsqueeze(-1).expand([batch, count, input.size()[2]], false);
+        let patches = self.to_patch_embedding.apply(&input.gather(1, &index, false), mode); // [batch, kept, dim]
+        let positions = self.pos_embedding.squeeze_dim(0); // [tokens, dim]
+        let of_patches = positions.index_select(0, &(kept.reshape([-1]) + 1)).view_as(&patches);
+        let of_class = positions.narrow(0, 0, 1).expand([batch, 1, -1], false);
+        let positions = Tensor::cat(&[of_class, of_patches], 1); // [batch, 1 + kept, dim]
+        self.classify(&patches, &positions, mode, &mut |_, _, _| {})
     }
 
     fn run(&self, images: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
         let patches = self.to_patch_embedding.apply(&self.patches(images), mode); // [batch, patches, dim]
         observe("to_patch_embedding", images, &patches);
-        let batch = images.size()[0];
+        self.classify(&patches, &self.pos_embedding, mode, observe)
+    }
+
+    /// Embedded patches `[batch, patches, dim]` and positions `[1 or batch, 1 + patches, dim]` to logits.
+    fn classify(&self, patches: &Tensor, positions: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
+        let batch = patches.size()[0];
         let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
-        let mut x = (Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + &self.pos_embedding) // [batch, tokens, dim]
-            .dropout(self.config.embedding_dropout, mode.train);
+        let x = Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions; // [batch, tokens, dim]
+        let mut x = mode.dropout(&x, self.config.embedding_dropout);
         for block in &self.layers {
             x = block.apply(&x, mode, observe);
         }
@@ -219,8 +255,55 @@ impl Vit {
     }
 }
 
+/// What dropout acts on, so that each place drops elements of its own.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Embedding,
+    Attention(u64),
+    Hidden(u64),
+    FeedForward(u64),
+}
+
+impl Mode {
+    fn key(self, place: Place) -> u64 {
+        let place = match place {
+            Place::Embedding => 0,
+            Place::Attention(layer) => 3 * layer + 1,
+            Place::Hidden(layer) => 3 * layer + 2,
+            Place::FeedForward(layer) => 3 * layer + 3,
+        };
+        self.dropout.unwrap_or_default().wrapping_add(place.wrapping_mul(0xd1b5_4a32_d192_ed03))
+    }
+
+    fn dropout(self, x: &Tensor, p: f64) -> Tensor {
+        match self.dropout {
+            Some(_) if x.device() == Device::Cpu && p > 0.0 => kernels::dropout(x, p, self.key(Place::Embedding)),
+            training => x.dropout(p, training.is_some()),
+        }
+    }
+
+    /// `residual + dropout(x)`
+    fn dropout_add(self, x: &Tensor, residual: &Tensor, p: f64, place: Place) -> Tensor {
+        match self.dropout {
+            Some(_) if x.device() == Device::Cpu => kernels::dropout_add(x, residual, p, self.key(place)),
+            training => x.dropout(p, training.is_some()) + residual,
+        }
+    }
+
+    /// `dropout(gelu(x))`
+    fn gelu_dropout(self, x: &Tensor, p: f64, place: Place) -> Tensor {
+        match self.dropout {
+            Some(_) if x.device() == Device::Cpu => kernels::gelu_dropout(x, p, self.key(place)),
+            training => x.gelu("none").dropout(p, training.is_some()),
+        }
+    }
+}
+
 impl Linear {
     fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
+        if mode.kind == Kind::Float && x.device() == Device::Cpu {
+            return kernels::linear(x, &self.weight, self.bias.as_ref());
+        }
         let bias = self.bias.as_ref().map(|bias| bias.to_kind(mode.kind));
         x.to_kind(mode.kind).linear(&self.weight.to_kind(mode.kind), bias.as_ref())
     }
@@ -233,49 +316,58 @@ impl LayerNorm {
 }
 
 impl Attention {
-    /// `[batch, tokens, dim]` to the same shape, without the residual.
+    /// `[batch, tokens, dim]` to the same shape, without dropout and residual.
     fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let (batch, tokens) = (x.size()[0], x.size()[1]);
-        let qkv = self
-            .to_qkv
-            .apply(x, mode) // [batch, tokens, 3·heads·dim_head]
+        let qkv = self.to_qkv.apply(x, mode); // [batch, tokens, 3·heads·dim_head]
+        let mixed =
+            if qkv.device() == Device::Cpu { kernels::attention(&qkv, self.heads) } else { self.mix(&qkv, mode) }; // [batch, tokens, heads·dim_head]
+        match &self.to_out {
+            Some(to_out) => to_out.apply(&mixed, mode),
+            None => mixed,
+        }
+    }
+
+    /// softmax(q·kᵀ·dim_head^-½)·v of every head, the heads side by side.
+    fn mix(&self, qkv: &Tensor, mode: Mode) -> Tensor {
+        let (batch, tokens) = (qkv.size()[0], qkv.size()[1]);
+        let qkv = qkv
             .view([batch, tokens, 3, self.heads, self.dim_head])
             .permute([2, 0, 3, 1, 4]) // [3, batch, heads, tokens, dim_head]
             .unbind(0);
         let [query, key, value] = qkv.as_slice() else { unreachable!("the first axis is 3") };
-        let scale = (self.dim_head as f64).powf(-0.5);
-        let scores = query.matmul(&key.transpose(-1, -2)) * scale; // [batch, heads, tokens, tokens]
-        let mixed = scores
-            .softmax(-1, None)
-            .matmul(value) // [batch, heads, tokens, dim_head]
-            .transpose(1, 2)
-            .reshape([batch, tokens, self.heads * self.dim_head]); // [batch, tokens, heads·dim_head]
-        match &self.to_out {
-            Some(to_out) => to_out.apply(&mixed, mode).dropout(self.dropout, mode.train),
-            None => mixed,
-        }
+        let mixed = if mode.dropout.is_some() {
+            // Keeps no map of softmax for the backward pass.
+            Tensor::scaled_dot_product_attention::<&Tensor>(query, key, value, None, 0.0, false, None, false)
+        } else {
+            let scale = (self.dim_head as f64).powf(-0.5);
+            let scores = query.matmul(&key.transpose(-1, -2)) * scale; // [batch, heads, tokens, tokens]
+            scores.softmax(-1, None).matmul(value) // [batch, heads, tokens, dim_head]
+        };
+        mixed.transpose(1, 2).reshape([batch, tokens, self.heads * self.dim_head]) // [batch, tokens, heads·dim_head]
     }
 }
 
 impl FeedForward {
-    /// `[batch, tokens, dim]` to the same shape, without the residual.
+    /// `[batch, tokens, dim]` to the same shape, without the last dropout and the residual.
     fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let hidden = self.net_0.apply(x, mode).gelu("none").dropout(self.dropout, mode.train); // [batch, tokens, mlp]
-        self.net_3.apply(&hidden, mode).dropout(self.dropout, mode.train)
+        let hidden = self.net_0.apply(x, mode); // [batch, tokens, mlp]
+        let hidden = mode.gelu_dropout(&hidden, self.dropout, Place::Hidden(self.layer));
+        self.net_3.apply(&hidden, mode)
     }
 }
 
 impl Block {
     fn apply(&self, x: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
-        let input = self.attention.norm.apply(x);
-        let output = self.attention.apply(&input, mode);
-        observe(&self.attention.name, &input, &output);
-        let between = output + x;
+        let Self { attention, feed_forward, .. } = self;
+        let input = attention.norm.apply(x);
+        let output = attention.apply(&input, mode);
+        observe(&attention.name, &input, &output);
+        let between = mode.dropout_add(&output, x, attention.dropout, Place::Attention(attention.layer));
 
-        let input = self.feed_forward.norm.apply(&between);
-        let output = self.feed_forward.apply(&input, mode);
-        observe(&self.feed_forward.name, &input, &output);
-        let result = output + between;
+        let input = feed_forward.norm.apply(&between);
+        let output = feed_forward.apply(&input, mode);
+        observe(&feed_forward.name, &input, &output);
+        let result = mode.dropout_add(&output, &between, feed_forward.dropout, Place::FeedForward(feed_forward.layer));
         observe(&self.name, x, &result);
         result
     }

@@ -3,20 +3,20 @@
 //! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key, [`METADATA_KEY`], whose
 //! value is [`WeightsInfo`] as JSON.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
 use proto::digest::sha256_bytes;
-use proto::staging;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::recipe::Recipe;
+use crate::tensor_file;
+pub use crate::tensor_file::shape_and_bytes;
 use crate::train::EpochRow;
 use crate::vit::Vit;
 
@@ -55,6 +55,8 @@ pub struct Training {
     pub libtorch: String,
     /// Device trained on.
     pub device: String,
+    /// Threads of one operation.
+    pub threads: usize,
 }
 
 /// Why weights cannot be used.
@@ -167,24 +169,8 @@ pub fn save(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsErr
 }
 
 fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault> {
-    let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> =
-        vit.variables().into_iter().map(|(name, tensor)| (name, shape_and_bytes(&tensor))).collect();
-    let views = tensors
-        .iter()
-        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, SafeTensorError>>()?;
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(info)?)]);
-    let bytes = safetensors::serialize(views, Some(metadata))?;
-    staging::write_file(path, |writer| writer.write_all(&bytes))?;
+    tensor_file::write(path, METADATA_KEY, serde_json::to_string(info)?, vit.variables().into_iter().collect())?;
     Ok(())
-}
-
-/// A tensor's shape and its elements as little-endian float32 bytes in C order.
-pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
-    let tensor = tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous();
-    let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
-    tensor.copy_data_u8(&mut bytes, tensor.numel());
-    (tensor.size().iter().map(|&axis| axis as usize).collect(), bytes)
 }
 
 /// A weights file, read.
@@ -275,6 +261,10 @@ fn check(file: &SafeTensors<'_>, config: &VitConfig) -> Result<(), WeightsFault>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use safetensors::tensor::TensorView;
+
     use super::*;
 
     fn info() -> WeightsInfo {
@@ -288,6 +278,7 @@ mod tests {
                 history: vec![],
                 libtorch: crate::LIBTORCH_VERSION.to_owned(),
                 device: "cpu".to_owned(),
+                threads: 1,
             }),
         }
     }

@@ -102,6 +102,11 @@ impl Split {
         self.pixels[start..start + IMAGE_BYTES].try_into().expect("a slice of an image's length")
     }
 
+    /// The pixels of all images, `[images, 3, 32, 32]`.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// The class of one image, 0 to 9.
     pub fn label(&self, index: usize) -> u8 {
         self.labels[index]

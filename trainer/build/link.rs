@@ -4,10 +4,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn main() {
+/// Shared by the trainer, whose own build script calls it, and the exporter.
+pub(crate) fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    // Without LIBTORCH, torch-sys looks in /usr and says what is missing.
-    let libtorch = PathBuf::from(env::var_os("LIBTORCH").unwrap_or_else(|| "/usr".into()));
+    let libtorch = libtorch();
     let lib = libtorch.join("lib");
     println!("cargo::rerun-if-changed={}", lib.display());
     println!("cargo::rustc-env=LIBTORCH_VERSION={}", version(&libtorch).unwrap_or_else(|| "unknown".to_owned()));
@@ -18,6 +18,11 @@ fn main() {
         println!("cargo::rustc-link-arg=-L{}", lib.display());
         println!("cargo::rustc-link-arg=-ltorch_cuda");
     }
+}
+
+/// Where libtorch is. Without LIBTORCH, torch-sys looks in /usr and says what is missing.
+pub(crate) fn libtorch() -> PathBuf {
+    env::var_os("LIBTORCH").unwrap_or_else(|| "/usr".into()).into()
 }
 
 /// The version of the headers that torch-sys compiles against.

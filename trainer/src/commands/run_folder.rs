@@ -1,0 +1,184 @@
+//! What a training run leaves beside its weights, written as it goes: a folder that one can look at and resume from.
+//!
+//! ```text
+//! run.json           network, plan, versions and machine of every start
+//! metrics.jsonl      one line an epoch
+//! curve.svg          loss and accuracy
+//! best.safetensors   weights of the best epoch on the test split
+//! last.safetensors   weights of the last epoch
+//! state.safetensors  what `--resume` goes on from
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result, bail};
+use proto::config::VitConfig;
+use proto::staging;
+use serde::{Deserialize, Serialize};
+use trainer::state::Machine;
+use trainer::train::{EpochRow, Plan};
+
+/// Every file of a run, in the order they are removed: what `--resume` needs goes first.
+const FILES: [&str; 6] =
+    ["state.safetensors", "best.safetensors", "last.safetensors", "curve.svg", "metrics.jsonl", "run.json"];
+
+/// The folder of one run; no other process writes it as long as this lives.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// `run.json`
+#[derive(Debug, Serialize, Deserialize)]
+struct RunDescription {
+    preset: String,
+    config: VitConfig,
+    parameters: usize,
+    plan: Plan,
+    /// The first start, and one for each `--resume`.
+    starts: Vec<Start>,
+}
+
+/// When, where and from what point a run was started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) trainer: String,
+    #[serde(flatten)]
+    pub(crate) machine: Machine,
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    /// Seconds since 1970.
+    pub(crate) unix_time: u64,
+    /// Epochs that were complete.
+    pub(crate) epochs_before: usize,
+    /// Steps of the next epoch that were done.
+    pub(crate) steps_before: usize,
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Metrics<'a> {
+    #[serde(flatten)]
+    pub(crate) row: &'a EpochRow,
+    pub(crate) test_accuracy: f64,
+    /// Training steps alone, in this process.
+    pub(crate) images_per_second: f64,
+    /// Steps and evaluation, in this process.
+    pub(crate) seconds: f64,
+}
+
+impl RunFolder {
+    /// Makes the folder if need be and takes possession of it.
+    pub(crate) fn open(folder: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let lock = File::open(&folder).with_context(|| folder.display().to_string())?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("{}: another process is training here", folder.display()),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| folder.display().to_string()),
+        }
+        // Before the long run, not after it.
+        tempfile::tempfile_in(&folder).with_context(|| format!("{}: cannot be written", folder.display()))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join("state.safetensors")
+    }
+
+    pub(crate) fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    pub(crate) fn last(&self) -> PathBuf {
+        self.folder.join("last.safetensors")
+    }
+
+    /// Removes what an earlier run left; files of anybody else stay.
+    pub(crate) fn clear(&self) -> Result<()> {
+        for file in FILES {
+            let path = self.folder.join(file);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| path.display().to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `run.json`; a resumed run's gets one more start.
+    pub(crate) fn describe(&self, preset: &str, config: &VitConfig, plan: &Plan, start: Start) -> Result<()> {
+        let path = self.folder.join("run.json");
+        let earlier = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<RunDescription>(&bytes).ok());
+        let is_resumed = start.epochs_before + start.steps_before > 0;
+        let mut starts = earlier.filter(|_| is_resumed).map_or(Vec::new(), |earlier| earlier.starts);
+        starts.push(start);
+        let (preset, parameters) = (preset.to_owned(), config.parameter_count());
+        let run = RunDescription { preset, config: config.clone(), parameters, plan: plan.clone(), starts };
+        let text = serde_json::to_string_pretty(&run)? + "\n";
+        staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
+            .with_context(|| path.display().to_string())
+    }
+
+    /// Adds a line to `metrics.jsonl`.
+    pub(crate) fn append_metrics(&self, metrics: &Metrics<'_>) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let line = serde_json::to_string(metrics)? + "\n";
+        let write = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(line.as_bytes())?;
+            file.sync_data()
+        };
+        write().with_context(|| path.display().to_string())
+    }
+
+    /// Takes lines of `metrics.jsonl` away that are of later epochs, or half a line: a killed run may have left some.
+    pub(crate) fn trim_metrics(&self, epochs: usize) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text.with_context(|| path.display().to_string())?,
+        };
+        let kept: String = text.split_inclusive('\n').take(epochs).filter(|line| line.ends_with('\n')).collect();
+        if kept == text {
+            return Ok(());
+        }
+        staging::write_file(&path, |writer| writer.write_all(kept.as_bytes()))
+            .with_context(|| path.display().to_string())
+    }
+
+    /// Draws `curve.svg`.
+    pub(crate) fn draw_curve(&self, title: &str, history: &[EpochRow], epochs: usize) -> Result<()> {
+        let path = self.folder.join("curve.svg");
+        let text = trainer::curve::svg(title, history, epochs);
+        staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
+            .with_context(|| path.display().to_string())
+    }
+}
+
+impl Start {
+    /// Now and here.
+    pub(crate) fn now(device: tch::Device, epochs_before: usize, steps_before: usize) -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            trainer: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: Machine::current(device),
+            cpu: model.map_or("unknown", |(_, name)| name).to_owned(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            unix_time: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs()),
+            epochs_before,
+            steps_before,
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! `trainer train`: a run from its beginning or from where it stopped, shown and saved as it goes.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use trainer::cifar10::{self, Split};
+use trainer::device::device_name;
+use trainer::kernels;
+use trainer::recipe::{Keep, Precision};
+use trainer::state::{self, Machine, SavedState};
+use trainer::train::{End, EpochRow, Event, Plan, Session};
+use trainer::weights::{self, Training, WeightsInfo};
+
+use super::progress::Bar;
+use super::run_folder::{Metrics, RunFolder, Start};
+use super::{prepare, say};
+use crate::cli::TrainArgs;
+
+/// Set by SIGINT, SIGTERM and SIGHUP.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
+    let started = Instant::now();
+    let device = prepare(&arguments.machine)?;
+    let path = weights::default_path(&arguments.out, arguments.model);
+    ensure!(!path.is_dir(), "{} is a folder\nhint: --out names another folder", path.display());
+    if arguments.recipe.epochs == Some(0) && !arguments.resume {
+        return initialise(arguments, device, path);
+    }
+
+    let folder = path.with_extension("");
+    let has_weights = path.symlink_metadata().is_ok();
+    ensure!(
+        arguments.force || arguments.resume || !has_weights,
+        "{} already exists\nhint: --force replaces it, --out names another folder",
+        path.display()
+    );
+    let run = RunFolder::open(folder)?;
+    let saved = SavedState::read(&run.state())?;
+    let saved = match (saved, arguments.resume) {
+        (None, true) => bail!("{}: nothing to resume\nhint: without --resume a new run begins", run.state().display()),
+        (Some(_), false) if !arguments.force => bail!(
+            "{}: a run was begun here\nhint: --resume goes on with it, --force begins again",
+            run.path().display()
+        ),
+        (saved, resume) => saved.filter(|_| resume),
+    };
+    let plan = plan(arguments, saved.as_ref())?;
+    check_precision(&plan, device)?;
+    let (mut train, mut test) = (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?);
+    train.truncate(plan.train_samples);
+    test.truncate(plan.test_samples);
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // asked twice: the last saved state stands
+        }
+    })?;
+
+    let mut session = Session::new(&arguments.model.config(), plan, device, &train, &test)?;
+    match saved {
+        Some(saved) => {
+            warn_of_another_machine(&saved.description.machine, &Machine::current(device));
+            saved.restore(&mut session)?;
+            run.trim_metrics(session.progress.epochs())?;
+        }
+        None => run.clear()?,
+    }
+    let (epochs, steps) = (session.progress.epochs(), session.progress.step);
+    run.describe(arguments.model.name(), session.vit.config(), &session.plan, Start::now(device, epochs, steps))?;
+    introduce(arguments, &session);
+    let training_seconds = train_and_save(&mut session, &run, arguments.model.name())?;
+
+    let training = finish(&mut session, &run, &path)?;
+    print_accuracy(&training);
+    say!("weights      {}", path.display());
+    say!("run          {} (metrics.jsonl, curve.svg, best and last weights)", run.path().display());
+    say!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// `--epochs 0`: the weights that a run would begin with.
+fn initialise(arguments: &TrainArgs, device: tch::Device, path: PathBuf) -> Result<()> {
+    ensure!(
+        arguments.force || path.symlink_metadata().is_err(),
+        "{} already exists\nhint: --force replaces it, --out names another folder",
+        path.display()
+    );
+    std::fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    let mut plan = plan(arguments, None)?;
+    (plan.train_samples, plan.test_samples) = (0, 0);
+    let none = Split::default();
+    let session = Session::new(&arguments.model.config(), plan, device, &none, &none)?;
+    introduce(arguments, &session);
+    weights::save(&path, &session.vit, &info(&session, 0))?;
+    say!("accuracy     not measured: freshly initialised weights");
+    say!("weights      {}", path.display());
+    Ok(())
+}
+
+/// What is to be done: the preset's recipe, or that of the run to be resumed, after all flags.
+fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
+    let asked = |own: Plan| Plan {
+        recipe: arguments.recipe.applied_to(own.recipe),
+        seed: arguments.seed.unwrap_or(own.seed),
+        train_samples: arguments.train_samples.map_or(own.train_samples, |asked| asked.min(TRAIN_IMAGES)),
+        test_samples: arguments.test_samples.map_or(own.test_samples, |asked| asked.min(TEST_IMAGES)),
+    };
+    let Some(saved) = saved else {
+        let recipe = trainer::recipe::Recipe::of(arguments.model);
+        let plan = asked(Plan { recipe, seed: 0, train_samples: TRAIN_IMAGES, test_samples: TEST_IMAGES });
+        plan.recipe.validate()?;
+        return Ok(plan);
+    };
+    let state = &saved.description;
+    let mut differences = Vec::new();
+    if state.config != arguments.model.config() {
+        let preset = proto::config::Preset::of(&state.config).map_or("a custom network", |preset| preset.name());
+        differences.push(format!("model: the run has {preset}, asked for {}", arguments.model));
+    }
+    let asked = asked(state.plan.clone());
+    for (name, run, asked) in state.plan.recipe.differences(&asked.recipe) {
+        differences.push(format!("{name}: the run has {run}, asked for {asked}"));
+    }
+    let numbers = |plan: &Plan| [plan.seed, plan.train_samples as u64, plan.test_samples as u64];
+    for (name, (run, asked)) in
+        ["seed", "train_samples", "test_samples"].iter().zip(numbers(&state.plan).into_iter().zip(numbers(&asked)))
+    {
+        if run != asked {
+            differences.push(format!("{name}: the run has {run}, asked for {asked}"));
+        }
+    }
+    ensure!(
+        differences.is_empty(),
+        "a resumed run goes on with what it was begun with, but\n  {}\n\
+         hint: leave the flags out to go on; --out names another folder for another run",
+        differences.join("\n  ")
+    );
+    Ok(asked)
+}
+
+/// Images in the training split.
+const TRAIN_IMAGES: usize = 50_000;
+/// Images in the test split.
+const TEST_IMAGES: usize = 10_000;
+
+/// TF32 is a GPU's; libtorch uses it for nothing unless it is asked for.
+fn check_precision(plan: &Plan, device: tch::Device) -> Result<()> {
+    let wants_tf32 = plan.recipe.precision == Precision::Tf32;
+    ensure!(
+        !wants_tf32 || matches!(device, tch::Device::Cuda(_)),
+        "--precision tf32 is the arithmetic of CUDA GPUs, and this run is on {}\nhint: f32 or bf16",
+        device_name(device)
+    );
+    kernels::allow_tf32(wants_tf32);
+    Ok(())
+}
+
+fn warn_of_another_machine(run: &Machine, current: &Machine) {
+    if run != current {
+        let name = |machine: &Machine| {
+            format!("{} with {} threads and libtorch {}", machine.device, machine.threads, machine.libtorch)
+        };
+        eprintln!(
+            "warning: the run was on {}, now on {}: results may differ in the last bits",
+            name(run),
+            name(current)
+        );
+    }
+}
+
+fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
+    let Machine { device, threads, libtorch } = Machine::current(session.vit.device());
+    say!("model        {} ({} parameters)", arguments.model, session.vit.config().parameter_count());
+    say!("device       {device} ({threads} threads), libtorch {libtorch}");
+    say!("recipe       {}", serde_json::to_string(&session.plan.recipe).unwrap_or_default());
+    if session.plan.recipe.epochs == 0 {
+        return;
+    }
+    say!("data         {} training, {} test images", session.plan.train_samples, session.plan.test_samples);
+    if session.progress.epochs() + session.progress.step > 0 {
+        say!("resumed      after {} epochs and {} steps", session.progress.epochs(), session.progress.step);
+    }
+    say!("\nepoch      start rate   train loss   test loss   test accuracy   images/s       time");
+}
+
+/// Trains to the end, keeping the run folder up to date; fails when told to stop. Gives the seconds it took.
+fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str) -> Result<f64> {
+    let trained = Instant::now();
+    let epochs = session.plan.recipe.epochs;
+    let images = session.images_per_epoch();
+    let done = session.progress.epochs() * images + session.progress.step * session.plan.recipe.batch_size;
+    let mut bar = Bar::new(epochs * images, done);
+    let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);
+    let end = session.run(&STOP, |session, event| -> Result<()> {
+        match event {
+            Event::Trained(images) => {
+                epoch_images += images;
+                bar.advance(images);
+            }
+            Event::Evaluating => rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64(),
+            Event::Epoch(row) => {
+                let seconds = epoch_started.elapsed().as_secs_f64();
+                save_epoch(session, run, preset, row, rate, seconds)?;
+                bar.suspend(|| say!("{}", epoch_line(row, rate, seconds)));
+                (epoch_started, epoch_images) = (Instant::now(), 0);
+            }
+        }
+        Ok(())
+    });
+    bar.finish();
+    if end? == End::Stopped {
+        state::save(&run.state(), session)?;
+        let (epoch, step) = (session.progress.epochs() + 1, session.progress.step);
+        bail!(
+            "stopped in epoch {epoch} of {epochs} after {step} of its steps; everything up to there is kept in {}\n\
+             hint: the same command with --resume goes on",
+            run.path().display()
+        );
+    }
+    Ok(trained.elapsed().as_secs_f64())
+}
+
+/// The state goes last: whatever a kill leaves behind, the run can go on from the state that is there.
+fn save_epoch(
+    session: &mut Session<'_>,
+    run: &RunFolder,
+    preset: &str,
+    row: &EpochRow,
+    images_per_second: f64,
+    seconds: f64,
+) -> Result<()> {
+    let info = info(session, row.epoch);
+    let is_best = session.progress.best().is_some_and(|best| best.epoch == row.epoch);
+    session.with_result(|session| {
+        if is_best {
+            weights::save(&run.best(), &session.vit, &info)?;
+        }
+        weights::save(&run.last(), &session.vit, &info)
+    })?;
+    let test_accuracy = row.test_accuracy();
+    run.append_metrics(&Metrics { row, test_accuracy, images_per_second, seconds })?;
+    run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
+    state::save(&run.state(), session)?;
+    Ok(())
+}
+
+/// Writes the weights that the recipe keeps under their own name.
+fn finish(session: &mut Session<'_>, run: &RunFolder, path: &std::path::Path) -> Result<Training> {
+    let best = session.progress.best().map_or(0, |row| row.epoch);
+    let (source, kept) = match session.plan.recipe.keep {
+        Keep::Best => (run.best(), best),
+        Keep::Last => (run.last(), session.progress.epochs()),
+    };
+    let kept_weights = weights::load(&source, tch::Device::Cpu)?;
+    let found = kept_weights.info.training.as_ref().map(|training| training.kept_epoch);
+    ensure!(
+        found == Some(kept),
+        "{}: weights of epoch {}, expected {kept}\nhint: --force begins the run again",
+        source.display(),
+        found.unwrap_or_default()
+    );
+    let info = info(session, kept);
+    weights::save(path, &kept_weights.vit, &info)?;
+    Ok(info.training.expect("just made"))
+}
+
+fn info(session: &Session<'_>, kept_epoch: usize) -> WeightsInfo {
+    let Plan { recipe, seed, train_samples, .. } = session.plan.clone();
+    let Machine { device, threads, libtorch } = Machine::current(session.vit.device());
+    let history = session.progress.history.clone();
+    let training = Training { recipe, seed, train_samples, kept_epoch, history, libtorch, device, threads };
+    WeightsInfo { config: session.vit.config().clone(), training: Some(training) }
+}
+
+fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {
+    format!(
+        "{:>5}   {:>13.3e}   {:>10.4}   {:>9.4}   {:>11.2} %   {images_per_second:>8.0}   {seconds:>6.1} s",
+        row.epoch,
+        row.learning_rate,
+        row.train_loss,
+        row.test_loss,
+        100.0 * row.test_accuracy(),
+    )
+}
+
+fn print_accuracy(training: &Training) {
+    let percent = |row: &EpochRow| format!("{:.2} %", 100.0 * row.test_accuracy());
+    let Some(last) = training.history.last() else { return };
+    let best = training.history.iter().reduce(|a, b| if b.test_correct > a.test_correct { b } else { a });
+    let best = best.map_or(String::new(), |best| format!("best epoch {} {}", best.epoch, percent(best)));
+    match training.recipe.keep {
+        Keep::Last => say!("\naccuracy     last epoch {} on the test split (kept); {best}", percent(last)),
+        Keep::Best => say!(
+            "\naccuracy     {best} on the test split (kept, chosen on the test split); last epoch {}",
+            percent(last)
+        ),
+    }
+}

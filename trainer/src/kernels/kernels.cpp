@@ -1,0 +1,335 @@
+// The few operations that libtorch has no fast form of, as autograd functions over its own parts.
+//
+// Called from Rust through the C functions at the end: tensors are `at::Tensor *`, results are new ones for the caller to
+// own, and an exception becomes a message that the caller frees.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <optional>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace at::native {
+// oneDNN's product of plain matrices of any strides, result = beta·result + alpha·a·b; at::mm only reaches it for
+// reduced precision.
+void mkldnn_matmul(const Tensor &a, const Tensor &b, const Tensor &result, float beta, float alpha);
+// x·weightᵀ + bias in oneDNN.
+Tensor mkldnn_linear_pointwise(const Tensor &x, const Tensor &weight, const std::optional<Tensor> &bias,
+                               std::string_view activation, c10::List<std::optional<Scalar>> scalars,
+                               std::optional<std::string_view> algorithm);
+} // namespace at::native
+
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// One loop, compiled for several instruction sets and chosen when the program starts.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EVERY_CPU
+#endif
+
+// Elements that one thread takes at a time.
+constexpr int64_t GRAIN = 1 << 14;
+
+// All ones where a condition holds: loops over selections by bits become vector instructions, branches do not.
+inline uint32_t all_ones(bool condition) { return 0u - static_cast<uint32_t>(condition); }
+
+// The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser) is below p·2³².
+inline float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
+    uint32_t hash = static_cast<uint32_t>(index) ^ key;
+    hash = (hash ^ (hash >> 16)) * 0x85ebca6bu;
+    hash = (hash ^ (hash >> 13)) * 0xc2b2ae35u;
+    hash = hash ^ (hash >> 16);
+    return std::bit_cast<float>(std::bit_cast<uint32_t>(value) & all_ones(hash >= threshold));
+}
+
+struct Dropout {
+    double p;
+    uint64_t key;
+
+    uint32_t threshold() const { return static_cast<uint32_t>(p * 4294967296.0); }
+    float scale() const { return static_cast<float>(1.0 / (1.0 - p)); }
+    // Another key for every 2³² elements: SplitMix64's finaliser over both.
+    uint32_t key_of_block(int64_t start) const {
+        uint64_t mixed = key + 0x9e3779b97f4a7c15u * (1 + static_cast<uint64_t>(start >> 32));
+        mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+        return static_cast<uint32_t>(mixed ^ (mixed >> 31));
+    }
+};
+
+// bfloat16 as its bits, the upper half of a float32; rounded to nearest, ties to even. Every NaN stays one.
+inline float widen(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+inline uint16_t narrow(float value) {
+    uint32_t bits = std::bit_cast<uint32_t>(value), nan = all_ones((bits & 0x7fffffffu) > 0x7f800000u);
+    uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+    return static_cast<uint16_t>(((rounded & ~nan) | (0x7fc00000u & nan)) >> 16);
+}
+
+FOR_EVERY_CPU void drop(const float *in, float *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
+                        float scale) {
+    for (int64_t i = start; i < end; i++) out[i] = survivor(in[i] * scale, i, key, threshold);
+}
+
+FOR_EVERY_CPU void drop(const uint16_t *in, uint16_t *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
+                        float scale) {
+    for (int64_t i = start; i < end; i++) out[i] = narrow(survivor(widen(in[i]) * scale, i, key, threshold));
+}
+
+FOR_EVERY_CPU void drop(const float *in, uint16_t *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
+                        float scale) {
+    for (int64_t i = start; i < end; i++) out[i] = narrow(survivor(in[i] * scale, i, key, threshold));
+}
+
+FOR_EVERY_CPU void drop_add(const float *in, const float *other, float *out, int64_t start, int64_t end, uint32_t key,
+                            uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(in[i] * scale, i, key, threshold);
+}
+
+FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, int64_t start, int64_t end, uint32_t key,
+                            uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(widen(in[i]) * scale, i, key, threshold);
+}
+
+// The bits of a float32 or bfloat16 tensor.
+template <typename T> T *elements(const Tensor &tensor) { return static_cast<T *>(tensor.data_ptr()); }
+
+template <typename F> void in_parallel(const Tensor &tensor, const Dropout &dropout, F run) {
+    at::parallel_for(0, tensor.numel(), GRAIN, [&](int64_t start, int64_t end) {
+        while (start < end) {
+            int64_t stop = std::min(end, ((start >> 32) + 1) << 32);
+            run(start, stop, dropout.key_of_block(start));
+            start = stop;
+        }
+    });
+}
+
+// Drops elements of `in` and scales the others by 1 / (1 − p) into `out`, which may be `in`.
+void drop_into(const Tensor &in, const Tensor &out, const Dropout &dropout) {
+    auto run = [&](auto *from, auto *to) {
+        in_parallel(in, dropout, [&](int64_t start, int64_t end, uint32_t key) {
+            drop(from, to, start, end, key, dropout.threshold(), dropout.scale());
+        });
+    };
+    if (out.scalar_type() == at::kFloat) {
+        run(elements<const float>(in), elements<float>(out));
+    } else if (in.scalar_type() == at::kFloat) {
+        run(elements<const float>(in), elements<uint16_t>(out));
+    } else {
+        run(elements<const uint16_t>(in), elements<uint16_t>(out));
+    }
+}
+
+void save(AutogradContext *context, const Dropout &dropout) {
+    context->saved_data["p"] = dropout.p;
+    context->saved_data["key"] = static_cast<int64_t>(dropout.key);
+}
+
+Dropout saved(AutogradContext *context) {
+    return {context->saved_data["p"].toDouble(), static_cast<uint64_t>(context->saved_data["key"].toInt())};
+}
+
+// dropout(x): the mask is computed again in the backward pass instead of stored.
+struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
+    static Tensor forward(AutogradContext *context, const Tensor &x, double p, int64_t key) {
+        Dropout dropout{p, static_cast<uint64_t>(key)};
+        save(context, dropout);
+        Tensor in = x.contiguous(), out = at::empty_like(in);
+        drop_into(in, out, dropout);
+        return out;
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list grads) {
+        Tensor in = grads[0].contiguous(), out = at::empty_like(in);
+        drop_into(in, out, saved(context));
+        return {out, Tensor(), Tensor()};
+    }
+};
+
+// residual + dropout(x) in one pass; x may be bfloat16, the residual is float32.
+struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
+    static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &residual, double p, int64_t key) {
+        Dropout dropout{p, static_cast<uint64_t>(key)};
+        save(context, dropout);
+        context->saved_data["kind"] = static_cast<int64_t>(x.scalar_type());
+        Tensor in = x.contiguous(), other = residual.contiguous(), out = at::empty_like(other);
+        auto run = [&](auto *from) {
+            in_parallel(in, dropout, [&](int64_t start, int64_t end, uint32_t block) {
+                drop_add(from, elements<const float>(other), elements<float>(out), start, end, block,
+                         dropout.threshold(), dropout.scale());
+            });
+        };
+        in.scalar_type() == at::kFloat ? run(elements<const float>(in)) : run(elements<const uint16_t>(in));
+        return out;
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list grads) {
+        auto kind = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
+        Tensor grad = grads[0].contiguous(), grad_x = at::empty_like(grad, grad.options().dtype(kind));
+        drop_into(grad, grad_x, saved(context));
+        return {grad_x, grad, Tensor(), Tensor()};
+    }
+};
+
+// dropout(gelu(x)), exact GELU; p may be 0.
+struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
+    static Tensor forward(AutogradContext *context, const Tensor &x, double p, int64_t key) {
+        Dropout dropout{p, static_cast<uint64_t>(key)};
+        save(context, dropout);
+        context->save_for_backward({x});
+        Tensor out = at::gelu(x.contiguous());
+        if (p > 0) drop_into(out, out, dropout);
+        return out;
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list grads) {
+        Dropout dropout = saved(context);
+        Tensor x = context->get_saved_variables()[0], grad = grads[0].contiguous();
+        if (dropout.p == 0) return {at::gelu_backward(grad, x), Tensor(), Tensor()};
+        Tensor dropped = at::empty_like(grad);
+        drop_into(grad, dropped, dropout);
+        at::gelu_backward_out(dropped, dropped, x);
+        return {dropped, Tensor(), Tensor()};
+    }
+};
+
+Tensor product(const Tensor &a, const Tensor &b, at::IntArrayRef shape) {
+    Tensor result = at::empty(shape, a.options());
+    at::native::mkldnn_matmul(a, b, result, 0, 1);
+    return result;
+}
+
+// x·weightᵀ + bias, float32, in oneDNN: on AMD processors MKL, which at::linear calls, can be three times slower.
+struct LinearFunction : torch::autograd::Function<LinearFunction> {
+    static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight,
+                          const std::optional<Tensor> &bias) {
+        context->saved_data["bias"] = bias.has_value();
+        context->save_for_backward({x, weight});
+        return at::native::mkldnn_linear_pointwise(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list grads) {
+        auto tensors = context->get_saved_variables();
+        Tensor x = tensors[0], weight = tensors[1];
+        int64_t inputs = weight.size(1), outputs = weight.size(0);
+        Tensor rows = x.reshape({-1, inputs}), grad = grads[0].reshape({-1, outputs});
+        Tensor grad_x, grad_bias;
+        if (context->needs_input_grad(0)) grad_x = product(grad, weight, rows.sizes()).view(x.sizes());
+        // The transpose of [out, in]: oneDNN is faster with the longer side in front.
+        Tensor grad_weight = outputs >= inputs ? product(rows.t(), grad, {inputs, outputs}).t()
+                                               : product(grad.t(), rows, {outputs, inputs});
+        if (context->saved_data["bias"].toBool()) grad_bias = grad.sum(0);
+        return {grad_x, grad_weight, grad_bias};
+    }
+};
+
+// softmax(q·kᵀ·scale)·v of every head. No map of softmax is kept: the backward pass computes it again, one head at a time.
+struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
+    // The part of a tensor [batch, tokens, parts·dim_head] that is one head's: [batch, tokens, dim_head].
+    static Tensor part(const Tensor &tensor, int64_t index, int64_t dim_head) {
+        return tensor.narrow(2, index * dim_head, dim_head);
+    }
+
+    // softmax(q·kᵀ·scale) into `map`, [batch, tokens, tokens].
+    static void softmax(const Tensor &query, const Tensor &key, float scale, Tensor &map) {
+        at::native::mkldnn_matmul(query, key.transpose(1, 2), map, 0, scale);
+        at::_softmax_out(map, map, -1, false);
+    }
+
+    static Tensor forward(AutogradContext *context, const Tensor &qkv, int64_t heads) {
+        context->save_for_backward({qkv});
+        context->saved_data["heads"] = heads;
+        int64_t batch = qkv.size(0), tokens = qkv.size(1), dim_head = qkv.size(2) / (3 * heads);
+        float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim_head)));
+        Tensor out = at::empty({batch, tokens, heads * dim_head}, qkv.options());
+        Tensor map = at::empty({batch, tokens, tokens}, qkv.options());
+        for (int64_t head = 0; head < heads; head++) {
+            softmax(part(qkv, head, dim_head), part(qkv, heads + head, dim_head), scale, map);
+            at::native::mkldnn_matmul(map, part(qkv, 2 * heads + head, dim_head), part(out, head, dim_head), 0, 1);
+        }
+        return out;
+    }
+
+    static variable_list backward(AutogradContext *context, variable_list grads) {
+        Tensor qkv = context->get_saved_variables()[0], grad_out = grads[0];
+        int64_t heads = context->saved_data["heads"].toInt();
+        int64_t batch = qkv.size(0), tokens = qkv.size(1), dim_head = qkv.size(2) / (3 * heads);
+        float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim_head)));
+        Tensor grad = at::empty_like(qkv);
+        Tensor map = at::empty({batch, tokens, tokens}, qkv.options()), grad_map = at::empty_like(map);
+        for (int64_t head = 0; head < heads; head++) {
+            auto query = part(qkv, head, dim_head), key = part(qkv, heads + head, dim_head);
+            auto value = part(qkv, 2 * heads + head, dim_head), out = part(grad_out, head, dim_head);
+            softmax(query, key, scale, map);
+            at::native::mkldnn_matmul(map.transpose(1, 2), out, part(grad, 2 * heads + head, dim_head), 0, 1);
+            at::native::mkldnn_matmul(out, value.transpose(1, 2), grad_map, 0, 1);
+            at::_softmax_backward_data_out(grad_map, grad_map, map, -1, map.scalar_type());
+            at::native::mkldnn_matmul(grad_map, key, part(grad, head, dim_head), 0, scale);
+            at::native::mkldnn_matmul(grad_map.transpose(1, 2), query, part(grad, heads + head, dim_head), 0, scale);
+        }
+        return {grad, Tensor()};
+    }
+};
+
+// Runs something that gives a tensor; the message of an exception is given back instead.
+template <typename F> char *guard(F run) {
+    try {
+        run();
+        return nullptr;
+    } catch (const c10::Error &error) {
+        return strdup(error.what_without_backtrace());
+    } catch (const std::exception &error) {
+        return strdup(error.what());
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+char *vit_part_linear(Tensor **out, const Tensor *x, const Tensor *weight, const Tensor *bias) {
+    return guard([&] {
+        *out = new Tensor(LinearFunction::apply(*x, *weight, bias ? std::optional(*bias) : std::nullopt));
+    });
+}
+
+char *vit_part_attention(Tensor **out, const Tensor *qkv, int64_t heads) {
+    return guard([&] { *out = new Tensor(AttentionFunction::apply(*qkv, heads)); });
+}
+
+char *vit_part_dropout(Tensor **out, const Tensor *x, double p, uint64_t key) {
+    return guard([&] { *out = new Tensor(DropoutFunction::apply(*x, p, static_cast<int64_t>(key))); });
+}
+
+char *vit_part_dropout_add(Tensor **out, const Tensor *x, const Tensor *residual, double p, uint64_t key) {
+    return guard([&] { *out = new Tensor(DropoutAddFunction::apply(*x, *residual, p, static_cast<int64_t>(key))); });
+}
+
+char *vit_part_gelu_dropout(Tensor **out, const Tensor *x, double p, uint64_t key) {
+    return guard([&] { *out = new Tensor(GeluDropoutFunction::apply(*x, p, static_cast<int64_t>(key))); });
+}
+
+// One step of AdamW on whole buffers, which without weight decay is Adam; `step` counts from 1.
+char *vit_part_adam(const Tensor *parameters, const Tensor *gradient, const Tensor *mean, const Tensor *square, double step,
+                    double learning_rate, double beta1, double beta2, double weight_decay, double epsilon) {
+    return guard([&] {
+        at::NoGradGuard no_grad;
+        Tensor count = at::full({}, step, parameters->options());
+        at::_fused_adamw_({*parameters}, {*gradient}, {*mean}, {*square}, {}, {count}, learning_rate, beta1, beta2,
+                          weight_decay, epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    });
+}
+
+void vit_part_allow_tf32(bool allow) { at::globalContext().setAllowTF32CuBLAS(allow); }
+
+} // extern "C"

@@ -1,0 +1,264 @@
+//! The few operations that libtorch has no fast form of, on the CPU; `kernels.cpp` holds them, with their gradients.
+//!
+//! Failures are panics that read like those of `tch`, so that [`crate::failure`] makes errors of them.
+
+#![expect(unsafe_code, reason = "calls C++ functions; everything unsafe about them stays in this file")]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr;
+
+use tch::{TchError, Tensor};
+
+/// What libtorch calls `at::Tensor *`.
+type TensorPointer = *mut c_void;
+
+unsafe extern "C" {
+    fn vit_part_linear(
+        out: *mut TensorPointer,
+        x: *const c_void,
+        weight: *const c_void,
+        bias: *const c_void,
+    ) -> *mut c_char;
+    fn vit_part_attention(out: *mut TensorPointer, qkv: *const c_void, heads: i64) -> *mut c_char;
+    fn vit_part_dropout(out: *mut TensorPointer, x: *const c_void, p: f64, key: u64) -> *mut c_char;
+    fn vit_part_dropout_add(
+        out: *mut TensorPointer,
+        x: *const c_void,
+        residual: *const c_void,
+        p: f64,
+        key: u64,
+    ) -> *mut c_char;
+    fn vit_part_gelu_dropout(out: *mut TensorPointer, x: *const c_void, p: f64, key: u64) -> *mut c_char;
+    fn vit_part_adam(
+        parameters: *const c_void,
+        gradient: *const c_void,
+        mean: *const c_void,
+        square: *const c_void,
+        step: f64,
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn vit_part_allow_tf32(allow: bool);
+    fn free(memory: *mut c_void);
+}
+
+/// Panics with the message that a call came back with, if it did.
+fn check(message: *mut c_char) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: a message is a C string from `strdup`, which is ours to free, once.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        free(message.cast());
+        text
+    };
+    let failure: Result<(), TchError> = Err(TchError::Torch(text));
+    failure.expect("libtorch runs the operation");
+}
+
+/// Makes a tensor of what a call wrote.
+fn tensor(call: impl FnOnce(*mut TensorPointer) -> *mut c_char) -> Tensor {
+    let mut out = ptr::null_mut();
+    check(call(&raw mut out));
+    // SAFETY: a call without a message has written a new `at::Tensor *`, which becomes the only owner's.
+    unsafe { Tensor::from_ptr(out.cast()) }
+}
+
+fn pointer(tensor: &Tensor) -> *const c_void {
+    tensor.as_ptr().cast()
+}
+
+/// `x · weightᵀ + bias` in oneDNN: `[…, in]` and `[out, in]` to `[…, out]`, float32 on the CPU.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let bias = bias.map_or(ptr::null(), pointer);
+    // SAFETY: the tensors outlive the call; the same holds below.
+    tensor(|out| unsafe { vit_part_linear(out, pointer(x), pointer(weight), bias) })
+}
+
+/// Multi-head attention without projections: queries, keys and values `[batch, tokens, 3·heads·dim_head]` to
+/// `[batch, tokens, heads·dim_head]`, float32 or bfloat16 on the CPU. Keeps no softmax map for the backward pass.
+pub fn attention(qkv: &Tensor, heads: i64) -> Tensor {
+    // SAFETY: as above.
+    tensor(|out| unsafe { vit_part_attention(out, pointer(qkv), heads) })
+}
+
+/// Each element is 0 with probability `p`, else it is divided by 1 − p; which ones is a function of `key` and the
+/// position alone. float32 on the CPU.
+pub fn dropout(x: &Tensor, p: f64, key: u64) -> Tensor {
+    // SAFETY: as above.
+    tensor(|out| unsafe { vit_part_dropout(out, pointer(x), p, key) })
+}
+
+/// `residual + dropout(x)`; `x` may be bfloat16, the residual and the result are float32.
+pub fn dropout_add(x: &Tensor, residual: &Tensor, p: f64, key: u64) -> Tensor {
+    // SAFETY: as above.
+    tensor(|out| unsafe { vit_part_dropout_add(out, pointer(x), pointer(residual), p, key) })
+}
+
+/// `dropout(gelu(x))` with the exact GELU, float32 or bfloat16 on the CPU.
+pub fn gelu_dropout(x: &Tensor, p: f64, key: u64) -> Tensor {
+    // SAFETY: as above.
+    tensor(|out| unsafe { vit_part_gelu_dropout(out, pointer(x), p, key) })
+}
+
+/// The numbers of one step of Adam.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// Steps so far, this one included.
+    pub step: usize,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Decoupled weight decay; 0 makes AdamW Adam.
+    pub weight_decay: f64,
+}
+
+/// Added to the denominator, as by default in PyTorch.
+pub const ADAM_EPSILON: f64 = 1e-8;
+
+/// One step of Adam in place, in one pass over whole buffers: parameters, their gradient, and its first two moments.
+pub fn adam(parameters: &Tensor, gradient: &Tensor, moments: [&Tensor; 2], numbers: AdamStep) {
+    let AdamStep { step, learning_rate, beta1, beta2, weight_decay } = numbers;
+    let (p, g, [m, v]) = (pointer(parameters), pointer(gradient), moments.map(pointer));
+    // SAFETY: as above; the three buffers that change are tensors, whose interior libtorch may change.
+    check(unsafe { vit_part_adam(p, g, m, v, step as f64, learning_rate, beta1, beta2, weight_decay, ADAM_EPSILON) });
+}
+
+/// Whether float32 products on CUDA may be rounded to TF32. libtorch's own default is no.
+pub fn allow_tf32(allow: bool) {
+    // SAFETY: sets a flag.
+    unsafe { vit_part_allow_tf32(allow) };
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn distance(a: &Tensor, b: &Tensor) -> f64 {
+        (a.to_kind(Kind::Float) - b.to_kind(Kind::Float)).abs().max().double_value(&[])
+    }
+
+    /// Values and gradients of two ways to compute the same thing from the same tensors.
+    fn compare(
+        inputs: &[Tensor],
+        ours: impl Fn(&[Tensor]) -> Tensor,
+        theirs: impl Fn(&[Tensor]) -> Tensor,
+        tolerance: f64,
+    ) {
+        let run = |function: &dyn Fn(&[Tensor]) -> Tensor| {
+            let inputs: Vec<Tensor> = inputs.iter().map(|input| input.copy().set_requires_grad(true)).collect();
+            let value = function(&inputs);
+            let weights = Tensor::arange(value.numel() as i64, FLOAT).sin().view_as(&value);
+            let gradients = Tensor::run_backward(&[(&value * weights).sum(Kind::Float)], &inputs, false, false);
+            (value.detach(), gradients)
+        };
+        let ((value, gradients), (expected, expected_gradients)) = (run(&ours), run(&theirs));
+        assert!(distance(&value, &expected) <= tolerance, "value: {}", distance(&value, &expected));
+        for (index, (found, expected)) in gradients.iter().zip(&expected_gradients).enumerate() {
+            assert_eq!(found.size(), expected.size());
+            let error = distance(found, expected);
+            assert!(error <= tolerance, "gradient {index}: {error}");
+        }
+    }
+
+    #[test]
+    fn linear_is_libtorchs() {
+        tch::manual_seed(1);
+        for (inputs, outputs) in [(24, 40), (40, 24)] {
+            let random = |shape: &[i64]| Tensor::randn(shape, FLOAT);
+            let tensors = [random(&[3, 5, inputs]), random(&[outputs, inputs]), random(&[outputs])];
+            compare(&tensors, |t| linear(&t[0], &t[1], Some(&t[2])), |t| t[0].linear(&t[1], Some(&t[2])), 3e-5);
+            compare(&tensors[..2], |t| linear(&t[0], &t[1], None), |t| t[0].linear::<&Tensor>(&t[1], None), 3e-5);
+        }
+    }
+
+    #[test]
+    fn attention_is_softmax_of_scaled_products_times_values() {
+        tch::manual_seed(2);
+        let (batch, tokens, heads, dim_head) = (3, 7, 2, 8);
+        let qkv = Tensor::randn([batch, tokens, 3 * heads * dim_head], FLOAT);
+        let plain = |t: &[Tensor]| {
+            let parts = t[0].view([batch, tokens, 3, heads, dim_head]).permute([2, 0, 3, 1, 4]).unbind(0);
+            let scores = parts[0].matmul(&parts[1].transpose(-1, -2)) * (dim_head as f64).powf(-0.5);
+            scores.softmax(-1, None).matmul(&parts[2]).transpose(1, 2).reshape([batch, tokens, heads * dim_head])
+        };
+        compare(&[qkv], |t| attention(&t[0], heads), plain, 3e-6);
+    }
+
+    #[test]
+    fn gelu_is_libtorchs() {
+        let x = Tensor::linspace(-6.0, 6.0, 1001, FLOAT);
+        compare(&[x], |t| gelu_dropout(&t[0], 0.0, 0), |t| t[0].gelu("none"), 0.0);
+    }
+
+    #[test]
+    fn dropout_drops_the_same_elements_forward_and_backward() {
+        let x = Tensor::ones([200_000], FLOAT).set_requires_grad(true);
+        let y = dropout(&x, 0.1, 42);
+        let kept = y.ne(0.0).to_kind(Kind::Float);
+        let share = kept.mean(None).double_value(&[]);
+        // Five standard deviations of a binomial share.
+        assert!((share - 0.9).abs() < 5.0 * (0.09_f64 / 200_000.0).sqrt(), "{share}");
+        assert_eq!(distance(&y.detach(), &(&kept * (1.0 / 0.9))), 0.0);
+        let gradient = Tensor::run_backward(&[y.sum(Kind::Float)], &[&x], false, false);
+        assert_eq!(distance(&gradient[0], &y.detach()), 0.0);
+        assert_eq!(distance(&dropout(&x, 0.1, 42).detach(), &y.detach()), 0.0);
+        let other = dropout(&x, 0.1, 43).ne(0.0).to_kind(Kind::Float);
+        let agreement = (&other * &kept).mean(None).double_value(&[]);
+        assert!(
+            (agreement - 0.81).abs() < 5.0 * (0.81_f64 * 0.19 / 200_000.0).sqrt(),
+            "keys are independent: {agreement}"
+        );
+    }
+
+    #[test]
+    fn neighbouring_elements_and_keys_are_dropped_independently() {
+        let ones = Tensor::ones([400_000], FLOAT);
+        let deviation = |p: f64| 5.0 * (p * (1.0 - p) / 400_000.0).sqrt();
+        let dropped = |key: u64| dropout(&ones, 0.3, key).eq(0.0).to_kind(Kind::Float);
+        for distance in [1, 2, 96, 192, 768] {
+            let mask = dropped(7);
+            let both =
+                (mask.narrow(0, 0, 400_000 - distance) * mask.narrow(0, distance, 400_000 - distance)).mean(None);
+            assert!((both.double_value(&[]) - 0.09).abs() < deviation(0.09), "distance {distance}");
+        }
+        for key in [1, 2, 1 << 32, u64::MAX] {
+            let both = (dropped(0) * dropped(key)).mean(None).double_value(&[]);
+            assert!((both - 0.09).abs() < deviation(0.09), "keys 0 and {key}: {both}");
+        }
+    }
+
+    #[test]
+    fn fused_dropouts_are_their_parts() {
+        tch::manual_seed(3);
+        let tensors = [Tensor::randn([64, 96], FLOAT), Tensor::randn([64, 96], FLOAT)];
+        let add = |t: &[Tensor]| dropout(&t[0], 0.1, 9) + &t[1];
+        compare(&tensors, |t| dropout_add(&t[0], &t[1], 0.1, 9), add, 0.0);
+        compare(&tensors, |t| dropout_add(&t[0], &t[1], 0.0, 9), |t| &t[0] + &t[1], 0.0);
+        compare(&tensors[..1], |t| gelu_dropout(&t[0], 0.1, 9), |t| dropout(&t[0].gelu("none"), 0.1, 9), 0.0);
+        // In bfloat16 the product is rounded once more.
+        let half = tensors[0].to_kind(Kind::BFloat16);
+        let expected = dropout(&half.to_kind(Kind::Float), 0.1, 9) + &tensors[1];
+        assert_eq!(distance(&dropout_add(&half, &tensors[1], 0.1, 9), &expected), 0.0);
+        let expected = dropout(&half.gelu("none").to_kind(Kind::Float), 0.1, 9).to_kind(Kind::BFloat16);
+        assert_eq!(distance(&gelu_dropout(&half, 0.1, 9), &expected), 0.0);
+    }
+
+    #[test]
+    fn a_failure_reads_like_libtorchs() {
+        let wrong = || linear(&Tensor::zeros([2, 3], FLOAT), &Tensor::zeros([4, 5], FLOAT), None);
+        let message = crate::failure::catch(wrong).expect_err("shapes do not match").to_string();
+        assert!(message.starts_with("libtorch failed: "), "{message}");
+    }
+}

@@ -1,0 +1,173 @@
+//! A training run as one file, from which it goes on as if it had never stopped.
+//!
+//! A `.safetensors` file: the parameters in the order of [`crate::parameters`], the optimizer's two moments, the averaged
+//! parameters if there are any, and the losses of the epoch under way; [`Description`] as JSON in its metadata.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use proto::config::VitConfig;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensorError};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::tensor_file;
+use crate::train::{Plan, Progress, Session};
+
+/// The key of the header's metadata.
+const METADATA_KEY: &str = "vit_part_state";
+
+/// What a state says about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The network's numbers.
+    pub config: VitConfig,
+    /// What decides the course of the run.
+    pub plan: Plan,
+    /// How far it is.
+    pub progress: Progress,
+    /// What it ran on so far; another machine rounds differently in the last bits.
+    pub machine: Machine,
+}
+
+/// What rounding depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Device trained on.
+    pub device: String,
+    /// Threads of one operation.
+    pub threads: usize,
+    /// Version of libtorch.
+    pub libtorch: String,
+}
+
+/// Why a state cannot be written or used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {fault}")]
+pub struct StateError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: StateFault,
+}
+
+/// The rule that a state file breaks.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFault {
+    /// The file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Not the format.
+    #[error("not a sound state of a training run: {0}")]
+    Format(#[from] SafeTensorError),
+    /// The description is absent or cannot be understood.
+    #[error("not a state of a training run: no sound `{METADATA_KEY}` in its metadata")]
+    NoDescription,
+    /// A tensor does not fit the network.
+    #[error("tensor `{name}`: expected {expected} float32 numbers, found {found}")]
+    Tensor {
+        /// The tensor.
+        name: &'static str,
+        /// Numbers expected.
+        expected: usize,
+        /// What is there.
+        found: String,
+    },
+    /// The run is further than its recipe goes.
+    #[error("{epochs} epochs and {steps} steps done: more than the recipe has")]
+    TooFar {
+        /// Epochs done.
+        epochs: usize,
+        /// Steps done in the next one.
+        steps: usize,
+    },
+}
+
+impl Machine {
+    /// This one.
+    pub fn current(device: tch::Device) -> Self {
+        Self {
+            device: crate::device::device_name(device),
+            threads: tch::get_num_threads().max(1) as usize,
+            libtorch: crate::LIBTORCH_VERSION.to_owned(),
+        }
+    }
+}
+
+/// Writes the state of a run; the file is whole or the old one.
+pub fn save(path: &Path, session: &Session<'_>) -> Result<(), StateError> {
+    let description = Description {
+        config: session.vit.config().clone(),
+        plan: session.plan.clone(),
+        progress: session.progress.clone(),
+        machine: Machine::current(session.vit.device()),
+    };
+    let metadata = serde_json::to_string(&description).expect("plain data is JSON");
+    let tensors = tensors(session).into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
+    tensor_file::write(path, METADATA_KEY, metadata, tensors)
+        .map_err(|fault| StateError { path: path.to_owned(), fault: fault.into() })
+}
+
+/// Everything that changes, by name.
+fn tensors(session: &Session<'_>) -> Vec<(&'static str, Tensor)> {
+    let mut tensors = vec![
+        ("parameters", session.parameters.flat.shallow_clone()),
+        ("mean", session.moments.mean.shallow_clone()),
+        ("square", session.moments.square.shallow_clone()),
+        ("losses", session.losses.shallow_clone()),
+    ];
+    tensors.extend(session.average.as_ref().map(|average| ("average", average.shallow_clone())));
+    tensors
+}
+
+/// A state file that was read, but not yet given to a session.
+#[derive(Debug)]
+pub struct SavedState {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// What it says about itself.
+    pub description: Description,
+}
+
+impl SavedState {
+    /// Reads a state file; `None` if there is none.
+    pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
+        let at = |fault| StateError { path: path.to_owned(), fault };
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| at(error.into()))?,
+        };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+        let description = text.and_then(|text| serde_json::from_str(text).ok());
+        let description: Description = description.ok_or_else(|| at(StateFault::NoDescription))?;
+        Ok(Some(Self { path: path.to_owned(), bytes, description }))
+    }
+
+    /// Puts a fresh session of the same config and plan where this run was.
+    pub fn restore(self, session: &mut Session<'_>) -> Result<(), StateError> {
+        let Self { path, bytes, description } = self;
+        let at = |fault| StateError { path: path.clone(), fault };
+        let progress = description.progress;
+        let (epochs, steps) = (progress.epochs(), progress.step);
+        let is_complete = epochs == session.plan.recipe.epochs;
+        if epochs > session.plan.recipe.epochs || steps > if is_complete { 0 } else { session.losses.numel() } {
+            return Err(at(StateFault::TooFar { epochs, steps }));
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| at(error.into()))?;
+        let _no_grad = tch::no_grad_guard();
+        for (name, mut tensor) in tensors(session) {
+            let expected = tensor.numel();
+            let view = file.tensor(name).map_err(|error| at(error.into()))?;
+            if view.dtype() != Dtype::F32 || view.shape() != [expected] {
+                let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
+                return Err(at(StateFault::Tensor { name, expected, found }));
+            }
+            tensor.copy_(&Tensor::from_data_size(view.data(), &[expected as i64], Kind::Float));
+        }
+        session.progress = progress;
+        Ok(())
+    }
+}
