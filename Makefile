@@ -10,7 +10,7 @@ PYTHON ?= python3
 export DEVICE PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build data demo test lint verifier clean
+.PHONY: help setup build data demo test lint bench verifier clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ lint: setup ## Check format and lints
 test: lint data ## Check format and lints, and run all tests
 	@$(PYTHON) scripts/setup.py openvino python-tools
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
+
+bench: data ## Measure training against PyTorch (fetches 2.8 GB, once)
+	@$(PYTHON) scripts/setup.py bench
+	@$(PYTHON) bench/training.py --data "$(DATA)"
 
 verifier: ## Build the verifier alone; needs no libtorch
 	$(CARGO) build $(PROFILE) -p verifier

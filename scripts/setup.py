@@ -31,6 +31,8 @@ TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so", 
 ONNXRUNTIME_VERSION = "1.31.1"
 # A second, real execution provider on machines without a GPU; the device rules are tested with it.
 OPENVINO = "onnxruntime-openvino==1.24.1"
+# What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER, 2.4 GB: the rest is linked.
+BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops==0.8.2", "safetensors==0.8.0"]
 PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0", f"onnxruntime=={ONNXRUNTIME_VERSION}"]
 
 
@@ -101,7 +103,12 @@ def python_tools(_):
     install("python-tools", f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})", "cpu", {"cpu": PYTHON_TOOLS})
 
 
-COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino, "python-tools": python_tools}
+def bench(_):
+    install("bench", f"PyTorch to measure against ({', '.join(BENCH[:2])}, 2.8 GB to download)", "cpu", {"cpu": BENCH})
+
+
+COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino, "python-tools": python_tools,
+              "bench": bench}
 
 
 def install(folder, what, kind, flavours, finish=lambda folder: None):

@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
-use trainer::cifar10::{IMAGE_BYTES, RECORD_BYTES, Split};
+use trainer::cifar10::{IMAGE_BYTES, RECORD_BYTES, Split, load_test};
 use trainer::preprocess::{Augmentation, Preprocessor};
 use trainer::resize::Resizer;
 use trainer::vit::Vit;
@@ -157,6 +157,40 @@ fn test_images_equal_torchvisions_bit_for_bit() {
             assert_eq!(&found, expected, "image {index} at {size} pixels");
         }
     }
+}
+
+#[derive(Deserialize)]
+struct WholeTestSplit {
+    images: usize,
+    image_size: usize,
+    sha256: String,
+}
+
+/// The test split from `CIFAR10`, else from the project's `data/`.
+fn cifar10_test_split() -> Split {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let data = std::env::var_os("CIFAR10").map_or_else(|| project.join("data"), PathBuf::from);
+    load_test(&data).unwrap_or_else(|error| panic!("{error}\nhint: `make test` fetches it; CIFAR10 names its folder"))
+}
+
+#[test]
+fn ten_thousand_test_images_equal_torchvisions() {
+    const BATCH: usize = 100;
+    let text = fs::read_to_string(fixture("preprocessing_10000.json")).expect("fixture");
+    let expected: WholeTestSplit = serde_json::from_str(&text).expect("fixture");
+    let split = cifar10_test_split();
+    assert_eq!(split.len(), expected.images);
+    let preprocessor = Preprocessor::new(expected.image_size);
+    let indices: Vec<usize> = (0..split.len()).collect();
+    // 6 GB in all: hashed batch by batch, in the order of the file.
+    let mut digest = Sha256::new();
+    let mut bytes = vec![0; BATCH * preprocessor.image_elements() * 4];
+    for indices in indices.chunks_exact(BATCH) {
+        let batch = preprocessor.batch(&split, indices); // [batch, 3, image_size, image_size]
+        batch.copy_data_u8(&mut bytes, batch.numel());
+        digest.update(&bytes);
+    }
+    assert_eq!(hexadecimal(&digest.finalize()), expected.sha256);
 }
 
 #[test]

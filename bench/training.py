@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Measures training against PyTorch: images a second of the second epoch, and peak memory.
+
+Three contestants take turns, each a process of its own, on the CPU with the same number of threads:
+`ours` is `trainer train`, `eager` what the Python repository does, `tuned` what a good PyTorch user does.
+Medians are compared. Exit status: 0 every bound met, 1 some not, 2 could not measure.
+"""
+
+import argparse
+import json
+import platform
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import MET, NOT_MET, ROOT, Comparison, cores, fail, machine, run, table, write
+
+PYTORCH = ROOT / ".deps/bench"
+REPORT = ROOT / "reports/bench_training.json"
+CONTESTANTS = ("ours", "eager", "tuned")
+QUICK_SHARE = 5
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is trained, and for how many steps in each of two epochs; the first is the warm-up."""
+
+    model: str
+    precision: str
+    batch_size: int
+    steps: int
+
+    @property
+    def name(self):
+        return f"{self.model} {self.precision}"
+
+
+TINY = Workload("tiny", "f32", 32, 10)
+TINY_BF16 = Workload("tiny", "bf16", 32, 10)
+# The images are small enough that loading and augmenting them counts.
+NANO = Workload("nano", "f32", 128, 40)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="one round of few steps: too short to judge by")
+    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
+    parser.add_argument("--compile", action="store_true", help="let `tuned` use torch.compile (needs a C++ compiler)")
+    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder that holds CIFAR-10")
+    parser.add_argument("--trainer", type=Path, default=ROOT / "target/release/trainer")
+    options = parser.parse_args()
+    options.data, options.trainer = options.data.resolve(), options.trainer.resolve()
+    if not PYTORCH.is_dir():
+        fail(f"{PYTORCH}: no PyTorch there\nhint: `make bench` installs it")
+
+    rounds = 1 if options.quick else max(1, options.rounds)
+    runs = {}
+    for round_number in range(1, rounds + 1):
+        for workload in (TINY, TINY_BF16, NANO):
+            for contestant in CONTESTANTS:
+                if (workload, contestant) == (TINY_BF16, "eager"):
+                    continue  # the Python repository knows float32 alone
+                result = measure(contestant, workload, options)
+                runs.setdefault((workload, contestant), []).append(result)
+                print(f"round {round_number} of {rounds}   {workload.name:<9}   {contestant:<5}   "
+                      f"{result['images_per_second']:8.1f} images/s   {result['peak_mib']:6.0f} MiB", flush=True)
+        # Rewritten after every round, so that an interrupted measurement is not lost.
+        report, rows = summary(runs, options), comparisons(runs)
+        write(REPORT, report | {"comparisons": [row.as_json() for row in rows]})
+
+    print(screen(report, rows))
+    return MET if all(row.met for row in rows) else NOT_MET
+
+
+def measure(contestant, workload, options):
+    """One run of one contestant: its second epoch, and the peak memory of the whole process."""
+    steps = max(1, workload.steps // QUICK_SHARE) if options.quick else workload.steps
+    arguments = ["--model", workload.model, "--batch-size", workload.batch_size, "--epochs", 2,
+                 "--train-samples", steps * workload.batch_size, "--data", options.data]
+    precision = ["--precision", workload.precision]
+    threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")}
+    if contestant == "ours":
+        with tempfile.TemporaryDirectory() as out:
+            rest = ["--test-samples", workload.batch_size, "--device", "cpu", "--out", out]
+            child = run([options.trainer, "train", *arguments, *precision, *rest], threads)
+            metrics = Path(out) / f"vit_{workload.model}_cifar10" / "metrics.jsonl"
+            result = json.loads(metrics.read_text().splitlines()[-1])
+        result = {"images_per_second": result["images_per_second"], "libtorch": libtorch_version(child.stdout)}
+    else:
+        own = [] if contestant == "eager" else precision + ["--compile"] * options.compile
+        script = ROOT / "bench" / f"pytorch_{contestant}.py"
+        child = run([sys.executable, script, *arguments, *own], threads | {"PYTHONPATH": str(PYTORCH)})
+        result = json.loads(child.stdout.splitlines()[-1])
+    return result | {"peak_mib": child.peak_mib, "seconds": child.seconds}
+
+
+def libtorch_version(stdout):
+    """From the line that begins with `device`."""
+    found = re.search(r"libtorch (\S+)", stdout)
+    return found.group(1) if found else "unknown"
+
+
+def comparisons(runs):
+    def values(what, ours, eager, tuned):
+        taken = {"ours": runs[ours, "ours"], "eager": runs[eager, "eager"], "tuned": runs[tuned, "tuned"]}
+        return {contestant: [result[what] for result in results] for contestant, results in taken.items()}
+
+    def speed(what, bound, *workloads):
+        return Comparison(what, "images/s", bound, True, values("images_per_second", *workloads))
+
+    return [
+        speed("tiny f32", 1.4, TINY, TINY, TINY),
+        speed("tiny bf16 (eager f32)", 2.5, TINY_BF16, TINY, TINY_BF16),
+        speed("nano f32", 1.5, NANO, NANO, NANO),
+        Comparison("tiny f32 peak memory", "MiB", 0.75, False, values("peak_mib", TINY, TINY, TINY)),
+    ]
+
+
+def summary(runs, options):
+    """What the numbers were measured on, with and how."""
+    ours, eager = runs[TINY, "ours"][-1], runs[TINY, "eager"][-1]
+    return {
+        "machine": machine(),
+        "versions": {"torch": eager["torch"], "libtorch": ours["libtorch"], "python": platform.python_version()},
+        "threads": options.threads,
+        "rounds": len(runs[TINY, "ours"]),
+        "quick": options.quick,
+        "compiled": options.compile,
+        "pytorch_imports_mib": eager["imports_mib"],
+    }
+
+
+def screen(report, rows):
+    on, versions = report["machine"], report["versions"]
+    return "\n".join([
+        "",
+        f"{on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB; threads of each: {report['threads']}",
+        f"torch {versions['torch']} (PyTorch's), libtorch {versions['libtorch']} (ours), Python {versions['python']}",
+        f"median (least–most), rounds: {report['rounds']}" + ", quick: too short to judge by" * report["quick"],
+        "",
+        table(rows),
+        "",
+        f"memory: the largest process; PyTorch's imports alone take {report['pytorch_imports_mib']:.0f} MiB of theirs",
+        f"report: {REPORT.relative_to(ROOT)}",
+    ])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        fail("interrupted")
