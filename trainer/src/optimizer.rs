@@ -73,7 +73,7 @@ fn muon(stack: &Stack, parameters: &Tensor, gradient: &Tensor, momentum: &Tensor
 fn orthogonalised(matrices: &Tensor) -> Tensor {
     let is_tall = matrices.size()[1] > matrices.size()[2];
     let wide = if is_tall { matrices.transpose(1, 2) } else { matrices.shallow_clone() };
-    let norms = wide.frobenius_norm([1i64, 2].as_slice(), true); // [count, 1, 1]
+    let norms = wide.norm_scalaropt_dim(2.0, [1i64, 2].as_slice(), true); // [count, 1, 1]
     let mut x = wide / (norms + 1e-7);
     let [a, b, c] = NEWTON_SCHULZ;
     for _ in 0..NEWTON_SCHULZ_STEPS {

@@ -69,6 +69,8 @@ pub(crate) struct Metrics<'a> {
     pub(crate) images_per_second: f64,
     /// Steps and evaluation, in this process.
     pub(crate) seconds: f64,
+    /// Memory that this process held at the end of the epoch; absent where the system does not say.
+    pub(crate) resident_bytes: Option<u64>,
 }
 
 impl RunFolder {
@@ -164,6 +166,12 @@ impl RunFolder {
         staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
             .with_context(|| path.display().to_string())
     }
+}
+
+/// Memory that this process holds: the second number of Linux's `/proc/self/statm`, in pages of 4 KiB.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096)
 }
 
 impl Start {

@@ -14,7 +14,7 @@ use trainer::train::{End, EpochRow, Event, Plan, Session};
 use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
-use super::run_folder::{Metrics, RunFolder, Start};
+use super::run_folder::{Metrics, RunFolder, Start, resident_bytes};
 use super::{prepare, say};
 use crate::cli::TrainArgs;
 
@@ -239,8 +239,8 @@ fn save_epoch(
         }
         weights::save(&run.last(), &session.vit, &info)
     })?;
-    let test_accuracy = row.test_accuracy();
-    run.append_metrics(&Metrics { row, test_accuracy, images_per_second, seconds })?;
+    let (test_accuracy, resident_bytes) = (row.test_accuracy(), resident_bytes());
+    run.append_metrics(&Metrics { row, test_accuracy, images_per_second, seconds, resident_bytes })?;
     run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
     state::save(&run.state(), session)?;
     Ok(())

@@ -1,0 +1,232 @@
+//! Training loses nothing: stopped, killed, resumed, or gone wrong.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tests::{Ended, Program, data, run, scratch};
+
+/// Small enough for seconds, and everything that a state must hold: dropout, averaged weights, momentum, patch choices.
+const TINY: [&str; 10] =
+    ["--model", "tiny", "--batch-size", "4", "--epochs", "3", "--train-samples", "16", "--test-samples", "4"];
+const NANO: [&str; 18] = [
+    "--model",
+    "nano",
+    "--batch-size",
+    "32",
+    "--epochs",
+    "3",
+    "--train-samples",
+    "640",
+    "--test-samples",
+    "100",
+    "--precision",
+    "f32",
+    "--optimizer",
+    "muon",
+    "--weight-average",
+    "0.9",
+    "--patch-dropout",
+    "0.5",
+];
+
+fn train(out: &Path, arguments: &[&str]) -> Command {
+    let mut command = Program::Trainer.command();
+    command.arg("train").args(arguments).arg("--data").arg(data()).arg("--out").arg(out);
+    command
+}
+
+/// Starts a run and waits until it trains.
+fn start(mut command: Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+    let lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
+    let found = lines.map_while(Result::ok).any(|line| line.starts_with("epoch"));
+    assert!(found, "ended before the first step");
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill");
+    assert!(status.success());
+}
+
+/// The files that a run must give the same bytes for.
+fn results(out: &Path) -> Vec<Vec<u8>> {
+    let preset = fs::read_dir(out).expect("list").find_map(|entry| {
+        let path = entry.expect("entry").path();
+        (path.extension()? == "safetensors").then_some(path)
+    });
+    let weights = preset.expect("weights");
+    let run = weights.with_extension("");
+    [weights, run.join("best.safetensors"), run.join("last.safetensors"), run.join("state.safetensors")]
+        .map(|path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .into()
+}
+
+fn stopped_twice_equals_straight_through(arguments: &[&str], milliseconds: [u64; 2]) {
+    let (straight, stopped) = (scratch(), scratch());
+    run(&mut train(straight.path(), arguments)).expect_status(0);
+
+    let mut child = start(train(stopped.path(), arguments));
+    for (signal_name, pause) in ["-TERM", "-INT"].into_iter().zip(milliseconds) {
+        sleep(Duration::from_millis(pause));
+        signal(&child, signal_name);
+        let output = child.wait_with_output().expect("wait");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("stopped in epoch") && text.contains("--resume"), "{text}");
+        child = start(train(stopped.path(), &[arguments, &["--resume"]].concat()));
+    }
+    assert!(child.wait().expect("wait").success());
+
+    assert!(results(straight.path()) == results(stopped.path()), "the weights or the state differ");
+    let run_folder = stopped.path().join(format!("vit_{}_cifar10", arguments[1]));
+    let lines = fs::read_to_string(run_folder.join("metrics.jsonl")).expect("metrics");
+    assert_eq!(lines.lines().count(), 3, "one line an epoch, however often it was stopped:\n{lines}");
+    let description = fs::read_to_string(run_folder.join("run.json")).expect("run.json");
+    let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
+    assert_eq!(description["starts"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_run_with_dropout_stopped_twice_gives_the_same_bytes() {
+    stopped_twice_equals_straight_through(&TINY, [300, 500]);
+}
+
+#[test]
+fn a_run_with_every_kind_of_state_stopped_twice_gives_the_same_bytes() {
+    stopped_twice_equals_straight_through(&NANO, [200, 200]);
+}
+
+#[test]
+fn killed_at_twenty_moments_it_always_goes_on() {
+    let arguments = [&NANO[..], &["--epochs", "12"]].concat();
+    let arguments: Vec<&str> =
+        arguments.iter().enumerate().filter(|(i, _)| !(4..6).contains(i)).map(|(_, a)| *a).collect();
+    let (straight, killed) = (scratch(), scratch());
+    run(&mut train(straight.path(), &arguments)).expect_status(0);
+
+    let state = killed.path().join("vit_nano_cifar10/state.safetensors");
+    let mut resumed = 0;
+    for moment in 0..20_u64 {
+        let resume: &[&str] = if state.exists() { &["--resume"] } else { &[] };
+        resumed += usize::from(!resume.is_empty());
+        let mut child = train(killed.path(), &[&arguments, resume].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start");
+        // Spread over loading, steps, evaluation and saving.
+        sleep(Duration::from_millis(200 + moment * 7919 % 1500));
+        child.kill().expect("kill -9");
+        let _ = child.wait().expect("wait");
+    }
+    assert!(resumed > 5, "the run was killed too early to be resumed: {resumed}");
+    run(&mut train(killed.path(), &[&arguments[..], &["--resume"]].concat())).expect_status(0);
+    assert!(results(straight.path()) == results(killed.path()), "the weights or the state differ");
+    let left: Vec<_> = fs::read_dir(killed.path().join("vit_nano_cifar10")).expect("list").collect();
+    let partial = left
+        .iter()
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".partial")));
+    assert!(partial.count() <= 20, "a kill may leave one temporary file each");
+}
+
+/// A run of two epochs that was stopped in the first.
+fn stopped_run(out: &Path) {
+    let child = start(train(out, &NANO));
+    signal(&child, "-TERM");
+    assert_eq!(child.wait_with_output().expect("wait").status.code(), Some(2));
+}
+
+#[test]
+fn a_resumed_run_refuses_to_become_another() {
+    let folder = scratch();
+    stopped_run(folder.path());
+    let resumed =
+        |more: &[&str]| -> Ended { run(&mut train(folder.path(), &[&["--model", "nano", "--resume"], more].concat())) };
+    resumed(&["--learning-rate", "0.5", "--seed", "9", "--train-samples", "320", "--crop", "true"]).refuses(&[
+        "learning_rate: the run has 0.002, asked for 0.5",
+        "seed: the run has 0, asked for 9",
+        "train_samples: the run has 640, asked for 320",
+        "crop: the run has false, asked for true",
+    ]);
+    // Neither may a run that was begun be overwritten in passing.
+    run(&mut train(folder.path(), &NANO)).refuses(&["a run was begun here", "--resume"]);
+    // Without flags it goes on with its own.
+    resumed(&[]).expect_status(0).says("resumed");
+    resumed(&[]).expect_status(0).says("accuracy");
+}
+
+#[test]
+fn nothing_to_resume_is_said() {
+    let folder = scratch();
+    run(&mut train(folder.path(), &["--model", "nano", "--resume"])).refuses(&["nothing to resume"]);
+}
+
+#[test]
+fn a_state_that_is_damaged_is_refused() {
+    let folder = scratch();
+    stopped_run(folder.path());
+    let path = folder.path().join("vit_nano_cifar10/state.safetensors");
+    let bytes = fs::read(&path).expect("read");
+    for damaged in [&bytes[..bytes.len() / 2], &bytes[..5], b"", &[0xff; 100]] {
+        fs::write(&path, damaged).expect("write");
+        run(&mut train(folder.path(), &["--model", "nano", "--resume"]))
+            .refuses(&["state.safetensors", "not a sound state"]);
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_state() {
+    let folder = scratch();
+    let arguments = [&NANO[..], &["--learning-rate", "1e30", "--clip-norm", "0"]].concat();
+    run(&mut train(folder.path(), &arguments)).refuses(&[
+        "the loss became",
+        "in step",
+        "of epoch 1",
+        "--learning-rate",
+    ]);
+    assert!(!folder.path().join("vit_nano_cifar10.safetensors").exists());
+    assert!(!folder.path().join("vit_nano_cifar10/state.safetensors").exists());
+}
+
+#[test]
+fn two_runs_in_one_folder_are_kept_apart() {
+    let folder = scratch();
+    let child = start(train(folder.path(), &NANO));
+    run(&mut train(folder.path(), &[&NANO[..], &["--force"]].concat())).refuses(&["another process is training here"]);
+    assert!(child.wait_with_output().expect("wait").status.success());
+}
+
+#[test]
+fn a_run_leaves_metrics_a_picture_and_its_description() {
+    let folder = scratch();
+    run(&mut train(folder.path(), &NANO)).expect_status(0).says("best epoch").says("last epoch");
+    let read = |file: &str| fs::read_to_string(folder.path().join("vit_nano_cifar10").join(file)).expect(file);
+    for (index, line) in read("metrics.jsonl").lines().enumerate() {
+        let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(row["epoch"], index + 1);
+        for field in ["train_loss", "test_loss", "test_accuracy", "images_per_second", "seconds", "resident_bytes"] {
+            assert!(row[field].as_f64().is_some_and(|value| value > 0.0), "{field} in {line}");
+        }
+    }
+    assert!(read("curve.svg").contains("test accuracy (%)"));
+    let description: serde_json::Value = serde_json::from_str(&read("run.json")).expect("JSON");
+    assert_eq!(description["plan"]["recipe"]["optimizer"], "muon");
+    assert_eq!(description["starts"][0]["device"], "cpu");
+}
+
+#[test]
+fn a_recipe_that_cannot_be_followed_is_refused() {
+    let folder = scratch();
+    let refused = |more: &[&str]| run(&mut train(folder.path(), &[&["--model", "nano"], more].concat()));
+    refused(&["--beta1", "1"]).refuses(&["beta1 is 1", "from 0 up to"]);
+    refused(&["--optimizer", "adam"]).refuses(&["weight_decay is 0.05, expected 0 with adam"]);
+    refused(&["--precision", "tf32"]).refuses(&["tf32", "this run is on cpu"]);
+    refused(&["--batch-size", "700", "--train-samples", "640"])
+        .refuses(&["640 training images are less than one batch of 700"]);
+    assert!(!folder.path().join("vit_nano_cifar10.safetensors").exists());
+}
