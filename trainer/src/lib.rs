@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`vit`] | the network |
 //! | [`weights`] | the network's numbers as a `.safetensors` file that says what it is |
+//! | [`pth`] | the same numbers as PyTorch's checkpoints, read and written |
 //! | [`cifar10`] | the images: fetching, checking, loading |
 //! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
 //! | [`recipe`] | how a network is trained, as plain data |
@@ -15,6 +16,7 @@ pub mod device;
 pub mod evaluate;
 pub mod failure;
 pub mod preprocess;
+pub mod pth;
 pub mod recipe;
 pub mod resize;
 pub mod train;
