@@ -23,6 +23,10 @@ macro_rules! say {
     }};
 }
 
+mod pth; // after the macro it uses
+
+pub(crate) use pth::{export, import};
+
 /// Without a terminal there is no bar; a log then gets a line this often.
 const SILENCE: Duration = Duration::from_secs(60);
 
