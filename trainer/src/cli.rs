@@ -41,6 +41,16 @@ pub(crate) enum Command {
         after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base"
     )]
     Eval(EvalArgs),
+    /// Turn a PyTorch checkpoint (.pth) into a weights file
+    #[command(
+        after_help = "Example:\n  trainer import --pth vit_base_cifar10.pth --model base\n\nThe weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is\na state dict or a dict that has one under model_state_dict. Nothing in it is run."
+    )]
+    Import(ImportArgs),
+    /// Turn a weights file into a PyTorch checkpoint (.pth)
+    #[command(
+        after_help = "Example:\n  trainer export --model base --pth vit_base_cifar10.pth\n\nIn Python: model.load_state_dict(torch.load(\"vit_base_cifar10.pth\", weights_only=True))"
+    )]
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -203,4 +213,36 @@ fn positive_rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("expected a number above 0".to_owned()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Checkpoint that torch.save wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pth: PathBuf,
+    /// Preset the checkpoint must be of: tiny, small, base or nano
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) model: Preset,
+    /// Folder for the weights
+    #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace weights that are there already
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Weights file
+    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) model: Option<Preset>,
+    /// Checkpoint to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pth: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    pub(crate) force: bool,
 }

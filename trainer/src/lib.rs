@@ -5,6 +5,7 @@
 //! | [`vit`] | the network |
 //! | [`kernels`] | what libtorch is slow at on a CPU, in C++ |
 //! | [`weights`] | the network's numbers as a `.safetensors` file that says what it is |
+//! | [`pth`] | the same numbers as PyTorch's checkpoints, read and written |
 //! | [`cifar10`] | the images: fetching, checking, loading |
 //! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
 //! | [`images`] | batches of images and labels where the network is |
@@ -25,6 +26,7 @@ pub mod kernels;
 pub mod optimizer;
 pub mod parameters;
 pub mod preprocess;
+pub mod pth;
 pub mod recipe;
 pub mod resize;
 pub mod state;

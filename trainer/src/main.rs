@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         cli::Command::Data(arguments) => commands::data(arguments),
         cli::Command::Train(arguments) => commands::train(arguments),
         cli::Command::Eval(arguments) => commands::eval(arguments),
+        cli::Command::Import(arguments) => commands::import(arguments),
+        cli::Command::Export(arguments) => commands::export(arguments),
     });
     match result.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod progress;
+mod pth;
 mod run_folder;
 mod train;
 
@@ -12,6 +13,7 @@ use crate::cli::MachineArgs;
 
 pub(crate) use data::data;
 pub(crate) use eval::eval;
+pub(crate) use pth::{export, import};
 pub(crate) use train::train;
 
 /// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.

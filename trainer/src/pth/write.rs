@@ -1,0 +1,134 @@
+//! Writing a state dict as torch.save does: an OrderedDict of tensors, each in a storage of its own.
+
+use std::io::{self, Seek, Write};
+
+use proto::config::Parameter;
+use zip::result::ZipResult;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::vit::Vit;
+use crate::weights::shape_and_bytes;
+
+/// The folder of all entries. torch.save takes the file's name; a constant gives the same bytes under any name.
+const FOLDER: &str = "archive";
+
+/// Where an entry's bytes begin, so that a mapped file's tensors are aligned (`kFieldAlignment` in
+/// `caffe2/serialize/inline_container.h`).
+const ALIGNMENT: u16 = 64;
+
+pub(super) fn write(writer: impl Write + Seek, vit: &Vit) -> io::Result<()> {
+    let parameters = vit.config().parameters();
+    let variables = vit.variables();
+    let mut archive = ArchiveWriter::new(writer);
+    archive.entry("data.pkl", &state_dict(&parameters))?;
+    archive.entry("byteorder", b"little")?;
+    for (index, parameter) in parameters.iter().enumerate() {
+        let (_, bytes) = shape_and_bytes(&variables[&parameter.name]);
+        archive.entry(&format!("data/{index}"), &bytes)?;
+    }
+    archive.entry("version", b"3\n")?; // `kMinProducedFileFormatVersion`, of the same file
+    archive.finish()?;
+    Ok(())
+}
+
+/// The pickle of contiguous float32 tensors, the storage of each called by its position.
+fn state_dict(parameters: &[Parameter]) -> Vec<u8> {
+    let mut pickler = Pickler::new();
+    pickler.ordered_dict().op(b'(');
+    for (index, parameter) in parameters.iter().enumerate() {
+        let elements = parameter.shape.iter().product();
+        pickler.text(&parameter.name).global("torch._utils", "_rebuild_tensor_v2").op(b'(');
+        pickler.storage("FloatStorage", &index.to_string(), "cpu", elements);
+        pickler.int(0).counts(&parameter.shape).counts(&contiguous_strides(&parameter.shape));
+        pickler.op(NEWFALSE).ordered_dict().op(b't').op(b'R');
+    }
+    pickler.op(b'u');
+    pickler.stop()
+}
+
+/// How far apart neighbours are on each axis in C order, in elements.
+fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
+    (1..=shape.len()).map(|inner| shape[inner..].iter().product()).collect()
+}
+
+const NEWFALSE: u8 = 0x89;
+
+/// Writes the instructions of a pickle, protocol 2.
+pub(super) struct Pickler(Vec<u8>);
+
+impl Pickler {
+    pub(super) fn new() -> Self {
+        Self(vec![0x80, 2])
+    }
+
+    pub(super) fn op(&mut self, opcode: u8) -> &mut Self {
+        self.0.push(opcode);
+        self
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        let length = u32::try_from(text.len()).expect("names are short");
+        self.op(b'X').0.extend(length.to_le_bytes());
+        self.0.extend(text.as_bytes());
+        self
+    }
+
+    pub(super) fn int(&mut self, number: usize) -> &mut Self {
+        match i32::try_from(number) {
+            Ok(number) => self.op(b'J').0.extend(number.to_le_bytes()),
+            Err(_) => self.op(0x8a).op(8).0.extend(number.to_le_bytes()), // LONG1; a count is below 2⁶³
+        }
+        self
+    }
+
+    pub(super) fn counts(&mut self, counts: &[usize]) -> &mut Self {
+        self.op(b'(');
+        for &count in counts {
+            self.int(count);
+        }
+        self.op(b't')
+    }
+
+    pub(super) fn global(&mut self, module: &str, name: &str) -> &mut Self {
+        self.0.extend(format!("c{module}\n{name}\n").as_bytes());
+        self
+    }
+
+    pub(super) fn ordered_dict(&mut self) -> &mut Self {
+        self.global("collections", "OrderedDict").op(b')').op(b'R')
+    }
+
+    /// A storage, by the persistent id that torch.save gives it.
+    pub(super) fn storage(&mut self, class: &str, key: &str, location: &str, elements: usize) -> &mut Self {
+        self.op(b'(').text("storage").global("torch", class).text(key).text(location).int(elements).op(b't').op(b'Q')
+    }
+
+    pub(super) fn stop(mut self) -> Vec<u8> {
+        self.op(b'.');
+        self.0
+    }
+}
+
+/// Writes entries uncompressed, aligned and dated 1980, so that the same contents give the same bytes.
+pub(super) struct ArchiveWriter<W: Write + Seek>(ZipWriter<W>);
+
+impl<W: Write + Seek> ArchiveWriter<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Self(ZipWriter::new(writer))
+    }
+
+    pub(super) fn entry(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            .large_file(u32::try_from(bytes.len()).is_err())
+            .with_alignment(ALIGNMENT);
+        self.0.start_file(format!("{FOLDER}/{name}"), options)?;
+        self.0.write_all(bytes)
+    }
+
+    pub(super) fn finish(self) -> ZipResult<W> {
+        self.0.finish()
+    }
+}
