@@ -42,6 +42,9 @@ TINY_BF16 = Workload("tiny", "bf16", 32, 10)
 # The images are small enough that loading and augmenting them counts.
 NANO = Workload("nano", "f32", 128, 40)
 
+# Memory at the end of the first and the last of these epochs: steps 100 and 2,000.
+FLAT_EPOCHS, FLAT_STEPS, FLAT_BATCH, FLAT_BOUND = 20, 100, 16, 1.01
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -71,8 +74,10 @@ def main():
         report, rows = summary(runs, options), comparisons(runs)
         write(REPORT, report | {"comparisons": [row.as_json() for row in rows]})
 
-    print(screen(report, rows))
-    return MET if all(row.met for row in rows) else NOT_MET
+    growth = memory_growth(options)
+    write(REPORT, report | {"comparisons": [row.as_json() for row in rows], "memory_growth": growth})
+    print(screen(report, rows, growth))
+    return MET if growth["met"] and all(row.met for row in rows) else NOT_MET
 
 
 def measure(contestant, workload, options):
@@ -95,6 +100,18 @@ def measure(contestant, workload, options):
         child = run([sys.executable, script, *arguments, *own], threads | {"PYTHONPATH": str(PYTORCH)})
         result = json.loads(child.stdout.splitlines()[-1])
     return result | {"peak_mib": child.peak_mib, "seconds": child.seconds}
+
+
+def memory_growth(options):
+    """What `trainer train` holds in memory after 100 steps, and after 2,000."""
+    with tempfile.TemporaryDirectory() as out:
+        arguments = ["--model", "nano", "--batch-size", FLAT_BATCH, "--epochs", FLAT_EPOCHS, "--test-samples", 100,
+                     "--train-samples", FLAT_STEPS * FLAT_BATCH, "--data", options.data, "--device", "cpu", "--out", out]
+        run([options.trainer, "train", *arguments], {"OMP_NUM_THREADS": str(options.threads)})
+        lines = (Path(out) / "vit_nano_cifar10/metrics.jsonl").read_text().splitlines()
+    first, last = (json.loads(line)["resident_bytes"] for line in (lines[0], lines[-1]))
+    return {"step_100_bytes": first, "step_2000_bytes": last, "ratio": last / first, "bound": f"<= {FLAT_BOUND}",
+            "met": last / first <= FLAT_BOUND}
 
 
 def libtorch_version(stdout):
@@ -133,7 +150,7 @@ def summary(runs, options):
     }
 
 
-def screen(report, rows):
+def screen(report, rows, growth):
     on, versions = report["machine"], report["versions"]
     return "\n".join([
         "",
@@ -143,6 +160,9 @@ def screen(report, rows):
         "",
         table(rows),
         "",
+        f"memory of ours after 100 steps {growth['step_100_bytes'] / 2**20:.0f} MiB, after 2,000 "
+        f"{growth['step_2000_bytes'] / 2**20:.0f} MiB: {growth['ratio']:.3f}×, bound ≤ {FLAT_BOUND}×, "
+        + ("met" if growth["met"] else "NOT MET"),
         f"memory: the largest process; PyTorch's imports alone take {report['pytorch_imports_mib']:.0f} MiB of theirs",
         f"report: {REPORT.relative_to(ROOT)}",
     ])

@@ -81,7 +81,7 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
         run(command.arg("--data").arg(data()))
     };
     export_as("tiny").refuses(&["weights of preset nano, expected tiny"]);
-    export_as("huge").refuses(&["unknown preset `huge`", "tiny, small, base or nano"]);
+    export_as("huge").refuses(&["unknown preset `huge`", "tiny, small, base, nano or micro"]);
 
     let bytes = fs::read(&weights).expect("read");
     let spoiled = folder.path().join("spoiled.safetensors");

@@ -62,7 +62,7 @@ pub(crate) struct DataArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// Preset: tiny, small, base or nano
+    /// Preset: tiny, small, base, nano or micro
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Preset,
     #[command(flatten)]
@@ -220,7 +220,7 @@ pub(crate) struct ImportArgs {
     /// Checkpoint that torch.save wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,
-    /// Preset the checkpoint must be of: tiny, small, base or nano
+    /// Preset the checkpoint must be of: tiny, small, base, nano or micro
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Preset,
     /// Folder for the weights

@@ -134,7 +134,7 @@ impl Recipe {
         };
         match preset {
             Preset::Tiny | Preset::Small | Preset::Base => python,
-            Preset::Nano => Self {
+            Preset::Nano | Preset::Micro => Self {
                 batch_size: 128,
                 epochs: 4,
                 learning_rate: 2e-3,

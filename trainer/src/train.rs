@@ -261,7 +261,7 @@ impl<'a> Session<'a> {
         let mut numbers: Vec<i64> = Vec::with_capacity(indices.len() * kept);
         for &image in indices {
             let mut random = generator(self.plan.seed, Purpose::Patches, epoch as u64);
-            random.set_word_pos(image as u128 * 1024);
+            random.set_word_pos(4 * patches as u128 * image as u128); // more than a shuffle draws
             let mut order: Vec<i64> = (0..patches as i64).collect();
             numbers.extend_from_slice(order.partial_shuffle(&mut random, kept.max(1)).0);
         }

@@ -73,7 +73,7 @@ pub struct WeightsError {
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsFault {
     /// There is no such file.
-    #[error("no such file\nhint: `trainer train --model PRESET` writes one")]
+    #[error("no such file\nhint: `trainer train` or `trainer import` writes one")]
     Absent,
     /// The file cannot be read or written.
     #[error("{0}")]
@@ -82,7 +82,7 @@ pub enum WeightsFault {
     #[error("not a sound safetensors file: {0}")]
     Format(#[from] SafeTensorError),
     /// The file does not say which network it belongs to.
-    #[error("no `{METADATA_KEY}` in its metadata: expected a file that `trainer train` wrote")]
+    #[error("no `{METADATA_KEY}` in its metadata: expected a file that `trainer train` or `trainer import` wrote")]
     NoMetadata,
     /// The metadata cannot be understood.
     #[error("malformed `{METADATA_KEY}` metadata: {0}")]
