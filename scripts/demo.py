@@ -16,6 +16,10 @@ BINARIES = Path("target/release")
 WEIGHTS = Path("trained_models/vit_nano_cifar10.safetensors")
 BUNDLE = Path("bundles/nano")
 REPORTS = Path("reports")
+# A run that is under way, or complete.
+STATE = WEIGHTS.with_suffix("") / "state.safetensors"
+# Of nano's own recipe.
+EPOCHS = 3
 INJECTED_SAMPLES = [150, 200, 201, 300]
 
 
@@ -30,8 +34,9 @@ def main():
     seconds = {}
     seconds["data"] = step("CIFAR-10", ["trainer", "data", "--data", data])
     device = os.environ.get("DEVICE")
-    if WEIGHTS.exists() and not made_by_the_demo(WEIGHTS):
-        sys.exit(f"demo: {WEIGHTS} is there, and not from this demo: move it away first")
+    for found in (WEIGHTS, STATE):
+        if found.exists() and not made_by_the_demo(found):
+            sys.exit(f"demo: {found} is there, and not from this demo: move it away first")
     train = ["trainer", "train", "--model", "nano", "--data", data, "--device", device or "auto", "--force"]
     seconds["train"] = step("training", train)
     seconds["export"] = step("export", ["exporter", "bundle", "--weights", WEIGHTS, "--out", BUNDLE, "--data", data, "--force"])
@@ -58,12 +63,14 @@ def step(title, command, expected=0):
 
 
 def made_by_the_demo(path):
-    """Whether weights come from the command below: training them again gives nothing new up."""
+    """Whether a file comes from the command below: training it again gives nothing new up."""
     try:
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        training = json.loads(header["__metadata__"]["vit_part"])["training"]
-        return (training["seed"], training["train_samples"], training["recipe"]["epochs"]) == (0, 50_000, 4)
+        metadata = header["__metadata__"]
+        plan = json.loads(metadata["vit_part_state"])["plan"] if "vit_part_state" in metadata else \
+            json.loads(metadata["vit_part"])["training"]
+        return (plan["seed"], plan["train_samples"], plan["recipe"]["epochs"]) == (0, 50_000, EPOCHS)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
         return False
 

@@ -81,7 +81,9 @@ fn evaluation_and_bundle_repeat_the_accuracy_of_training() {
     let mut command = Program::Trainer.command();
     let evaluated = run(command.arg("eval").arg("--weights").arg(&weights).arg("--data").arg(data()))
         .expect_status(0)
-        .says("airplane");
+        .says("airplane")
+        .says("taken for")
+        .says("confidence");
     assert_eq!(accuracy(&evaluated.stdout), trained);
     export(&weights, &folder.path().join("bundle"), 10_000).expect_status(0).says(&format!("({trained} %)"));
 }

@@ -148,7 +148,7 @@ fn a_resumed_run_refuses_to_become_another() {
     let resumed =
         |more: &[&str]| -> Ended { run(&mut train(folder.path(), &[&["--model", "nano", "--resume"], more].concat())) };
     resumed(&["--learning-rate", "0.5", "--seed", "9", "--train-samples", "320", "--crop", "true"]).refuses(&[
-        "learning_rate: the run has 0.002, asked for 0.5",
+        "learning_rate: the run has 0.004, asked for 0.5",
         "seed: the run has 0, asked for 9",
         "train_samples: the run has 640, asked for 320",
         "crop: the run has false, asked for true",
@@ -204,7 +204,7 @@ fn two_runs_in_one_folder_are_kept_apart() {
 #[test]
 fn a_run_leaves_metrics_a_picture_and_its_description() {
     let folder = scratch();
-    run(&mut train(folder.path(), &NANO)).expect_status(0).says("best epoch").says("last epoch");
+    run(&mut train(folder.path(), &NANO)).expect_status(0).says("best epoch").says("last epoch (kept)");
     let read = |file: &str| fs::read_to_string(folder.path().join("vit_nano_cifar10").join(file)).expect(file);
     for (index, line) in read("metrics.jsonl").lines().enumerate() {
         let row: serde_json::Value = serde_json::from_str(line).expect("JSON");

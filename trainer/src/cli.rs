@@ -35,7 +35,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in\ntrained_models/vit_base_cifar10/: metrics.jsonl, curve.svg, the best and the last epoch's\nweights, and the state that --resume goes on from. --epochs 0 writes the freshly\ninitialised weights."
     )]
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Measure the accuracy of trained weights on the 10,000 test images
     #[command(
         after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base"

@@ -19,7 +19,7 @@ pub struct Images<'a> {
 
 #[derive(Debug)]
 enum Place {
-    Host(Preprocessor),
+    Host(Box<Preprocessor>),
     Device(DeviceImages),
 }
 
@@ -27,7 +27,7 @@ impl<'a> Images<'a> {
     /// For a network on `device` whose input is `[batch, 3, image_size, image_size]`.
     pub fn new(split: &'a Split, image_size: usize, device: Device) -> Self {
         let place = match device {
-            Device::Cpu => Place::Host(Preprocessor::new(image_size)),
+            Device::Cpu => Place::Host(Box::new(Preprocessor::new(image_size))),
             _ => Place::Device(DeviceImages::new(split, image_size, device)),
         };
         Self { split, place }

@@ -137,8 +137,8 @@ impl Recipe {
             Preset::Nano | Preset::Micro => Self {
                 batch_size: 128,
                 epochs: 4,
-                learning_rate: 2e-3,
-                optimizer: Optimizer::AdamW,
+                learning_rate: 4e-3,
+                optimizer: Optimizer::Muon,
                 beta2: 0.99,
                 weight_decay: 0.05,
                 schedule: Schedule::WarmupCosine,
@@ -146,7 +146,6 @@ impl Recipe {
                 label_smoothing: 0.1,
                 crop: false,
                 embedding_std: 0.02,
-                precision: Precision::fastest(),
                 keep: Keep::Last,
                 ..python
             },
@@ -220,15 +219,6 @@ impl Recipe {
 }
 
 impl Precision {
-    /// bfloat16 where this CPU has instructions for it, else float32: without them it is emulated and slower.
-    pub fn fastest() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512bf16") {
-            return Self::Bf16;
-        }
-        Self::F32
-    }
-
     /// libtorch's name for it.
     pub fn kind(self) -> tch::Kind {
         match self {

@@ -129,11 +129,11 @@ impl Progress {
     pub fn epochs(&self) -> usize {
         self.history.len()
     }
+}
 
-    /// The epoch with the best accuracy on the test split, the first of equals.
-    pub fn best(&self) -> Option<&EpochRow> {
-        self.history.iter().reduce(|best, row| if row.test_correct > best.test_correct { row } else { best })
-    }
+/// The epoch with the best accuracy on the test split, the first of equals.
+pub fn best_epoch(history: &[EpochRow]) -> Option<&EpochRow> {
+    history.iter().reduce(|best, row| if row.test_correct > best.test_correct { row } else { best })
 }
 
 /// A training run: everything that changes in it, and what it is made from.
@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
         self.losses.get(step as i64).copy_(&loss.detach());
         self.progress.step += 1;
         let looks = if self.vit.device() == Device::Cpu { 1 } else { STEPS_BETWEEN_LOOKS };
-        if self.progress.step % looks == 0 { self.check_last_losses(looks) } else { Ok(()) }
+        if self.progress.step.is_multiple_of(looks) { self.check_last_losses(looks) } else { Ok(()) }
     }
 
     /// The patches that take part in each of these images, `[batch, kept]`; `None` when all do.
@@ -330,6 +330,7 @@ impl<'a> Session<'a> {
 
 /// What a random number is for; each purpose has a generator of its own.
 #[derive(Debug, Clone, Copy)]
+#[repr(u64)]
 enum Purpose {
     Order = 0x5f5f_6f72_6465_7221,
     Dropout = 0x5f64_726f_706f_7574,
@@ -388,7 +389,7 @@ mod tests {
             test_loss: 0.0,
             test_samples: 10,
         };
-        let progress = Progress { step: 0, history: vec![row(1, 3), row(2, 7), row(3, 7), row(4, 5)] };
-        assert_eq!(progress.best().map(|row| row.epoch), Some(2));
+        let history = [row(1, 3), row(2, 7), row(3, 7), row(4, 5)];
+        assert_eq!(best_epoch(&history).map(|row| row.epoch), Some(2));
     }
 }

@@ -10,7 +10,7 @@ use trainer::device::device_name;
 use trainer::kernels;
 use trainer::recipe::{Keep, Precision};
 use trainer::state::{self, Machine, SavedState};
-use trainer::train::{End, EpochRow, Event, Plan, Session};
+use trainer::train::{End, EpochRow, Event, Plan, Session, best_epoch};
 use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
@@ -232,7 +232,7 @@ fn save_epoch(
     seconds: f64,
 ) -> Result<()> {
     let info = info(session, row.epoch);
-    let is_best = session.progress.best().is_some_and(|best| best.epoch == row.epoch);
+    let is_best = best_epoch(&session.progress.history).is_some_and(|best| best.epoch == row.epoch);
     session.with_result(|session| {
         if is_best {
             weights::save(&run.best(), &session.vit, &info)?;
@@ -248,7 +248,7 @@ fn save_epoch(
 
 /// Writes the weights that the recipe keeps under their own name.
 fn finish(session: &mut Session<'_>, run: &RunFolder, path: &std::path::Path) -> Result<Training> {
-    let best = session.progress.best().map_or(0, |row| row.epoch);
+    let best = best_epoch(&session.progress.history).map_or(0, |row| row.epoch);
     let (source, kept) = match session.plan.recipe.keep {
         Keep::Best => (run.best(), best),
         Keep::Last => (run.last(), session.progress.epochs()),
@@ -287,13 +287,19 @@ fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {
 
 fn print_accuracy(training: &Training) {
     let percent = |row: &EpochRow| format!("{:.2} %", 100.0 * row.test_accuracy());
-    let Some(last) = training.history.last() else { return };
-    let best = training.history.iter().reduce(|a, b| if b.test_correct > a.test_correct { b } else { a });
-    let best = best.map_or(String::new(), |best| format!("best epoch {} {}", best.epoch, percent(best)));
+    let (Some(last), Some(best)) = (training.history.last(), best_epoch(&training.history)) else { return };
     match training.recipe.keep {
-        Keep::Last => say!("\naccuracy     last epoch {} on the test split (kept); {best}", percent(last)),
+        Keep::Last => say!(
+            "\naccuracy     {} on the test split, last epoch (kept); best epoch {}, chosen on the test split, {}",
+            percent(last),
+            best.epoch,
+            percent(best)
+        ),
         Keep::Best => say!(
-            "\naccuracy     {best} on the test split (kept, chosen on the test split); last epoch {}",
+            "\naccuracy     {} on the test split, best epoch {} of {} (kept, chosen on the test split); last epoch {}",
+            percent(best),
+            best.epoch,
+            training.history.len(),
             percent(last)
         ),
     }

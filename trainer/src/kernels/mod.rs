@@ -45,10 +45,10 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
-/// Panics with the message that a call came back with, if it did.
-fn check(message: *mut c_char) {
+/// The message that a call came back with, as the error it is.
+fn check(message: *mut c_char) -> Result<(), TchError> {
     if message.is_null() {
-        return;
+        return Ok(());
     }
     // SAFETY: a message is a C string from `strdup`, which is ours to free, once.
     let text = unsafe {
@@ -56,14 +56,13 @@ fn check(message: *mut c_char) {
         free(message.cast());
         text
     };
-    let failure: Result<(), TchError> = Err(TchError::Torch(text));
-    failure.expect("libtorch runs the operation");
+    Err(TchError::Torch(text))
 }
 
 /// Makes a tensor of what a call wrote.
 fn tensor(call: impl FnOnce(*mut TensorPointer) -> *mut c_char) -> Tensor {
     let mut out = ptr::null_mut();
-    check(call(&raw mut out));
+    check(call(&raw mut out)).expect("libtorch runs the operation");
     // SAFETY: a call without a message has written a new `at::Tensor *`, which becomes the only owner's.
     unsafe { Tensor::from_ptr(out.cast()) }
 }
@@ -128,7 +127,9 @@ pub fn adam(parameters: &Tensor, gradient: &Tensor, moments: [&Tensor; 2], numbe
     let AdamStep { step, learning_rate, beta1, beta2, weight_decay } = numbers;
     let (p, g, [m, v]) = (pointer(parameters), pointer(gradient), moments.map(pointer));
     // SAFETY: as above; the three buffers that change are tensors, whose interior libtorch may change.
-    check(unsafe { vit_part_adam(p, g, m, v, step as f64, learning_rate, beta1, beta2, weight_decay, ADAM_EPSILON) });
+    let run =
+        || unsafe { vit_part_adam(p, g, m, v, step as f64, learning_rate, beta1, beta2, weight_decay, ADAM_EPSILON) };
+    check(run()).expect("libtorch runs the operation");
 }
 
 /// Whether float32 products on CUDA may be rounded to TF32. libtorch's own default is no.
