@@ -132,23 +132,27 @@ impl Recipe {
             precision: Precision::F32,
             keep: Keep::Best,
         };
+        // How each number was found: docs/training.md.
+        let native = Self {
+            batch_size: 128,
+            epochs: 3,
+            learning_rate: 4e-3,
+            optimizer: Optimizer::Muon,
+            beta2: 0.99,
+            weight_decay: 0.05,
+            schedule: Schedule::WarmupCosine,
+            warmup: 0.1,
+            label_smoothing: 0.1,
+            crop: false,
+            patch_dropout: 0.5,
+            embedding_std: 0.02,
+            keep: Keep::Last,
+            ..python.clone()
+        };
         match preset {
             Preset::Tiny | Preset::Small | Preset::Base => python,
-            Preset::Nano | Preset::Micro => Self {
-                batch_size: 128,
-                epochs: 4,
-                learning_rate: 4e-3,
-                optimizer: Optimizer::Muon,
-                beta2: 0.99,
-                weight_decay: 0.05,
-                schedule: Schedule::WarmupCosine,
-                warmup: 0.1,
-                label_smoothing: 0.1,
-                crop: false,
-                embedding_std: 0.02,
-                keep: Keep::Last,
-                ..python
-            },
+            Preset::Nano => native,
+            Preset::Micro => Self { epochs: 12, crop: true, ..native },
         }
     }
 

@@ -132,18 +132,15 @@ pub struct SavedState {
 }
 
 impl SavedState {
-    /// Reads a state file; `None` if there is none.
-    pub fn read(path: &Path) -> Result<Option<Self>, StateError> {
+    /// Reads a state file.
+    pub fn read(path: &Path) -> Result<Self, StateError> {
         let at = |fault| StateError { path: path.to_owned(), fault };
-        let bytes = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|error| at(error.into()))?,
-        };
+        let bytes = fs::read(path).map_err(|error| at(error.into()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
         let description = text.and_then(|text| serde_json::from_str(text).ok());
         let description: Description = description.ok_or_else(|| at(StateFault::NoDescription))?;
-        Ok(Some(Self { path: path.to_owned(), bytes, description }))
+        Ok(Self { path: path.to_owned(), bytes, description })
     }
 
     /// Puts a fresh session of the same config and plan where this run was.

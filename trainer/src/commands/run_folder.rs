@@ -92,8 +92,13 @@ impl RunFolder {
         &self.folder
     }
 
+    /// The state of a run in a folder that may not be there.
+    pub(crate) fn state_in(folder: &Path) -> PathBuf {
+        folder.join("state.safetensors")
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
-        self.folder.join("state.safetensors")
+        Self::state_in(&self.folder)
     }
 
     pub(crate) fn best(&self) -> PathBuf {

@@ -37,19 +37,27 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
         "{} already exists\nhint: --force replaces it, --out names another folder",
         path.display()
     );
+    let has_state = RunFolder::state_in(&folder).is_file();
+    ensure!(
+        has_state || !arguments.resume,
+        "{}: nothing to resume\nhint: without --resume a new run begins",
+        RunFolder::state_in(&folder).display()
+    );
+    ensure!(
+        !has_state || arguments.resume || arguments.force,
+        "{}: a run was begun here\nhint: --resume goes on with it, --force begins again",
+        folder.display()
+    );
+    // Whatever can be refused is refused before a folder is made.
+    if !arguments.resume {
+        check_precision(&plan(arguments, None)?, device)?;
+    }
+    let (mut train, mut test) = (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?);
+
     let run = RunFolder::open(folder)?;
-    let saved = SavedState::read(&run.state())?;
-    let saved = match (saved, arguments.resume) {
-        (None, true) => bail!("{}: nothing to resume\nhint: without --resume a new run begins", run.state().display()),
-        (Some(_), false) if !arguments.force => bail!(
-            "{}: a run was begun here\nhint: --resume goes on with it, --force begins again",
-            run.path().display()
-        ),
-        (saved, resume) => saved.filter(|_| resume),
-    };
+    let saved = if arguments.resume { Some(SavedState::read(&run.state())?) } else { None };
     let plan = plan(arguments, saved.as_ref())?;
     check_precision(&plan, device)?;
-    let (mut train, mut test) = (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?);
     train.truncate(plan.train_samples);
     test.truncate(plan.test_samples);
     ctrlc::set_handler(|| {
