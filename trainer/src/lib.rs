@@ -14,7 +14,7 @@
 //! | [`train`], [`evaluate`] | the two loops |
 //! | [`state`] | a run as a file, to go on from |
 //! | [`curve`] | a run as a picture |
-//! | [`device`], [`failure`] | what to run on, and what to make of its failures |
+//! | [`device`], [`failure`], [`openmp`] | what to run on, what to make of its failures, and how its threads wait |
 
 pub mod cifar10;
 pub mod curve;
@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod failure;
 pub mod images;
 pub mod kernels;
+pub mod openmp;
 pub mod optimizer;
 pub mod parameters;
 pub mod preprocess;

@@ -6,9 +6,10 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use trainer::failure;
+use trainer::{failure, openmp};
 
 fn main() -> ExitCode {
+    openmp::wait_briefly();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Data(arguments) => commands::data(arguments),
