@@ -4,13 +4,16 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Begins the name of a file that is being written.
+const PARTIAL_PREFIX: &str = ".partial-";
+
 /// Writes a file through a temporary sibling; on any error the old file, if there was one, is left as it was.
 pub fn write_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".partial-");
+    builder.prefix(PARTIAL_PREFIX);
     readable_by_all(&mut builder, 0o666);
     let mut temporary = builder.tempfile_in(folder_of(path))?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
@@ -25,7 +28,7 @@ pub fn write_file<E: From<io::Error>>(
 /// As [`write_file`], for writers that want a path and may replace the file there; the file is synced before it appears.
 pub fn write_by_path(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".partial-");
+    builder.prefix(PARTIAL_PREFIX);
     readable_by_all(&mut builder, 0o666);
     let (file, temporary) = builder.tempfile_in(folder_of(path))?.into_parts();
     let permissions = file.metadata()?.permissions();
@@ -34,6 +37,17 @@ pub fn write_by_path(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -
     file.set_permissions(permissions)?;
     file.sync_all()?;
     temporary.persist(path).map_err(|error| error.error)
+}
+
+/// Removes what writers that were killed have left in a folder. Nobody else may be writing there.
+pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {

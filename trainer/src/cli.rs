@@ -71,10 +71,10 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Use only the first N training images
-    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=50_000))]
     pub(crate) train_samples: Option<usize>,
     /// Evaluate on the first N test images only
-    #[arg(long, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=10_000))]
     pub(crate) test_samples: Option<usize>,
     /// Folder for the weights
     #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
@@ -99,7 +99,7 @@ pub(crate) struct RecipeArgs {
     #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: Option<usize>,
     /// Passes over the training images
-    #[arg(long, value_name = "N", value_parser = Number::new().range(0..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(0..=100_000))]
     pub(crate) epochs: Option<usize>,
     /// Highest learning rate
     #[arg(long, alias = "lr", value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
@@ -108,28 +108,28 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_enum)]
     pub(crate) optimizer: Option<Optimizer>,
     /// Decay of Adam's first moment
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) beta1: Option<f64>,
     /// Decay of Adam's second moment
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) beta2: Option<f64>,
     /// Decay of Muon's momentum
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) momentum: Option<f64>,
     /// Decoupled decay of the matrices
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) weight_decay: Option<f64>,
     /// Shorten gradients that are longer than this; 0 does not
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     pub(crate) clip_norm: Option<f64>,
     /// Course of the learning rate
     #[arg(long, value_enum)]
     pub(crate) schedule: Option<Schedule>,
     /// Share of all steps in which the rate rises
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) warmup: Option<f64>,
     /// Share of the target spread evenly over all classes
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) label_smoothing: Option<f64>,
     /// Crop training images at random from a border of four black pixels
     #[arg(long, value_name = "true|false")]
@@ -138,13 +138,13 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "true|false")]
     pub(crate) flip: Option<bool>,
     /// Share of the patches left out of each training image
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) patch_dropout: Option<f64>,
     /// Standard deviation of fresh positions and class token
-    #[arg(long, value_name = "STD")]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true)]
     pub(crate) embedding_std: Option<f64>,
     /// Decay per step of the averaged weights that are evaluated and saved; 0 takes the weights themselves
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) weight_average: Option<f64>,
     /// Arithmetic of the matrix products in training
     #[arg(long, value_enum)]

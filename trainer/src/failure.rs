@@ -5,8 +5,15 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// What libtorch said when it failed.
 #[derive(Debug, thiserror::Error)]
-#[error("libtorch failed: {0}\nhint: if it is out of memory, a smaller --batch-size needs less")]
-pub struct TorchFailure(String);
+#[error("libtorch failed: {message}{}", memory_hint(.message))]
+pub struct TorchFailure {
+    message: String,
+}
+
+fn memory_hint(message: &str) -> &'static str {
+    let is_memory = message.contains("memory") || message.contains("alloc");
+    if is_memory { "\nhint: a smaller --batch-size needs less" } else { "" }
+}
 
 /// Runs something that calls libtorch. A panic that is libtorch's becomes an error; any other goes on as a panic,
 /// since it is a mistake in this program.
@@ -20,7 +27,7 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, TorchFailure> {
     let result = panic::catch_unwind(AssertUnwindSafe(run));
     drop(panic::take_hook());
     result.map_err(|payload| match torch_message(payload.as_ref()) {
-        Some(message) => TorchFailure(message),
+        Some(message) => TorchFailure { message },
         None => panic::resume_unwind(payload),
     })
 }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match result.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            commands::note!("error: {error:#}");
             ExitCode::from(2)
         }
     }

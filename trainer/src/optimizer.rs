@@ -55,8 +55,10 @@ fn clipped(gradient: &Tensor, norm: f64) -> Tensor {
     if norm == 0.0 {
         return gradient.shallow_clone();
     }
-    let scale = (gradient.norm() + 1e-6).reciprocal() * norm;
-    gradient * scale.clamp_max(1.0)
+    let found = gradient.norm();
+    let scale = ((&found + 1e-6).reciprocal() * norm).clamp_max(1.0);
+    // An infinite norm would make the step 0, and nobody would notice.
+    gradient * scale.where_self(&found.isfinite(), &Tensor::from(f32::NAN).to_device(found.device()))
 }
 
 /// Muon with Nesterov momentum on equal matrices.
@@ -123,6 +125,8 @@ mod tests {
         assert!((norm(1.0) - 1.0).abs() < 1e-6);
         let nan = Tensor::from_slice(&[f32::NAN, 1.0]);
         assert!(clipped(&nan, 1.0).isnan().all().int64_value(&[]) == 1);
+        let huge = Tensor::from_slice(&[3e38_f32, 3e38]);
+        assert!(clipped(&huge, 1.0).isnan().all().int64_value(&[]) == 1);
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Recipe {
     pub fn learning_rate_at(&self, step: usize, steps_per_epoch: usize) -> f64 {
         let total = (self.epochs * steps_per_epoch) as f64;
         let cosine = |progress: f64| 0.5 * (1.0 + (PI * progress).cos());
-        let (done, warmup_steps) = (step as f64 + 1.0, self.warmup * total);
+        let (done, warmup_steps) = (step as f64 + 1.0, (self.warmup * total).floor());
         let share = match self.schedule {
             Schedule::CosinePerEpoch => cosine((step / steps_per_epoch) as f64 / self.epochs as f64),
             _ if done <= warmup_steps => done / warmup_steps,
@@ -223,6 +223,18 @@ impl Recipe {
 }
 
 impl Precision {
+    /// Whether oneDNN has bfloat16 products on this processor (`mkldnn_bf16_device_check` in libtorch).
+    pub fn cpu_has_bf16() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512vl")
+                && std::arch::is_x86_feature_detected!("avx512dq")
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        true
+    }
+
     /// libtorch's name for it.
     pub fn kind(self) -> tch::Kind {
         match self {
@@ -257,6 +269,21 @@ mod tests {
             assert!((rates[19] - recipe.learning_rate).abs() < 1e-15);
             assert!(rates[..20].is_sorted() && rates[20..].is_sorted_by(|a, b| a > b));
             assert!(rates[199] > 0.0 && rates[199] < 0.01 * recipe.learning_rate);
+        }
+    }
+
+    #[test]
+    fn the_rate_never_leaves_its_range() {
+        for schedule in [Schedule::CosinePerEpoch, Schedule::WarmupCosine, Schedule::WarmupLinear] {
+            for (warmup, epochs, steps) in
+                [(0.1, 3, 5), (0.5, 1, 1), (0.6, 2, 2), (0.999, 20, 1), (0.0, 1, 1), (0.07, 7, 11)]
+            {
+                let recipe = Recipe { epochs, schedule, warmup, ..Recipe::of(Preset::Nano) };
+                for step in 0..epochs * steps {
+                    let rate = recipe.learning_rate_at(step, steps);
+                    assert!(rate > 0.0 && rate <= recipe.learning_rate, "{schedule:?} {warmup} step {step}: {rate}");
+                }
+            }
         }
     }
 

@@ -1,20 +1,21 @@
 //! A training run as one file, from which it goes on as if it had never stopped.
 //!
 //! A `.safetensors` file: the parameters in the order of [`crate::parameters`], the optimizer's two moments, the averaged
-//! parameters if there are any, and the losses of the epoch under way; [`Description`] as JSON in its metadata.
+//! parameters if there are any, those of the best epoch, and the losses of the epoch under way; [`Description`] as JSON in
+//! its metadata.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use proto::config::VitConfig;
+use proto::config::{ConfigError, VitConfig};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::tensor_file;
-use crate::train::{Plan, Progress, Session};
+use crate::train::{EpochRow, Plan, PlanError, Progress, Session};
 
 /// The key of the header's metadata.
 const METADATA_KEY: &str = "vit_part_state";
@@ -41,6 +42,8 @@ pub struct Machine {
     pub threads: usize,
     /// Version of libtorch.
     pub libtorch: String,
+    /// Model of the processor.
+    pub cpu: String,
 }
 
 /// Why a state cannot be written or used.
@@ -60,11 +63,30 @@ pub enum StateFault {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Not the format.
-    #[error("not a sound state of a training run: {0}")]
+    #[error("not a sound state of a training run: {0}\nhint: --force begins the run again")]
     Format(#[from] SafeTensorError),
     /// The description is absent or cannot be understood.
-    #[error("not a state of a training run: no sound `{METADATA_KEY}` in its metadata")]
-    NoDescription,
+    #[error(
+        "not a state of a training run of this version: `{METADATA_KEY}` in its metadata: {0}\nhint: --force begins the run again"
+    )]
+    Description(String),
+    /// The plan cannot be followed.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The network is none.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A row of the history cannot be.
+    #[error("row {row} of its history cannot be: {found:?}")]
+    History {
+        /// The row, from 1.
+        row: usize,
+        /// What it says.
+        found: Box<EpochRow>,
+    },
+    /// A number is infinite or not a number.
+    #[error("tensor `{0}` holds an infinite number, or what is none")]
+    NotFinite(&'static str),
     /// A tensor does not fit the network.
     #[error("tensor `{name}`: expected {expected} float32 numbers, found {found}")]
     Tensor {
@@ -85,6 +107,32 @@ pub enum StateFault {
     },
 }
 
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { device, threads, libtorch, cpu } = self;
+        write!(f, "{device} ({cpu}, {threads} threads, libtorch {libtorch})")
+    }
+}
+
+impl Description {
+    /// Refuses what no run can have written.
+    fn check(&self) -> Result<(), StateFault> {
+        self.config.validate()?;
+        self.plan.validate()?;
+        for (index, row) in self.progress.history.iter().enumerate() {
+            let numbers = [row.learning_rate, row.train_loss, row.test_loss];
+            let fits = row.epoch == index + 1
+                && row.test_samples == self.plan.test_samples
+                && row.test_correct <= row.test_samples
+                && numbers.iter().all(|number| number.is_finite());
+            if !fits {
+                return Err(StateFault::History { row: index + 1, found: Box::new(row.clone()) });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Machine {
     /// This one.
     pub fn current(device: tch::Device) -> Self {
@@ -92,8 +140,16 @@ impl Machine {
             device: crate::device::device_name(device),
             threads: tch::get_num_threads().max(1) as usize,
             libtorch: crate::LIBTORCH_VERSION.to_owned(),
+            cpu: cpu_model(),
         }
     }
+}
+
+/// As Linux names it.
+fn cpu_model() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model.map_or("unknown", |(_, name)| name).to_owned()
 }
 
 /// Writes the state of a run; the file is whole or the old one.
@@ -117,6 +173,7 @@ fn tensors(session: &Session<'_>) -> Vec<(&'static str, Tensor)> {
         ("mean", session.moments.mean.shallow_clone()),
         ("square", session.moments.square.shallow_clone()),
         ("losses", session.losses.shallow_clone()),
+        ("best", session.best.shallow_clone()),
     ];
     tensors.extend(session.average.as_ref().map(|average| ("average", average.shallow_clone())));
     tensors
@@ -138,8 +195,10 @@ impl SavedState {
         let bytes = fs::read(path).map_err(|error| at(error.into()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-        let description = text.and_then(|text| serde_json::from_str(text).ok());
-        let description: Description = description.ok_or_else(|| at(StateFault::NoDescription))?;
+        let text = text.ok_or_else(|| at(StateFault::Description("absent".to_owned())))?;
+        let description: Description =
+            serde_json::from_str(text).map_err(|error| at(StateFault::Description(error.to_string())))?;
+        description.check().map_err(at)?;
         Ok(Self { path: path.to_owned(), bytes, description })
     }
 
@@ -163,6 +222,9 @@ impl SavedState {
                 return Err(at(StateFault::Tensor { name, expected, found }));
             }
             tensor.copy_(&Tensor::from_data_size(view.data(), &[expected as i64], Kind::Float));
+            if tensor.isfinite().all().int64_value(&[]) == 0 {
+                return Err(at(StateFault::NotFinite(name)));
+            }
         }
         session.progress = progress;
         Ok(())

@@ -12,10 +12,11 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::cifar10::Split;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::images::Images;
+use crate::kernels;
 use crate::optimizer::{Moments, update_average};
 use crate::parameters::Parameters;
 use crate::preprocess::Augmentation;
-use crate::recipe::Recipe;
+use crate::recipe::{Precision, Recipe, RecipeError};
 use crate::vit::{TrainingPass, Vit};
 
 /// Images per forward pass of an evaluation; the result does not depend on it beyond rounding.
@@ -35,6 +36,33 @@ pub struct Plan {
     pub train_samples: usize,
     /// Test images used.
     pub test_samples: usize,
+}
+
+/// Images in the training split.
+pub const TRAIN_IMAGES: usize = 50_000;
+/// Images in the test split.
+pub const TEST_IMAGES: usize = 10_000;
+/// More would make the history longer than the header of a weights file may be.
+pub const MOST_EPOCHS: usize = 100_000;
+
+/// A plan that cannot be followed.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum PlanError {
+    /// A number of the recipe is out of its range.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A count is out of its range.
+    #[error("{field} is {found}, expected {least} to {most}")]
+    Range {
+        /// The count.
+        field: &'static str,
+        /// Its value.
+        found: usize,
+        /// The least that would do.
+        least: usize,
+        /// The most that would do.
+        most: usize,
+    },
 }
 
 /// What an epoch came to. Everything here is a function of the plan, not of the clock.
@@ -86,14 +114,6 @@ pub enum End {
 /// Why training cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// There are fewer images than a batch needs.
-    #[error("{samples} training images are less than one batch of {batch_size}")]
-    TooFewImages {
-        /// Training images.
-        samples: usize,
-        /// Batch size.
-        batch_size: usize,
-    },
     /// The loss is infinite or not a number.
     #[error(
         "the loss became {loss} in step {step} of epoch {epoch}\n\
@@ -106,6 +126,17 @@ pub enum TrainError {
         step: usize,
         /// Its loss.
         loss: f32,
+    },
+    /// A parameter or moment is infinite or not a number though no loss was.
+    #[error(
+        "the weights became infinite or not a number by step {step} of epoch {epoch}\n\
+         hint: a lower --learning-rate or --clip-norm 1 is the usual remedy"
+    )]
+    ParametersNotFinite {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step in the epoch, from 1, after which it was noticed.
+        step: usize,
     },
     /// The loss on the test split is infinite or not a number.
     #[error("the test loss became {loss} after epoch {epoch}\nhint: a lower --learning-rate is the usual remedy")]
@@ -121,6 +152,25 @@ impl EpochRow {
     /// Share of correctly classified test images, 0 to 1.
     pub fn test_accuracy(&self) -> f64 {
         self.test_correct as f64 / self.test_samples as f64
+    }
+}
+
+impl Plan {
+    /// Refuses what cannot be done with CIFAR-10.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        self.recipe.validate()?;
+        let Self { recipe: Recipe { batch_size, epochs, .. }, train_samples, test_samples, .. } = *self;
+        for (field, found, least, most) in [
+            ("train_samples", train_samples, 1, TRAIN_IMAGES),
+            ("test_samples", test_samples, 1, TEST_IMAGES),
+            ("batch_size", batch_size, 1, train_samples),
+            ("epochs", epochs, 0, MOST_EPOCHS),
+        ] {
+            if !(least..=most).contains(&found) {
+                return Err(PlanError::Range { field, found, least, most });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +201,8 @@ pub struct Session<'a> {
     pub moments: Moments,
     /// The averaged parameters, if the recipe wants them.
     pub average: Option<Tensor>,
+    /// The result of the best epoch on the test split; until there is one, of the initialisation.
+    pub best: Tensor,
     /// The loss of each step of the epoch under way, `[steps]`, on the network's device.
     pub losses: Tensor,
     train: Images<'a>,
@@ -159,25 +211,17 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// A run from its beginning.
-    pub fn new(
-        config: &VitConfig,
-        plan: Plan,
-        device: Device,
-        train: &'a Split,
-        test: &'a Split,
-    ) -> Result<Self, TrainError> {
-        let Recipe { batch_size, epochs, weight_average, embedding_std, .. } = plan.recipe;
+    /// A run from its beginning. The plan is valid, and the splits are as long as it says.
+    pub fn new(config: &VitConfig, plan: Plan, device: Device, train: &'a Split, test: &'a Split) -> Self {
+        let Recipe { batch_size, weight_average, embedding_std, .. } = plan.recipe;
         let steps_per_epoch = train.len() / batch_size;
-        if steps_per_epoch == 0 && epochs > 0 {
-            return Err(TrainError::TooFewImages { samples: train.len(), batch_size });
-        }
         tch::manual_seed(plan.seed as i64);
         let vit = Vit::new(config, device, embedding_std);
         let parameters = Parameters::new(&vit);
-        Ok(Self {
+        Self {
             moments: Moments::new(&parameters),
             average: (weight_average > 0.0).then(|| parameters.flat.copy()),
+            best: parameters.flat.copy(),
             losses: Tensor::zeros([steps_per_epoch as i64], (Kind::Float, device)),
             train: Images::new(train, config.image_size, device),
             test: Images::new(test, config.image_size, device),
@@ -186,7 +230,7 @@ impl<'a> Session<'a> {
             steps_per_epoch,
             vit,
             plan,
-        })
+        }
     }
 
     /// Images that the steps of an epoch take.
@@ -205,14 +249,14 @@ impl<'a> Session<'a> {
             let order = shuffled(self.plan.train_samples, self.plan.seed, self.progress.epochs());
             while self.progress.step < self.steps_per_epoch {
                 if stopped() {
-                    self.check_losses()?;
+                    self.check()?;
                     return Ok(End::Stopped);
                 }
                 let start = self.progress.step * self.plan.recipe.batch_size;
                 self.step(&order[start..start + self.plan.recipe.batch_size])?;
                 observe(self, Event::Trained(self.plan.recipe.batch_size))?;
             }
-            self.check_losses()?;
+            self.check()?;
             observe(self, Event::Evaluating)?;
             let Some(test) = self.evaluate(|| !stopped()) else { return Ok(End::Stopped) };
             let row = self.finish_epoch(&test)?;
@@ -236,9 +280,16 @@ impl<'a> Session<'a> {
             dropout_key: key,
             kept_patches: self.kept_patches(indices, epoch),
         };
+        let wants_tf32 = recipe.precision == Precision::Tf32;
+        if wants_tf32 {
+            kernels::allow_tf32(true); // until the gradient is there: evaluation is float32
+        }
         let logits = self.vit.forward_train(&images, &pass);
         let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, recipe.label_smoothing);
         let gradient = self.parameters.gradient(&loss);
+        if wants_tf32 {
+            kernels::allow_tf32(false);
+        }
         let rate = recipe.learning_rate_at(step_of_run, self.steps_per_epoch);
         self.moments.update(&mut self.parameters, &gradient, recipe, step_of_run + 1, rate);
         if let Some(average) = &mut self.average {
@@ -269,9 +320,15 @@ impl<'a> Session<'a> {
         Some(Tensor::from_slice(&numbers).view(shape).to_device(self.vit.device()))
     }
 
-    /// Fails with the first loss of the epoch so far that is not finite.
-    fn check_losses(&self) -> Result<(), TrainError> {
-        self.check_last_losses(self.progress.step)
+    /// Fails with the first loss of the epoch so far that is not finite, or when a parameter or moment is not: what
+    /// passes may be saved.
+    fn check(&self) -> Result<(), TrainError> {
+        self.check_last_losses(self.progress.step)?;
+        let buffers = [&self.parameters.flat, &self.moments.mean, &self.moments.square];
+        if buffers.iter().all(|buffer| buffer.isfinite().all().int64_value(&[]) == 1) {
+            return Ok(());
+        }
+        Err(TrainError::ParametersNotFinite { epoch: self.progress.epochs() + 1, step: self.progress.step })
     }
 
     fn check_last_losses(&self, count: usize) -> Result<(), TrainError> {
@@ -299,10 +356,21 @@ impl<'a> Session<'a> {
 
     /// Does something while the network has the weights that are a result: averaged ones, if the recipe wants them.
     pub fn with_result<T>(&mut self, act: impl FnOnce(&Self) -> T) -> T {
-        let Some(average) = &self.average else { return act(self) };
+        match self.average.as_ref().map(Tensor::shallow_clone) {
+            Some(average) => self.with_parameters(&average, act),
+            None => act(self),
+        }
+    }
+
+    /// Does something while the network has the weights of the best epoch.
+    pub fn with_best<T>(&mut self, act: impl FnOnce(&Self) -> T) -> T {
+        self.with_parameters(&self.best.shallow_clone(), act)
+    }
+
+    fn with_parameters<T>(&mut self, flat: &Tensor, act: impl FnOnce(&Self) -> T) -> T {
         let _no_grad = tch::no_grad_guard();
         let raw = self.parameters.flat.copy();
-        self.parameters.flat.copy_(average);
+        self.parameters.flat.copy_(flat);
         let result = act(self);
         self.parameters.flat.copy_(&raw);
         result
@@ -324,6 +392,10 @@ impl<'a> Session<'a> {
         };
         self.progress.history.push(row.clone());
         self.progress.step = 0;
+        if best_epoch(&self.progress.history) == Some(&row) {
+            let _no_grad = tch::no_grad_guard();
+            self.best.copy_(self.average.as_ref().unwrap_or(&self.parameters.flat));
+        }
         Ok(row)
     }
 }

@@ -10,11 +10,6 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::kernels;
 
-/// The group of parameters that weight decay applies to: the matrices of Linear layers.
-pub const DECAYED: usize = 0;
-/// The group of all others: norms, biases, positions and the class token.
-pub const NOT_DECAYED: usize = 1;
-
 /// Told the name, the input and the output of each module as it runs, like a forward hook of PyTorch.
 ///
 /// Modules: `to_patch_embedding` (image → `[batch, patches, dim]`), and for every layer `i`
@@ -106,19 +101,18 @@ impl Vit {
     pub fn new(config: &VitConfig, device: tch::Device, embedding_std: f64) -> Self {
         let store = nn::VarStore::new(device);
         for parameter in config.parameters() {
-            let (group, init) = match parameter.kind {
+            let init = match parameter.kind {
                 ParameterKind::Linear { fan_in } => {
                     let bound = 1.0 / (fan_in as f64).sqrt();
-                    let group = if parameter.shape.len() == 2 { DECAYED } else { NOT_DECAYED };
-                    (group, nn::Init::Uniform { lo: -bound, up: bound })
+                    nn::Init::Uniform { lo: -bound, up: bound }
                 }
-                ParameterKind::Embedding => (NOT_DECAYED, nn::Init::Randn { mean: 0.0, stdev: embedding_std }),
-                ParameterKind::NormWeight => (NOT_DECAYED, nn::Init::Const(1.0)),
-                ParameterKind::NormBias => (NOT_DECAYED, nn::Init::Const(0.0)),
+                ParameterKind::Embedding => nn::Init::Randn { mean: 0.0, stdev: embedding_std },
+                ParameterKind::NormWeight => nn::Init::Const(1.0),
+                ParameterKind::NormBias => nn::Init::Const(0.0),
             };
             let mut names = parameter.name.split('.').collect::<Vec<_>>();
             let last = names.pop().expect("split yields at least one name");
-            let path = names.iter().fold(store.root(), |path, name| path / name).set_group(group);
+            let path = names.iter().fold(store.root(), |path, name| path / name);
             let shape: Vec<i64> = parameter.shape.iter().map(|&axis| axis as i64).collect();
             let _: Tensor = path.var(last, &shape, init);
         }
@@ -177,11 +171,6 @@ impl Vit {
     /// The network's numbers.
     pub fn config(&self) -> &VitConfig {
         &self.config
-    }
-
-    /// The store that owns the parameters, for an optimizer.
-    pub fn store(&self) -> &nn::VarStore {
-        &self.store
     }
 
     /// Where the parameters are.

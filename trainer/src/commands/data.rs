@@ -5,12 +5,12 @@ use std::time::Instant;
 use anyhow::Result;
 use trainer::cifar10::{self, Source};
 
-use super::say;
+use super::{note, say};
 use crate::cli::DataArgs;
 
 pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
     let started = Instant::now();
-    let source = cifar10::fetch(&arguments.data, |message| eprintln!("{message}"))?;
+    let source = cifar10::fetch(&arguments.data, |message| note!("{message}"))?;
     let from = match source {
         Source::Present => "was there already",
         Source::Archive => "fetched from the official archive",

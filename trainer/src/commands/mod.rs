@@ -5,6 +5,7 @@ mod eval;
 mod progress;
 mod pth;
 mod run_folder;
+mod signals;
 mod train;
 
 use anyhow::{Context as _, Result};
@@ -25,9 +26,23 @@ macro_rules! say {
 }
 use say;
 
+/// As [`say`], on stderr: a log that cannot be written must not end the work either.
+macro_rules! note {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($argument)*);
+    }};
+}
+pub(crate) use note;
+
 fn prepare(machine: &MachineArgs) -> Result<tch::Device> {
     if let Some(threads) = machine.threads {
+        let cores = std::thread::available_parallelism().map_or(threads, usize::from);
+        if threads > cores {
+            note!("warning: {threads} threads on {cores} cores are slower than {cores}");
+        }
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("--threads")?;
     }
     Ok(machine.device.resolve()?)
 }

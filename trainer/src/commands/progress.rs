@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::note;
+
 /// Without a terminal there is no bar; a log then gets a line this often.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -33,7 +35,7 @@ impl Bar {
             let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
             let (position, length) = (self.bar.position(), self.bar.length().unwrap_or_default());
             let left = length.saturating_sub(position) as f64 / rate / 60.0;
-            eprintln!("{position} of {length} images, {rate:.0} images/s, {left:.0} min left");
+            note!("{position} of {length} images, {rate:.0} images/s, {left:.0} min left");
             self.told = Instant::now();
         }
     }

@@ -49,7 +49,6 @@ pub(crate) struct Start {
     pub(crate) trainer: String,
     #[serde(flatten)]
     pub(crate) machine: Machine,
-    pub(crate) cpu: String,
     pub(crate) cores: usize,
     /// Seconds since 1970.
     pub(crate) unix_time: u64,
@@ -60,15 +59,15 @@ pub(crate) struct Start {
 }
 
 /// One line of `metrics.jsonl`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Metrics<'a> {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Metrics {
     #[serde(flatten)]
-    pub(crate) row: &'a EpochRow,
+    pub(crate) row: EpochRow,
     pub(crate) test_accuracy: f64,
-    /// Training steps alone, in this process.
-    pub(crate) images_per_second: f64,
-    /// Steps and evaluation, in this process.
-    pub(crate) seconds: f64,
+    /// Training steps alone, in the process that ended the epoch; absent when it only evaluated.
+    pub(crate) images_per_second: Option<f64>,
+    /// Steps and evaluation, in that process.
+    pub(crate) seconds: Option<f64>,
     /// Memory that this process held at the end of the epoch; absent where the system does not say.
     pub(crate) resident_bytes: Option<u64>,
 }
@@ -77,14 +76,15 @@ impl RunFolder {
     /// Makes the folder if need be and takes possession of it.
     pub(crate) fn open(folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let lock = File::open(&folder).with_context(|| folder.display().to_string())?;
+        let path = folder.join(".lock");
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
+        let lock = opened.with_context(|| format!("{}: cannot be written", path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("{}: another process is training here", folder.display()),
             Err(TryLockError::Error(error)) => return Err(error).with_context(|| folder.display().to_string()),
         }
-        // Before the long run, not after it.
-        tempfile::tempfile_in(&folder).with_context(|| format!("{}: cannot be written", folder.display()))?;
+        staging::remove_leftovers(&folder).with_context(|| folder.display().to_string())?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -124,10 +124,16 @@ impl RunFolder {
     }
 
     /// Writes `run.json`; a resumed run's gets one more start.
-    pub(crate) fn describe(&self, preset: &str, config: &VitConfig, plan: &Plan, start: Start) -> Result<()> {
+    pub(crate) fn describe(
+        &self,
+        preset: &str,
+        config: &VitConfig,
+        plan: &Plan,
+        start: Start,
+        is_resumed: bool,
+    ) -> Result<()> {
         let path = self.folder.join("run.json");
         let earlier = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<RunDescription>(&bytes).ok());
-        let is_resumed = start.epochs_before + start.steps_before > 0;
         let mut starts = earlier.filter(|_| is_resumed).map_or(Vec::new(), |earlier| earlier.starts);
         starts.push(start);
         let (preset, parameters) = (preset.to_owned(), config.parameter_count());
@@ -138,7 +144,7 @@ impl RunFolder {
     }
 
     /// Adds a line to `metrics.jsonl`.
-    pub(crate) fn append_metrics(&self, metrics: &Metrics<'_>) -> Result<()> {
+    pub(crate) fn append_metrics(&self, metrics: &Metrics) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
         let line = serde_json::to_string(metrics)? + "\n";
         let write = || {
@@ -149,18 +155,26 @@ impl RunFolder {
         write().with_context(|| path.display().to_string())
     }
 
-    /// Takes lines of `metrics.jsonl` away that are of later epochs, or half a line: a killed run may have left some.
-    pub(crate) fn trim_metrics(&self, epochs: usize) -> Result<()> {
+    /// Makes `metrics.jsonl` have one line for each epoch of a history and no other: a run that was killed may have left one
+    /// more, or half of one. Of an epoch whose line is gone, the times are too.
+    pub(crate) fn keep_metrics_of(&self, history: &[EpochRow]) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            text => text.with_context(|| path.display().to_string())?,
-        };
-        let kept: String = text.split_inclusive('\n').take(epochs).filter(|line| line.ends_with('\n')).collect();
-        if kept == text {
-            return Ok(());
+        let found = fs::read(&path).unwrap_or_default();
+        let found: Vec<Metrics> =
+            found.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let mut text = String::new();
+        for row in history {
+            let line = match found.iter().find(|metrics| metrics.row == *row) {
+                Some(metrics) => serde_json::to_string(metrics),
+                None => {
+                    let (row, test_accuracy) = (row.clone(), row.test_accuracy());
+                    let (images_per_second, seconds, resident_bytes) = (None, None, None);
+                    serde_json::to_string(&Metrics { row, test_accuracy, images_per_second, seconds, resident_bytes })
+                }
+            };
+            text += &(line? + "\n");
         }
-        staging::write_file(&path, |writer| writer.write_all(kept.as_bytes()))
+        staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
             .with_context(|| path.display().to_string())
     }
 
@@ -182,12 +196,9 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 impl Start {
     /// Now and here.
     pub(crate) fn now(device: tch::Device, epochs_before: usize, steps_before: usize) -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Self {
             trainer: env!("CARGO_PKG_VERSION").to_owned(),
             machine: Machine::current(device),
-            cpu: model.map_or("unknown", |(_, name)| name).to_owned(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             unix_time: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs()),
             epochs_before,

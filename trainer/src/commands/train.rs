@@ -1,25 +1,21 @@
 //! `trainer train`: a run from its beginning or from where it stopped, shown and saved as it goes.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use trainer::cifar10::{self, Split};
 use trainer::device::device_name;
-use trainer::kernels;
 use trainer::recipe::{Keep, Precision};
 use trainer::state::{self, Machine, SavedState};
-use trainer::train::{End, EpochRow, Event, Plan, Session, best_epoch};
+use trainer::train::{End, EpochRow, Event, Plan, Session, TEST_IMAGES, TRAIN_IMAGES, best_epoch};
 use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
 use super::run_folder::{Metrics, RunFolder, Start, resident_bytes};
-use super::{prepare, say};
+use super::{note, prepare, say, signals};
 use crate::cli::TrainArgs;
-
-/// Set by SIGINT, SIGTERM and SIGHUP.
-static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let started = Instant::now();
@@ -55,36 +51,60 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let (mut train, mut test) = (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?);
 
     let run = RunFolder::open(folder)?;
+    tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
     let saved = if arguments.resume { Some(SavedState::read(&run.state())?) } else { None };
     let plan = plan(arguments, saved.as_ref())?;
     check_precision(&plan, device)?;
+    if arguments.resume && has_weights {
+        check_same_run(&path, &plan)?;
+    }
     train.truncate(plan.train_samples);
     test.truncate(plan.test_samples);
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // asked twice: the last saved state stands
-        }
-    })?;
+    let stop = signals::stop_flag()?;
 
-    let mut session = Session::new(&arguments.model.config(), plan, device, &train, &test)?;
+    let mut session = Session::new(&arguments.model.config(), plan, device, &train, &test);
     match saved {
-        Some(saved) => {
-            warn_of_another_machine(&saved.description.machine, &Machine::current(device));
-            saved.restore(&mut session)?;
-            run.trim_metrics(session.progress.epochs())?;
-        }
+        Some(saved) => restore(saved, &mut session, &run)?,
         None => run.clear()?,
     }
     let (epochs, steps) = (session.progress.epochs(), session.progress.step);
-    run.describe(arguments.model.name(), session.vit.config(), &session.plan, Start::now(device, epochs, steps))?;
+    let start = Start::now(device, epochs, steps);
+    run.describe(arguments.model.name(), session.vit.config(), &session.plan, start, arguments.resume)?;
     introduce(arguments, &session);
-    let training_seconds = train_and_save(&mut session, &run, arguments.model.name())?;
+    let training_seconds = train_and_save(&mut session, &run, arguments.model.name(), &stop)?;
 
-    let training = finish(&mut session, &run, &path)?;
+    let training = finish(&mut session, &path)?;
     print_accuracy(&training);
     say!("weights      {}", path.display());
     say!("run          {} (metrics.jsonl, curve.svg, best and last weights)", run.path().display());
     say!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Weights that are there already may be replaced by a resumed run only if they are its own.
+fn check_same_run(path: &Path, plan: &Plan) -> Result<()> {
+    let training = weights::load(path, tch::Device::Cpu)?.info.training;
+    let is_own = training.is_some_and(|training| {
+        (training.recipe, training.seed, training.train_samples) == (plan.recipe.clone(), plan.seed, plan.train_samples)
+    });
+    ensure!(is_own, "{} is there, and not of this run\nhint: move it away, then resume", path.display());
+    Ok(())
+}
+
+/// Puts a fresh session where the run was, and the files beside the state with it.
+fn restore(saved: SavedState, session: &mut Session<'_>, run: &RunFolder) -> Result<()> {
+    let (before, now) = (saved.description.machine.clone(), Machine::current(session.vit.device()));
+    if before != now {
+        note!("warning: the run was on {before}, now it is on {now}: results may differ in the last bits");
+    }
+    saved.restore(session)?;
+    run.keep_metrics_of(&session.progress.history)?;
+    if let Some(best) = best_epoch(&session.progress.history) {
+        let mut info = info(session, best.epoch);
+        // As it was when the epoch ended.
+        info.training.iter_mut().for_each(|training| training.history.truncate(best.epoch));
+        session.with_best(|session| weights::save(&run.best(), &session.vit, &info))?;
+    }
     Ok(())
 }
 
@@ -99,7 +119,7 @@ fn initialise(arguments: &TrainArgs, device: tch::Device, path: PathBuf) -> Resu
     let mut plan = plan(arguments, None)?;
     (plan.train_samples, plan.test_samples) = (0, 0);
     let none = Split::default();
-    let session = Session::new(&arguments.model.config(), plan, device, &none, &none)?;
+    let session = Session::new(&arguments.model.config(), plan, device, &none, &none);
     introduce(arguments, &session);
     weights::save(&path, &session.vit, &info(&session, 0))?;
     say!("accuracy     not measured: freshly initialised weights");
@@ -112,13 +132,13 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
     let asked = |own: Plan| Plan {
         recipe: arguments.recipe.applied_to(own.recipe),
         seed: arguments.seed.unwrap_or(own.seed),
-        train_samples: arguments.train_samples.map_or(own.train_samples, |asked| asked.min(TRAIN_IMAGES)),
-        test_samples: arguments.test_samples.map_or(own.test_samples, |asked| asked.min(TEST_IMAGES)),
+        train_samples: arguments.train_samples.unwrap_or(own.train_samples),
+        test_samples: arguments.test_samples.unwrap_or(own.test_samples),
     };
     let Some(saved) = saved else {
         let recipe = trainer::recipe::Recipe::of(arguments.model);
         let plan = asked(Plan { recipe, seed: 0, train_samples: TRAIN_IMAGES, test_samples: TEST_IMAGES });
-        plan.recipe.validate()?;
+        plan.validate()?;
         return Ok(plan);
     };
     let state = &saved.description;
@@ -148,38 +168,26 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
     Ok(asked)
 }
 
-/// Images in the training split.
-const TRAIN_IMAGES: usize = 50_000;
-/// Images in the test split.
-const TEST_IMAGES: usize = 10_000;
-
-/// TF32 is a GPU's; libtorch uses it for nothing unless it is asked for.
+/// A precision asked for is a precision used.
 fn check_precision(plan: &Plan, device: tch::Device) -> Result<()> {
-    let wants_tf32 = plan.recipe.precision == Precision::Tf32;
-    ensure!(
-        !wants_tf32 || matches!(device, tch::Device::Cuda(_)),
-        "--precision tf32 is the arithmetic of CUDA GPUs, and this run is on {}\nhint: f32 or bf16",
-        device_name(device)
-    );
-    kernels::allow_tf32(wants_tf32);
+    let on_cpu = device == tch::Device::Cpu;
+    match plan.recipe.precision {
+        Precision::Tf32 => ensure!(
+            !on_cpu,
+            "--precision tf32 is the arithmetic of CUDA GPUs, and this run is on {}\nhint: f32 or bf16",
+            device_name(device)
+        ),
+        Precision::Bf16 => ensure!(
+            !on_cpu || Precision::cpu_has_bf16(),
+            "--precision bf16 needs AVX-512 (BW, VL, DQ) for libtorch's products, which this processor has not\nhint: --precision f32"
+        ),
+        Precision::F32 => {}
+    }
     Ok(())
 }
 
-fn warn_of_another_machine(run: &Machine, current: &Machine) {
-    if run != current {
-        let name = |machine: &Machine| {
-            format!("{} with {} threads and libtorch {}", machine.device, machine.threads, machine.libtorch)
-        };
-        eprintln!(
-            "warning: the run was on {}, now on {}: results may differ in the last bits",
-            name(run),
-            name(current)
-        );
-    }
-}
-
 fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
-    let Machine { device, threads, libtorch } = Machine::current(session.vit.device());
+    let Machine { device, threads, libtorch, .. } = Machine::current(session.vit.device());
     say!("model        {} ({} parameters)", arguments.model, session.vit.config().parameter_count());
     say!("device       {device} ({threads} threads), libtorch {libtorch}");
     say!("recipe       {}", serde_json::to_string(&session.plan.recipe).unwrap_or_default());
@@ -194,20 +202,23 @@ fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
 }
 
 /// Trains to the end, keeping the run folder up to date; fails when told to stop. Gives the seconds it took.
-fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str) -> Result<f64> {
+fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop: &AtomicBool) -> Result<f64> {
     let trained = Instant::now();
     let epochs = session.plan.recipe.epochs;
     let images = session.images_per_epoch();
     let done = session.progress.epochs() * images + session.progress.step * session.plan.recipe.batch_size;
     let mut bar = Bar::new(epochs * images, done);
-    let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, 0.0);
-    let end = session.run(&STOP, |session, event| -> Result<()> {
+    let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, None);
+    let end = session.run(stop, |session, event| -> Result<()> {
         match event {
             Event::Trained(images) => {
                 epoch_images += images;
                 bar.advance(images);
             }
-            Event::Evaluating => rate = epoch_images as f64 / epoch_started.elapsed().as_secs_f64(),
+            Event::Evaluating => {
+                let per_second = epoch_images as f64 / epoch_started.elapsed().as_secs_f64();
+                rate = (epoch_images > 0).then_some(per_second); // none when stopped in the evaluation
+            }
             Event::Epoch(row) => {
                 let seconds = epoch_started.elapsed().as_secs_f64();
                 save_epoch(session, run, preset, row, rate, seconds)?;
@@ -230,13 +241,13 @@ fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str) -> R
     Ok(trained.elapsed().as_secs_f64())
 }
 
-/// The state goes last: whatever a kill leaves behind, the run can go on from the state that is there.
+/// The state goes last, and holds all that is needed to go on and to finish: whatever a kill leaves of the other files.
 fn save_epoch(
     session: &mut Session<'_>,
     run: &RunFolder,
     preset: &str,
     row: &EpochRow,
-    images_per_second: f64,
+    images_per_second: Option<f64>,
     seconds: f64,
 ) -> Result<()> {
     let info = info(session, row.epoch);
@@ -248,43 +259,40 @@ fn save_epoch(
         weights::save(&run.last(), &session.vit, &info)
     })?;
     let (test_accuracy, resident_bytes) = (row.test_accuracy(), resident_bytes());
-    run.append_metrics(&Metrics { row, test_accuracy, images_per_second, seconds, resident_bytes })?;
+    let seconds = Some(seconds);
+    run.append_metrics(&Metrics { row: row.clone(), test_accuracy, images_per_second, seconds, resident_bytes })?;
     run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
     state::save(&run.state(), session)?;
     Ok(())
 }
 
 /// Writes the weights that the recipe keeps under their own name.
-fn finish(session: &mut Session<'_>, run: &RunFolder, path: &std::path::Path) -> Result<Training> {
-    let best = best_epoch(&session.progress.history).map_or(0, |row| row.epoch);
-    let (source, kept) = match session.plan.recipe.keep {
-        Keep::Best => (run.best(), best),
-        Keep::Last => (run.last(), session.progress.epochs()),
+fn finish(session: &mut Session<'_>, path: &Path) -> Result<Training> {
+    let epoch = match session.plan.recipe.keep {
+        Keep::Best => best_epoch(&session.progress.history).map_or(0, |row| row.epoch),
+        Keep::Last => session.progress.epochs(),
     };
-    let kept_weights = weights::load(&source, tch::Device::Cpu)?;
-    let found = kept_weights.info.training.as_ref().map(|training| training.kept_epoch);
-    ensure!(
-        found == Some(kept),
-        "{}: weights of epoch {}, expected {kept}\nhint: --force begins the run again",
-        source.display(),
-        found.unwrap_or_default()
-    );
-    let info = info(session, kept);
-    weights::save(path, &kept_weights.vit, &info)?;
+    let info = info(session, epoch);
+    let save = |session: &Session<'_>| weights::save(path, &session.vit, &info);
+    match session.plan.recipe.keep {
+        Keep::Best => session.with_best(save)?,
+        Keep::Last => session.with_result(save)?,
+    }
     Ok(info.training.expect("just made"))
 }
 
 fn info(session: &Session<'_>, kept_epoch: usize) -> WeightsInfo {
     let Plan { recipe, seed, train_samples, .. } = session.plan.clone();
-    let Machine { device, threads, libtorch } = Machine::current(session.vit.device());
+    let Machine { device, threads, libtorch, .. } = Machine::current(session.vit.device());
     let history = session.progress.history.clone();
     let training = Training { recipe, seed, train_samples, kept_epoch, history, libtorch, device, threads };
     WeightsInfo { config: session.vit.config().clone(), training: Some(training) }
 }
 
-fn epoch_line(row: &EpochRow, images_per_second: f64, seconds: f64) -> String {
+fn epoch_line(row: &EpochRow, images_per_second: Option<f64>, seconds: f64) -> String {
+    let rate = images_per_second.map_or("-".to_owned(), |rate| format!("{rate:.0}"));
     format!(
-        "{:>5}   {:>13.3e}   {:>10.4}   {:>9.4}   {:>11.2} %   {images_per_second:>8.0}   {seconds:>6.1} s",
+        "{:>5}   {:>13.3e}   {:>10.4}   {:>9.4}   {:>11.2} %   {rate:>8}   {seconds:>6.1} s",
         row.epoch,
         row.learning_rate,
         row.train_loss,

@@ -3,12 +3,14 @@
 // Called from Rust through the C functions at the end: tensors are `at::Tensor *`, results are new ones for the caller to
 // own, and an exception becomes a message that the caller frees.
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <string_view>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -130,6 +132,18 @@ void drop_into(const Tensor &in, const Tensor &out, const Dropout &dropout) {
     }
 }
 
+// What the loops over raw elements rely on.
+void check(const Tensor &tensor, const char *name, bool may_be_half) {
+    bool fits = tensor.scalar_type() == at::kFloat || (may_be_half && tensor.scalar_type() == at::kBFloat16);
+    TORCH_CHECK(tensor.device().is_cpu() && tensor.layout() == at::kStrided, name, " must be a plain tensor on the CPU");
+    TORCH_CHECK(fits, name, " is ", tensor.scalar_type(), ", expected float32", may_be_half ? " or bfloat16" : "");
+}
+
+Dropout checked_dropout(double p, int64_t key) {
+    TORCH_CHECK(p >= 0 && p < 1, "dropout of ", p, ", expected 0 up to, but not including, 1");
+    return {p, static_cast<uint64_t>(key)};
+}
+
 void save(AutogradContext *context, const Dropout &dropout) {
     context->saved_data["p"] = dropout.p;
     context->saved_data["key"] = static_cast<int64_t>(dropout.key);
@@ -142,7 +156,8 @@ Dropout saved(AutogradContext *context) {
 // dropout(x): the mask is computed again in the backward pass instead of stored.
 struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, double p, int64_t key) {
-        Dropout dropout{p, static_cast<uint64_t>(key)};
+        Dropout dropout = checked_dropout(p, key);
+        check(x, "x", false);
         save(context, dropout);
         Tensor in = x.contiguous(), out = at::empty_like(in);
         drop_into(in, out, dropout);
@@ -159,7 +174,10 @@ struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
 // residual + dropout(x) in one pass; x may be bfloat16, the residual is float32.
 struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &residual, double p, int64_t key) {
-        Dropout dropout{p, static_cast<uint64_t>(key)};
+        Dropout dropout = checked_dropout(p, key);
+        check(x, "x", true);
+        check(residual, "residual", false);
+        TORCH_CHECK(x.sizes() == residual.sizes(), "x ", x.sizes(), " and residual ", residual.sizes(), " differ in shape");
         save(context, dropout);
         context->saved_data["kind"] = static_cast<int64_t>(x.scalar_type());
         Tensor in = x.contiguous(), other = residual.contiguous(), out = at::empty_like(other);
@@ -184,7 +202,8 @@ struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
 // dropout(gelu(x)), exact GELU; p may be 0.
 struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, double p, int64_t key) {
-        Dropout dropout{p, static_cast<uint64_t>(key)};
+        Dropout dropout = checked_dropout(p, key);
+        check(x, "x", true);
         save(context, dropout);
         context->save_for_backward({x});
         Tensor out = at::gelu(x.contiguous());
@@ -213,6 +232,8 @@ Tensor product(const Tensor &a, const Tensor &b, at::IntArrayRef shape) {
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight,
                           const std::optional<Tensor> &bias) {
+        check(x, "x", false);
+        check(weight, "weight", false);
         context->saved_data["bias"] = bias.has_value();
         context->save_for_backward({x, weight});
         return at::native::mkldnn_linear_pointwise(x, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
@@ -247,6 +268,9 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     }
 
     static Tensor forward(AutogradContext *context, const Tensor &qkv, int64_t heads) {
+        check(qkv, "qkv", true);
+        TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "qkv of shape ", qkv.sizes(),
+                    " is not [batch, tokens, 3·heads·dim_head] with ", heads, " heads");
         context->save_for_backward({qkv});
         context->saved_data["heads"] = heads;
         int64_t batch = qkv.size(0), tokens = qkv.size(1), dim_head = qkv.size(2) / (3 * heads);
@@ -281,7 +305,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     }
 };
 
-// Runs something that gives a tensor; the message of an exception is given back instead.
+// Runs something; the message of an exception is given back.
 template <typename F> char *guard(F run) {
     try {
         run();
@@ -290,6 +314,8 @@ template <typename F> char *guard(F run) {
         return strdup(error.what_without_backtrace());
     } catch (const std::exception &error) {
         return strdup(error.what());
+    } catch (...) {
+        return strdup("an exception of unknown type");
     }
 }
 
@@ -330,6 +356,8 @@ char *vit_part_adam(const Tensor *parameters, const Tensor *gradient, const Tens
     });
 }
 
-void vit_part_allow_tf32(bool allow) { at::globalContext().setAllowTF32CuBLAS(allow); }
+char *vit_part_allow_tf32(bool allow) {
+    return guard([&] { at::globalContext().setAllowTF32CuBLAS(allow); });
+}
 
 } // extern "C"

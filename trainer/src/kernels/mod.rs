@@ -1,4 +1,5 @@
-//! The few operations that libtorch has no fast form of, on the CPU; `kernels.cpp` holds them, with their gradients.
+//! What libtorch has but `tch` has not, and the few operations that it has no fast form of on the CPU, with their
+//! gradients: `kernels.cpp`. Kinds, shapes and devices are checked there.
 //!
 //! Failures are panics that read like those of `tch`, so that [`crate::failure`] makes errors of them.
 
@@ -41,7 +42,7 @@ unsafe extern "C" {
         weight_decay: f64,
         epsilon: f64,
     ) -> *mut c_char;
-    fn vit_part_allow_tf32(allow: bool);
+    fn vit_part_allow_tf32(allow: bool) -> *mut c_char;
     fn free(memory: *mut c_void);
 }
 
@@ -63,6 +64,7 @@ fn check(message: *mut c_char) -> Result<(), TchError> {
 fn tensor(call: impl FnOnce(*mut TensorPointer) -> *mut c_char) -> Tensor {
     let mut out = ptr::null_mut();
     check(call(&raw mut out)).expect("libtorch runs the operation");
+    assert!(!out.is_null(), "libtorch gives a tensor: out of memory");
     // SAFETY: a call without a message has written a new `at::Tensor *`, which becomes the only owner's.
     unsafe { Tensor::from_ptr(out.cast()) }
 }
@@ -135,7 +137,7 @@ pub fn adam(parameters: &Tensor, gradient: &Tensor, moments: [&Tensor; 2], numbe
 /// Whether float32 products on CUDA may be rounded to TF32. libtorch's own default is no.
 pub fn allow_tf32(allow: bool) {
     // SAFETY: sets a flag.
-    unsafe { vit_part_allow_tf32(allow) };
+    check(unsafe { vit_part_allow_tf32(allow) }).expect("libtorch takes the setting");
 }
 
 #[cfg(test)]
@@ -257,9 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_reads_like_libtorchs() {
-        let wrong = || linear(&Tensor::zeros([2, 3], FLOAT), &Tensor::zeros([4, 5], FLOAT), None);
-        let message = crate::failure::catch(wrong).expect_err("shapes do not match").to_string();
-        assert!(message.starts_with("libtorch failed: "), "{message}");
+    fn what_does_not_fit_is_refused_like_libtorch_does() {
+        let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, Device::Cpu));
+        let refusal = |call: &dyn Fn() -> Tensor| {
+            let message = crate::failure::catch(call).expect_err("must be refused").to_string();
+            assert!(message.starts_with("libtorch failed: "), "{message}");
+            message
+        };
+        let square = zeros(&[2, 2], Kind::Float);
+        refusal(&|| linear(&zeros(&[2, 3], Kind::Float), &zeros(&[4, 5], Kind::Float), None));
+        assert!(refusal(&|| dropout(&zeros(&[4], Kind::Uint8), 0.1, 0)).contains("expected float32"));
+        assert!(refusal(&|| gelu_dropout(&zeros(&[4], Kind::Double), 0.1, 0)).contains("float32 or bfloat16"));
+        assert!(refusal(&|| dropout_add(&zeros(&[2, 3], Kind::Float), &square, 0.1, 0)).contains("differ in shape"));
+        assert!(refusal(&|| dropout(&square, 1.0, 0)).contains("dropout of 1"));
+        assert!(refusal(&|| attention(&zeros(&[1, 2, 12], Kind::Float), 0)).contains("0 heads"));
     }
 }
