@@ -17,6 +17,10 @@ main() {
     if [[ $# -eq 0 ]]; then
         fail "no arguments for \`trainer train\`" "docker/train-detached.sh --model base --batch-size 100 --epochs 100"
     fi
+    if [[ $1 == -h || $1 == --help ]]; then
+        sed -n 's/^# \{0,1\}//p; /^set/q' "$0" | tail -n +2
+        return
+    fi
     local in_docker=false
     if docker info >/dev/null 2>&1; then
         in_docker=true
@@ -28,7 +32,7 @@ main() {
         fail "a training is running already, container $NAME" "docker stop -t 120 $NAME stops it"
     fi
 
-    local started stop resume=" --resume"
+    local started stop resume=" --resume" again="${*/--force/}"
     if [[ " $* " == *" --resume "* ]]; then
         resume=""
     fi
@@ -49,7 +53,7 @@ main() {
 started    $started
 follow     tail -f $LOG
 stop       $stop    (its state is saved first)
-continue   docker/train-detached.sh $*$resume
+continue   docker/train-detached.sh $again$resume
 EOF
 }
 

@@ -265,8 +265,11 @@ fn a_state_that_no_run_can_have_written_is_refused() {
     let sound = fs::read(&path).expect("read");
     type Change = fn(&mut serde_json::Value);
     let forgeries: [(Change, &str); 12] = [
-        (|state| state["plan"]["recipe"]["batch_size"] = 0.into(), "batch_size is 0, expected 1 to 256"),
-        (|state| state["plan"]["recipe"]["batch_size"] = 999.into(), "batch_size is 999, expected 1 to 256"),
+        (|state| state["plan"]["recipe"]["batch_size"] = 0.into(), "batch_size is 0, expected 1 to 50000"),
+        (
+            |state| state["plan"]["recipe"]["batch_size"] = 999.into(),
+            "batch_size is 999, more than the 256 training images",
+        ),
         (|state| state["plan"]["recipe"]["patch_dropout"] = 5.into(), "patch_dropout is 5"),
         (|state| state["plan"]["recipe"]["learning_rate"] = (-1).into(), "learning_rate is -1"),
         (|state| state["plan"]["recipe"]["epochs"] = u64::MAX.into(), "epochs is 18446744073709551615"),
@@ -300,6 +303,18 @@ fn a_log_that_cannot_be_written_does_not_end_the_run() {
     assert!(command.stdout(full()).stderr(full()).status().expect("start").success());
     let mut command = train(folder.path(), &NANO);
     assert_eq!(command.stdout(full()).stderr(full()).status().expect("start").code(), Some(2), "it exists already");
+}
+
+#[test]
+fn a_processor_without_avx512_trains_as_well() {
+    for precision in ["f32", "bf16"] {
+        let folder = scratch();
+        let arguments = [&TINY[..], &["--precision", precision, "--train-samples", "8", "--epochs", "1"]].concat();
+        let arguments: Vec<&str> =
+            arguments.iter().enumerate().filter(|(i, _)| !(4..8).contains(i)).map(|(_, a)| *a).collect();
+        // What oneDNN, and so libtorch, then takes the processor for.
+        run(train(folder.path(), &arguments).env("ONEDNN_MAX_CPU_ISA", "AVX2")).expect_status(0);
+    }
 }
 
 #[test]
@@ -359,8 +374,11 @@ fn a_recipe_that_cannot_be_followed_is_refused() {
     let folder = scratch();
     let refused = |more: &[&str]| run(&mut train(folder.path(), &[&["--model", "nano"], more].concat()));
     refused(&["--beta1", "1"]).refuses(&["beta1 is 1", "from 0 up to"]);
-    refused(&["--optimizer", "adam"]).refuses(&["weight_decay is 0.05, expected 0 with adam"]);
+    refused(&["--optimizer", "adam", "--weight-decay", "0.1"]).refuses(&["weight_decay is 0.1, expected 0 with adam"]);
+    refused(&["--optimizer", "adamw", "--momentum", "0.5"]).refuses(&["--momentum has no effect", "--optimizer muon"]);
+    refused(&["--schedule", "cosine-per-epoch", "--warmup", "0.5"]).refuses(&["--warmup has no effect"]);
     refused(&["--precision", "tf32"]).refuses(&["tf32", "this run is on cpu"]);
-    refused(&["--batch-size", "700", "--train-samples", "640"]).refuses(&["batch_size is 700, expected 1 to 640"]);
+    refused(&["--batch-size", "700", "--train-samples", "640"])
+        .refuses(&["batch_size is 700, more than the 640 training images", "--batch-size 640"]);
     assert!(!folder.path().join("vit_nano_cifar10.safetensors").exists());
 }

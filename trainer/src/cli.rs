@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Data(DataArgs),
     /// Train a network and write its weights
     #[command(
-        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in\ntrained_models/vit_base_cifar10/: metrics.jsonl, curve.svg, the best and the last epoch's\nweights, and the state that --resume goes on from. --epochs 0 writes the freshly\ninitialised weights."
+        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in\ntrained_models/vit_base_cifar10/: run.json, metrics.jsonl, curve.svg, the best and the last epoch's\nweights, and the state that --resume goes on from. --epochs 0 writes the freshly\ninitialised weights."
     )]
     Train(Box<TrainArgs>),
     /// Measure the accuracy of trained weights on the 10,000 test images
@@ -55,7 +55,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Folder that holds CIFAR-10, or that it goes to
+    /// Folder that holds CIFAR-10; `trainer data` fetches it
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
@@ -113,7 +113,7 @@ pub(crate) struct RecipeArgs {
     /// Decay of Adam's second moment
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) beta2: Option<f64>,
-    /// Decay of Muon's momentum
+    /// Decay of Muon's momentum; with muon only
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) momentum: Option<f64>,
     /// Decoupled decay of the matrices
@@ -125,7 +125,7 @@ pub(crate) struct RecipeArgs {
     /// Course of the learning rate
     #[arg(long, value_enum)]
     pub(crate) schedule: Option<Schedule>,
-    /// Share of all steps in which the rate rises
+    /// Share of all steps in which the rate rises; with a warm-up schedule only
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) warmup: Option<f64>,
     /// Share of the target spread evenly over all classes
@@ -155,6 +155,17 @@ pub(crate) struct RecipeArgs {
 }
 
 impl RecipeArgs {
+    /// Names a flag that was given and would do nothing.
+    pub(crate) fn without_effect(&self, recipe: &Recipe) -> Option<&'static str> {
+        if self.warmup.is_some_and(|warmup| warmup != 0.0) && recipe.schedule == Schedule::CosinePerEpoch {
+            return Some("--warmup has no effect with the schedule cosine-per-epoch\nhint: --schedule warmup-cosine");
+        }
+        if self.momentum.is_some() && recipe.optimizer != Optimizer::Muon {
+            return Some("--momentum has no effect without muon\nhint: --optimizer muon");
+        }
+        None
+    }
+
     /// A recipe with the numbers that were given.
     pub(crate) fn applied_to(&self, own: Recipe) -> Recipe {
         Recipe {
@@ -165,7 +176,11 @@ impl RecipeArgs {
             beta1: self.beta1.unwrap_or(own.beta1),
             beta2: self.beta2.unwrap_or(own.beta2),
             momentum: self.momentum.unwrap_or(own.momentum),
-            weight_decay: self.weight_decay.unwrap_or(own.weight_decay),
+            // Adam has none; a preset's must not stand in its way.
+            weight_decay: self.weight_decay.unwrap_or(match self.optimizer {
+                Some(Optimizer::Adam) => 0.0,
+                _ => own.weight_decay,
+            }),
             clip_norm: self.clip_norm.unwrap_or(own.clip_norm),
             schedule: self.schedule.unwrap_or(own.schedule),
             warmup: self.warmup.unwrap_or(own.warmup),
@@ -183,7 +198,7 @@ impl RecipeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// Weights file that `trainer train` wrote
+    /// Weights file that `trainer train` or `trainer import` wrote
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
     /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors

@@ -75,7 +75,7 @@ fn panel<'a>(
     }
     if let Some((epoch, value)) = best {
         let style = ("sans-serif", 14).into_font().color(&BEST).pos(Pos::new(HPos::Center, VPos::Bottom));
-        let label = format!("{value:.2} %");
+        let label = format!("best {value:.2} %");
         let mark =
             EmptyElement::at((epoch, value)) + Circle::new((0, 0), 4, BEST.filled()) + Text::new(label, (0, -8), style);
         chart.draw_series([mark])?;
@@ -101,7 +101,7 @@ mod tests {
             test_samples: 1000,
         };
         let text = svg("nano on CIFAR-10", &[row(1, 2.0, 400), row(2, 1.5, 612), row(3, 1.4, 600)], 3);
-        for part in ["<svg", "nano on CIFAR-10", "loss (nats)", "test accuracy (%)", "61.20 %", "</svg>"] {
+        for part in ["<svg", "nano on CIFAR-10", "loss (nats)", "test accuracy (%)", "best 61.20 %", "</svg>"] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(svg("before the first epoch", &[], 3).contains("</svg>"));

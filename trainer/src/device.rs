@@ -23,7 +23,7 @@ pub enum DeviceError {
     /// There is no such GPU, or libtorch was built without CUDA.
     #[error(
         "device {asked} is not available: libtorch finds {found} CUDA device(s)\n\
-         hint: `make setup DEVICE=cuda` fetches the CUDA libraries; --device cpu runs on the CPU"
+         hint: `make build DEVICE=cuda` fetches the CUDA libraries and builds with them; --device cpu runs on the CPU"
     )]
     Unavailable {
         /// What was asked for.

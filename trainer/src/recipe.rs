@@ -82,7 +82,7 @@ pub enum Precision {
     F32,
     /// float32 with products rounded to TF32, on CUDA GPUs.
     Tf32,
-    /// bfloat16 products of float32 parameters.
+    /// bfloat16 products of float32 parameters; slow on processors without instructions for it.
     Bf16,
 }
 
@@ -152,7 +152,7 @@ impl Recipe {
         match preset {
             Preset::Tiny | Preset::Small | Preset::Base => python,
             Preset::Nano => native,
-            Preset::Micro => Self { epochs: 12, crop: true, ..native },
+            Preset::Micro => Self { epochs: 16, crop: true, ..native },
         }
     }
 
@@ -223,18 +223,6 @@ impl Recipe {
 }
 
 impl Precision {
-    /// Whether oneDNN has bfloat16 products on this processor (`mkldnn_bf16_device_check` in libtorch).
-    pub fn cpu_has_bf16() -> bool {
-        #[cfg(target_arch = "x86_64")]
-        {
-            std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512vl")
-                && std::arch::is_x86_feature_detected!("avx512dq")
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        true
-    }
-
     /// libtorch's name for it.
     pub fn kind(self) -> tch::Kind {
         match self {

@@ -51,6 +51,16 @@ pub enum PlanError {
     /// A number of the recipe is out of its range.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// A step needs more images than there are.
+    #[error(
+        "batch_size is {batch_size}, more than the {train_samples} training images\nhint: --batch-size {train_samples}"
+    )]
+    Batch {
+        /// Images in a step.
+        batch_size: usize,
+        /// Training images.
+        train_samples: usize,
+    },
     /// A count is out of its range.
     #[error("{field} is {found}, expected {least} to {most}")]
     Range {
@@ -163,12 +173,15 @@ impl Plan {
         for (field, found, least, most) in [
             ("train_samples", train_samples, 1, TRAIN_IMAGES),
             ("test_samples", test_samples, 1, TEST_IMAGES),
-            ("batch_size", batch_size, 1, train_samples),
+            ("batch_size", batch_size, 1, TRAIN_IMAGES),
             ("epochs", epochs, 0, MOST_EPOCHS),
         ] {
             if !(least..=most).contains(&found) {
                 return Err(PlanError::Range { field, found, least, most });
             }
+        }
+        if batch_size > train_samples && epochs > 0 {
+            return Err(PlanError::Batch { batch_size, train_samples });
         }
         Ok(())
     }

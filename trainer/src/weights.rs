@@ -78,6 +78,11 @@ pub enum WeightsFault {
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A file of PyTorch.
+    #[error(
+        "a PyTorch checkpoint, not a weights file\nhint: `trainer import --pth FILE --model PRESET` makes one of it"
+    )]
+    PyTorch,
     /// Not the format.
     #[error("not a sound safetensors file: {0}")]
     Format(#[from] SafeTensorError),
@@ -213,6 +218,9 @@ pub fn load_chosen(file: Option<&Path>, preset: Option<Preset>, device: tch::Dev
 }
 
 fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
+    }
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
     let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
@@ -342,6 +350,7 @@ mod tests {
     fn files_that_are_not_weights_say_so() {
         let message = |bytes: &[u8]| read(bytes, tch::Device::Cpu).expect_err("must be refused").to_string();
         assert!(message(b"").contains("not a sound safetensors file"));
+        assert!(message(b"PK\x03\x04 and so on").contains("trainer import"));
         assert!(message(&[0xff; 64]).contains("not a sound safetensors file"));
         let foreign = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).expect("serialise");
         assert!(message(&foreign).contains("no `vit_part` in its metadata"));

@@ -43,10 +43,11 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
 
 /// One row for each true class: its accuracy, and how many of its images were taken for what.
 fn print_confusion(result: &Evaluation) {
-    let heads: String = CIFAR10_CLASSES.iter().map(|class| format!("{:>6}", &class[..class.len().min(5)])).collect();
+    let short = |class: &str| if class.len() > 6 { format!("{}.", &class[..5]) } else { class.to_owned() };
+    let heads: String = CIFAR10_CLASSES.iter().map(|class| format!("{:>7}", short(class))).collect();
     say!("\ntrue class   accuracy   taken for\n                     {heads}");
     for (label, (class, row)) in CIFAR10_CLASSES.iter().zip(&result.confusion).enumerate() {
-        let counts: String = row.iter().map(|count| format!("{count:>6}")).collect();
+        let counts: String = row.iter().map(|count| format!("{count:>7}")).collect();
         let accuracy = result.class_accuracy(label).map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         say!("{class:<10} {accuracy:>10}{counts}");
     }

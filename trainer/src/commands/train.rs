@@ -9,7 +9,7 @@ use trainer::cifar10::{self, Split};
 use trainer::device::device_name;
 use trainer::recipe::{Keep, Precision};
 use trainer::state::{self, Machine, SavedState};
-use trainer::train::{End, EpochRow, Event, Plan, Session, TEST_IMAGES, TRAIN_IMAGES, best_epoch};
+use trainer::train::{End, EpochRow, Event, Plan, Progress, Session, TEST_IMAGES, TRAIN_IMAGES, best_epoch};
 use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
@@ -76,7 +76,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let training = finish(&mut session, &path)?;
     print_accuracy(&training);
     say!("weights      {}", path.display());
-    say!("run          {} (metrics.jsonl, curve.svg, best and last weights)", run.path().display());
+    say!("run          {} (run.json, metrics.jsonl, curve.svg, best and last weights)", run.path().display());
     say!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -135,9 +135,14 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
         train_samples: arguments.train_samples.unwrap_or(own.train_samples),
         test_samples: arguments.test_samples.unwrap_or(own.test_samples),
     };
+    let useless = |plan: &Plan| match arguments.recipe.without_effect(&plan.recipe) {
+        Some(message) => bail!(message),
+        None => Ok(()),
+    };
     let Some(saved) = saved else {
         let recipe = trainer::recipe::Recipe::of(arguments.model);
         let plan = asked(Plan { recipe, seed: 0, train_samples: TRAIN_IMAGES, test_samples: TEST_IMAGES });
+        useless(&plan)?;
         plan.validate()?;
         return Ok(plan);
     };
@@ -170,36 +175,58 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
 
 /// A precision asked for is a precision used.
 fn check_precision(plan: &Plan, device: tch::Device) -> Result<()> {
-    let on_cpu = device == tch::Device::Cpu;
-    match plan.recipe.precision {
-        Precision::Tf32 => ensure!(
-            !on_cpu,
-            "--precision tf32 is the arithmetic of CUDA GPUs, and this run is on {}\nhint: f32 or bf16",
-            device_name(device)
-        ),
-        Precision::Bf16 => ensure!(
-            !on_cpu || Precision::cpu_has_bf16(),
-            "--precision bf16 needs AVX-512 (BW, VL, DQ) for libtorch's products, which this processor has not\nhint: --precision f32"
-        ),
-        Precision::F32 => {}
-    }
+    ensure!(
+        plan.recipe.precision != Precision::Tf32 || matches!(device, tch::Device::Cuda(_)),
+        "--precision tf32 is the arithmetic of CUDA GPUs, and this run is on {}\nhint: f32 or bf16",
+        device_name(device)
+    );
     Ok(())
 }
 
 fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
     let Machine { device, threads, libtorch, .. } = Machine::current(session.vit.device());
     say!("model        {} ({} parameters)", arguments.model, session.vit.config().parameter_count());
-    say!("device       {device} ({threads} threads), libtorch {libtorch}");
-    say!("recipe       {}", serde_json::to_string(&session.plan.recipe).unwrap_or_default());
+    let s = if threads == 1 { "" } else { "s" };
+    say!("device       {device} ({threads} thread{s}), libtorch {libtorch}");
+    print_recipe(session);
     if session.plan.recipe.epochs == 0 {
         return;
     }
     say!("data         {} training, {} test images", session.plan.train_samples, session.plan.test_samples);
-    if session.progress.epochs() + session.progress.step > 0 {
-        say!("resumed      after {} epochs and {} steps", session.progress.epochs(), session.progress.step);
+    let Progress { step, .. } = session.progress;
+    let (epochs, all) = (session.progress.epochs(), session.plan.recipe.epochs);
+    if epochs == all {
+        say!("resumed      complete already: {epochs} of {all} epochs");
+        return;
+    }
+    if epochs + step > 0 {
+        say!("resumed      after {epochs} of {all} epochs and {step} steps");
     }
     say!("\nepoch      start rate   train loss   test loss   test accuracy   images/s       time");
 }
+
+/// Every number of the recipe by the name of its flag.
+fn print_recipe(session: &Session<'_>) {
+    let recipe = serde_json::to_value(&session.plan.recipe).unwrap_or_default();
+    let fields = recipe.as_object().into_iter().flatten();
+    let words =
+        fields.map(|(name, value)| format!("{} {}", name.replace('_', "-"), value.to_string().trim_matches('"')));
+    let mut lines = vec![String::new()];
+    for word in words {
+        let last = lines.last_mut().expect("never empty");
+        if last.is_empty() {
+            *last = word;
+        } else if last.len() + word.len() < RECIPE_WIDTH {
+            *last += &format!(", {word}");
+        } else {
+            lines.push(word);
+        }
+    }
+    say!("recipe       {}", lines.join(",\n             "));
+}
+
+/// Columns of the recipe on the screen.
+const RECIPE_WIDTH: usize = 100;
 
 /// Trains to the end, keeping the run folder up to date; fails when told to stop. Gives the seconds it took.
 fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop: &AtomicBool) -> Result<f64> {
@@ -207,6 +234,7 @@ fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop
     let epochs = session.plan.recipe.epochs;
     let images = session.images_per_epoch();
     let done = session.progress.epochs() * images + session.progress.step * session.plan.recipe.batch_size;
+    let steps = images / session.plan.recipe.batch_size;
     let mut bar = Bar::new(epochs * images, done);
     let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, None);
     let end = session.run(stop, |session, event| -> Result<()> {
@@ -233,8 +261,8 @@ fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop
         state::save(&run.state(), session)?;
         let (epoch, step) = (session.progress.epochs() + 1, session.progress.step);
         bail!(
-            "stopped in epoch {epoch} of {epochs} after {step} of its steps; everything up to there is kept in {}\n\
-             hint: the same command with --resume goes on",
+            "stopped in epoch {epoch} of {epochs} after {step} of its {steps} steps; everything up to there is kept in {}\n\
+             hint: `trainer train --model {preset} --resume`, with the same --out and --data, goes on",
             run.path().display()
         );
     }

@@ -222,13 +222,34 @@ struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
     }
 };
 
+// Whether libtorch lets oneDNN multiply plain matrices on this processor: not without AVX-512, not even float32.
+bool onednn_multiplies() {
+    static const bool answer = [] {
+        Tensor one = at::ones({1, 1});
+        try {
+            at::native::mkldnn_matmul(one, one, at::empty({1, 1}), 0, 1);
+            return true;
+        } catch (const c10::Error &) {
+            return false;
+        }
+    }();
+    return answer;
+}
+
+// scale·a·b of matrices, or of stacks of them, into `result`, of any strides.
+void multiply(const Tensor &a, const Tensor &b, Tensor result, float scale = 1) {
+    if (onednn_multiplies()) return at::native::mkldnn_matmul(a, b, result, 0, scale);
+    a.dim() == 2 ? at::mm_out(result, a, b) : at::bmm_out(result, a, b);
+    if (scale != 1) result.mul_(scale);
+}
+
 Tensor product(const Tensor &a, const Tensor &b, at::IntArrayRef shape) {
     Tensor result = at::empty(shape, a.options());
-    at::native::mkldnn_matmul(a, b, result, 0, 1);
+    multiply(a, b, result);
     return result;
 }
 
-// x·weightᵀ + bias, float32, in oneDNN: on AMD processors MKL, which at::linear calls, can be three times slower.
+// x·weightᵀ + bias, float32, in oneDNN: on some AMD processors MKL, which at::linear calls, is three times slower.
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight,
                           const std::optional<Tensor> &bias) {
@@ -263,7 +284,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 
     // softmax(q·kᵀ·scale) into `map`, [batch, tokens, tokens].
     static void softmax(const Tensor &query, const Tensor &key, float scale, Tensor &map) {
-        at::native::mkldnn_matmul(query, key.transpose(1, 2), map, 0, scale);
+        multiply(query, key.transpose(1, 2), map, scale);
         at::_softmax_out(map, map, -1, false);
     }
 
@@ -279,7 +300,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
         Tensor map = at::empty({batch, tokens, tokens}, qkv.options());
         for (int64_t head = 0; head < heads; head++) {
             softmax(part(qkv, head, dim_head), part(qkv, heads + head, dim_head), scale, map);
-            at::native::mkldnn_matmul(map, part(qkv, 2 * heads + head, dim_head), part(out, head, dim_head), 0, 1);
+            multiply(map, part(qkv, 2 * heads + head, dim_head), part(out, head, dim_head));
         }
         return out;
     }
@@ -295,11 +316,11 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
             auto query = part(qkv, head, dim_head), key = part(qkv, heads + head, dim_head);
             auto value = part(qkv, 2 * heads + head, dim_head), out = part(grad_out, head, dim_head);
             softmax(query, key, scale, map);
-            at::native::mkldnn_matmul(map.transpose(1, 2), out, part(grad, 2 * heads + head, dim_head), 0, 1);
-            at::native::mkldnn_matmul(out, value.transpose(1, 2), grad_map, 0, 1);
+            multiply(map.transpose(1, 2), out, part(grad, 2 * heads + head, dim_head));
+            multiply(out, value.transpose(1, 2), grad_map);
             at::_softmax_backward_data_out(grad_map, grad_map, map, -1, map.scalar_type());
-            at::native::mkldnn_matmul(grad_map, key, part(grad, head, dim_head), 0, scale);
-            at::native::mkldnn_matmul(grad_map.transpose(1, 2), query, part(grad, heads + head, dim_head), 0, scale);
+            multiply(grad_map, key, part(grad, head, dim_head), scale);
+            multiply(grad_map.transpose(1, 2), query, part(grad, heads + head, dim_head), scale);
         }
         return {grad, Tensor()};
     }
