@@ -199,7 +199,7 @@ fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
         say!("resumed      complete already: {epochs} of {all} epochs");
         return;
     }
-    if epochs + step > 0 {
+    if arguments.resume {
         say!("resumed      after {epochs} of {all} epochs and {step} steps");
     }
     say!("\nepoch      start rate   train loss   test loss   test accuracy   images/s       time");
