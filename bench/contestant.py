@@ -27,7 +27,7 @@ LEARNING_RATE = 1e-4
 
 
 def arguments(description):
-    """The flags of `trainer train` that change how long a step takes."""
+    """The flags that all contestants are given, as `trainer train` spells them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", choices=PRESETS, required=True)
     parser.add_argument("--batch-size", type=int, required=True)

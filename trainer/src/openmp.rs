@@ -3,8 +3,8 @@
 use std::env;
 use std::io;
 
-/// Turns of the loop in which a thread waits for work before it sleeps: a fraction of a millisecond. By default it is
-/// 300,000 turns, several milliseconds; with another program on the same cores training was ten times slower then.
+/// Turns of the loop in which a thread waits for work before it sleeps; the library's own default is 300,000. With that and
+/// another program on the same two cores (Zen 4), `nano` trained at 134 images a second, with this at 1,200 to 1,300.
 const SPIN_COUNT: &str = "10000";
 /// Read by GNU OpenMP's library when it is loaded.
 const VARIABLE: &str = "GOMP_SPINCOUNT";

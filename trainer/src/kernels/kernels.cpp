@@ -249,7 +249,7 @@ Tensor product(const Tensor &a, const Tensor &b, at::IntArrayRef shape) {
     return result;
 }
 
-// x·weightᵀ + bias, float32, in oneDNN: on some AMD processors MKL, which at::linear calls, is three times slower.
+// x·weightᵀ + bias, float32, in oneDNN: at::linear calls MKL, which ran at a third of its rate on a Zen 5 processor.
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
     static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &weight,
                           const std::optional<Tensor> &bias) {
