@@ -40,7 +40,7 @@ class Workload:
 TINY = Workload("tiny", "f32", 32, 4)
 TINY_BF16 = Workload("tiny", "bf16", 32, 6)
 # The images are small enough that loading and augmenting them counts.
-NANO = Workload("nano", "f32", 128, 20)
+NANO = Workload("nano", "f32", 128, 60)
 
 # The same work for all: every patch, and Adam. `nano`'s own recipe leaves out half of the patches.
 SAME_WORK = ["--optimizer", "adam", "--weight-decay", "0", "--patch-dropout", "0"]

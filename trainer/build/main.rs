@@ -7,7 +7,7 @@ mod link;
 fn main() {
     link::main();
     let include = link::libtorch().join("include");
-    println!("cargo::rerun-if-changed=src/kernels/kernels.cpp");
+    println!("cargo::rerun-if-changed=src/kernels");
     cc::Build::new()
         .cpp(true)
         .std("c++20")
@@ -17,7 +17,7 @@ fn main() {
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .file("src/kernels/kernels.cpp")
+        .files(["src/kernels/attention.cpp", "src/kernels/kernels.cpp"])
         .compile("vit_part_kernels");
     println!("cargo::rustc-link-lib=gomp");
 }

@@ -4,7 +4,6 @@
 // own, and an exception becomes a message that the caller frees.
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +14,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include "attention.h"
+#include "elements.h"
 
 namespace at::native {
 // oneDNN's product of plain matrices of any strides, result = beta·result + alpha·a·b; at::mm only reaches it for
@@ -32,18 +34,8 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// One loop, compiled for several instruction sets and chosen when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EVERY_CPU
-#endif
-
 // Elements that one thread takes at a time.
 constexpr int64_t GRAIN = 1 << 14;
-
-// All ones where a condition holds: loops over selections by bits become vector instructions, branches do not.
-inline uint32_t all_ones(bool condition) { return 0u - static_cast<uint32_t>(condition); }
 
 // The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser) is below p·2³².
 inline float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
@@ -68,15 +60,6 @@ struct Dropout {
         return static_cast<uint32_t>(mixed ^ (mixed >> 31));
     }
 };
-
-// bfloat16 as its bits, the upper half of a float32; rounded to nearest, ties to even. Every NaN stays one.
-inline float widen(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-inline uint16_t narrow(float value) {
-    uint32_t bits = std::bit_cast<uint32_t>(value), nan = all_ones((bits & 0x7fffffffu) > 0x7f800000u);
-    uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-    return static_cast<uint16_t>(((rounded & ~nan) | (0x7fc00000u & nan)) >> 16);
-}
 
 FOR_EVERY_CPU void drop(const float *in, float *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
                         float scale) {
@@ -103,9 +86,6 @@ FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, 
     for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(widen(in[i]) * scale, i, key, threshold);
 }
 
-// The bits of a float32 or bfloat16 tensor.
-template <typename T> T *elements(const Tensor &tensor) { return static_cast<T *>(tensor.data_ptr()); }
-
 template <typename F> void in_parallel(const Tensor &tensor, const Dropout &dropout, F run) {
     at::parallel_for(0, tensor.numel(), GRAIN, [&](int64_t start, int64_t end) {
         while (start < end) {
@@ -130,13 +110,6 @@ void drop_into(const Tensor &in, const Tensor &out, const Dropout &dropout) {
     } else {
         run(elements<const uint16_t>(in), elements<uint16_t>(out));
     }
-}
-
-// What the loops over raw elements rely on.
-void check(const Tensor &tensor, const char *name, bool may_be_half) {
-    bool fits = tensor.scalar_type() == at::kFloat || (may_be_half && tensor.scalar_type() == at::kBFloat16);
-    TORCH_CHECK(tensor.device().is_cpu() && tensor.layout() == at::kStrided, name, " must be a plain tensor on the CPU");
-    TORCH_CHECK(fits, name, " is ", tensor.scalar_type(), ", expected float32", may_be_half ? " or bfloat16" : "");
 }
 
 Dropout checked_dropout(double p, int64_t key) {
@@ -180,6 +153,7 @@ struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
         TORCH_CHECK(x.sizes() == residual.sizes(), "x ", x.sizes(), " and residual ", residual.sizes(), " differ in shape");
         save(context, dropout);
         context->saved_data["kind"] = static_cast<int64_t>(x.scalar_type());
+        if (p == 0) return at::add(residual, x);
         Tensor in = x.contiguous(), other = residual.contiguous(), out = at::empty_like(other);
         auto run = [&](auto *from) {
             in_parallel(in, dropout, [&](int64_t start, int64_t end, uint32_t block) {
@@ -193,8 +167,10 @@ struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
 
     static variable_list backward(AutogradContext *context, variable_list grads) {
         auto kind = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
+        Dropout dropout = saved(context);
+        if (dropout.p == 0) return {grads[0].to(kind), grads[0], Tensor(), Tensor()};
         Tensor grad = grads[0].contiguous(), grad_x = at::empty_like(grad, grad.options().dtype(kind));
-        drop_into(grad, grad_x, saved(context));
+        drop_into(grad, grad_x, dropout);
         return {grad_x, grad, Tensor(), Tensor()};
     }
 };
@@ -236,16 +212,11 @@ bool onednn_multiplies() {
     return answer;
 }
 
-// scale·a·b of matrices, or of stacks of them, into `result`, of any strides.
-void multiply(const Tensor &a, const Tensor &b, Tensor result, float scale = 1) {
-    if (onednn_multiplies()) return at::native::mkldnn_matmul(a, b, result, 0, scale);
-    a.dim() == 2 ? at::mm_out(result, a, b) : at::bmm_out(result, a, b);
-    if (scale != 1) result.mul_(scale);
-}
-
-Tensor product(const Tensor &a, const Tensor &b, at::IntArrayRef shape) {
-    Tensor result = at::empty(shape, a.options());
-    multiply(a, b, result);
+// a·b of matrices of any strides.
+Tensor product(const Tensor &a, const Tensor &b) {
+    if (!onednn_multiplies()) return at::mm(a, b);
+    Tensor result = at::empty({a.size(0), b.size(1)}, a.options());
+    at::native::mkldnn_matmul(a, b, result, 0, 1);
     return result;
 }
 
@@ -266,63 +237,11 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
         int64_t inputs = weight.size(1), outputs = weight.size(0);
         Tensor rows = x.reshape({-1, inputs}), grad = grads[0].reshape({-1, outputs});
         Tensor grad_x, grad_bias;
-        if (context->needs_input_grad(0)) grad_x = product(grad, weight, rows.sizes()).view(x.sizes());
+        if (context->needs_input_grad(0)) grad_x = product(grad, weight).view(x.sizes());
         // The transpose of [out, in]: oneDNN is faster with the longer side in front.
-        Tensor grad_weight = outputs >= inputs ? product(rows.t(), grad, {inputs, outputs}).t()
-                                               : product(grad.t(), rows, {outputs, inputs});
+        Tensor grad_weight = outputs >= inputs ? product(rows.t(), grad).t() : product(grad.t(), rows);
         if (context->saved_data["bias"].toBool()) grad_bias = grad.sum(0);
         return {grad_x, grad_weight, grad_bias};
-    }
-};
-
-// softmax(q·kᵀ·scale)·v of every head. No map of softmax is kept: the backward pass computes it again, one head at a time.
-struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-    // The part of a tensor [batch, tokens, parts·dim_head] that is one head's: [batch, tokens, dim_head].
-    static Tensor part(const Tensor &tensor, int64_t index, int64_t dim_head) {
-        return tensor.narrow(2, index * dim_head, dim_head);
-    }
-
-    // softmax(q·kᵀ·scale) into `map`, [batch, tokens, tokens].
-    static void softmax(const Tensor &query, const Tensor &key, float scale, Tensor &map) {
-        multiply(query, key.transpose(1, 2), map, scale);
-        at::_softmax_out(map, map, -1, false);
-    }
-
-    static Tensor forward(AutogradContext *context, const Tensor &qkv, int64_t heads) {
-        check(qkv, "qkv", true);
-        TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "qkv of shape ", qkv.sizes(),
-                    " is not [batch, tokens, 3·heads·dim_head] with ", heads, " heads");
-        context->save_for_backward({qkv});
-        context->saved_data["heads"] = heads;
-        int64_t batch = qkv.size(0), tokens = qkv.size(1), dim_head = qkv.size(2) / (3 * heads);
-        float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim_head)));
-        Tensor out = at::empty({batch, tokens, heads * dim_head}, qkv.options());
-        Tensor map = at::empty({batch, tokens, tokens}, qkv.options());
-        for (int64_t head = 0; head < heads; head++) {
-            softmax(part(qkv, head, dim_head), part(qkv, heads + head, dim_head), scale, map);
-            multiply(map, part(qkv, 2 * heads + head, dim_head), part(out, head, dim_head));
-        }
-        return out;
-    }
-
-    static variable_list backward(AutogradContext *context, variable_list grads) {
-        Tensor qkv = context->get_saved_variables()[0], grad_out = grads[0];
-        int64_t heads = context->saved_data["heads"].toInt();
-        int64_t batch = qkv.size(0), tokens = qkv.size(1), dim_head = qkv.size(2) / (3 * heads);
-        float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim_head)));
-        Tensor grad = at::empty_like(qkv);
-        Tensor map = at::empty({batch, tokens, tokens}, qkv.options()), grad_map = at::empty_like(map);
-        for (int64_t head = 0; head < heads; head++) {
-            auto query = part(qkv, head, dim_head), key = part(qkv, heads + head, dim_head);
-            auto value = part(qkv, 2 * heads + head, dim_head), out = part(grad_out, head, dim_head);
-            softmax(query, key, scale, map);
-            multiply(map.transpose(1, 2), out, part(grad, 2 * heads + head, dim_head));
-            multiply(out, value.transpose(1, 2), grad_map);
-            at::_softmax_backward_data_out(grad_map, grad_map, map, -1, map.scalar_type());
-            multiply(grad_map, key, part(grad, head, dim_head), scale);
-            multiply(grad_map.transpose(1, 2), query, part(grad, heads + head, dim_head), scale);
-        }
-        return {grad, Tensor()};
     }
 };
 
@@ -351,7 +270,7 @@ char *vit_part_linear(Tensor **out, const Tensor *x, const Tensor *weight, const
 }
 
 char *vit_part_attention(Tensor **out, const Tensor *qkv, int64_t heads) {
-    return guard([&] { *out = new Tensor(AttentionFunction::apply(*qkv, heads)); });
+    return guard([&] { *out = new Tensor(attention(*qkv, heads)); });
 }
 
 char *vit_part_dropout(Tensor **out, const Tensor *x, double p, uint64_t key) {
