@@ -14,7 +14,9 @@
 //! | [`train`], [`evaluate`] | the two loops |
 //! | [`state`] | a run as a file, to go on from |
 //! | [`curve`] | a run as a picture |
-//! | [`device`], [`failure`], [`openmp`] | what to run on, what to make of its failures, and how its threads wait |
+//! | [`device`], [`failure`] | what to run on, and what to make of its failures |
+//! | [`startup`] | how threads wait and memory is handed out |
+//! | [`signals`] | being told to stop |
 
 pub mod cifar10;
 pub mod curve;
@@ -23,13 +25,14 @@ pub mod evaluate;
 pub mod failure;
 pub mod images;
 pub mod kernels;
-pub mod openmp;
 pub mod optimizer;
 pub mod parameters;
 pub mod preprocess;
 pub mod pth;
 pub mod recipe;
 pub mod resize;
+pub mod signals;
+pub mod startup;
 pub mod state;
 mod tensor_file;
 pub mod train;

@@ -6,10 +6,10 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use trainer::{failure, openmp};
+use trainer::{failure, startup};
 
 fn main() -> ExitCode {
-    openmp::wait_briefly();
+    startup::settle();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Data(arguments) => commands::data(arguments),

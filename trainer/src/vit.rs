@@ -6,15 +6,15 @@
 use std::collections::HashMap;
 
 use proto::config::{ParameterKind, Pool, VitConfig};
+use proto::module::{Module, ModuleKind};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::kernels;
 
 /// Told the name, the input and the output of each module as it runs, like a forward hook of PyTorch.
 ///
-/// Modules: `to_patch_embedding` (image → `[batch, patches, dim]`), and for every layer `i`
-/// `transformer.layers.i.0.fn` (attention), `transformer.layers.i.1.fn` (feed-forward) and `transformer.layers.i`
-/// (the whole block), all `[batch, tokens, dim]`.
+/// Modules: `to_patch_embedding` (image → `[batch, patches, dim]`), and those that [`Module`] knows, all
+/// `[batch, tokens, dim]`. A module with its LayerNorm comes after the same one without.
 pub type Observer<'a> = &'a mut dyn FnMut(&str, &Tensor, &Tensor);
 
 /// A vision transformer with its parameters.
@@ -65,7 +65,6 @@ struct LayerNorm {
 
 #[derive(Debug)]
 struct Attention {
-    name: String,
     layer: u64,
     norm: LayerNorm,
     to_qkv: Linear,
@@ -77,7 +76,6 @@ struct Attention {
 
 #[derive(Debug)]
 struct FeedForward {
-    name: String,
     layer: u64,
     norm: LayerNorm,
     net_0: Linear,
@@ -87,7 +85,7 @@ struct FeedForward {
 
 #[derive(Debug)]
 struct Block {
-    name: String,
+    layer: usize,
     attention: Attention,
     feed_forward: FeedForward,
 }
@@ -134,7 +132,6 @@ impl Vit {
                 let name = format!("transformer.layers.{layer}");
                 Block {
                     attention: Attention {
-                        name: format!("{name}.0.fn"),
                         layer: layer as u64,
                         norm: norm(&format!("{name}.0.norm")),
                         to_qkv: Linear { weight: get(&format!("{name}.0.fn.to_qkv.weight")), bias: None },
@@ -145,14 +142,13 @@ impl Vit {
                         dropout: if config.has_to_out() { config.dropout } else { 0.0 },
                     },
                     feed_forward: FeedForward {
-                        name: format!("{name}.1.fn"),
                         layer: layer as u64,
                         norm: norm(&format!("{name}.1.norm")),
                         net_0: linear(&format!("{name}.1.fn.net.0")),
                         net_3: linear(&format!("{name}.1.fn.net.3")),
                         dropout: config.dropout,
                     },
-                    name,
+                    layer,
                 }
             })
             .collect();
@@ -308,8 +304,8 @@ impl Attention {
     /// `[batch, tokens, dim]` to the same shape, without dropout and residual.
     fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
         let qkv = self.to_qkv.apply(x, mode); // [batch, tokens, 3·heads·dim_head]
-        let mixed =
-            if qkv.device() == Device::Cpu { kernels::attention(&qkv, self.heads) } else { self.mix(&qkv, mode) }; // [batch, tokens, heads·dim_head]
+        let has_kernel = qkv.device() == Device::Cpu && mode.kind != Kind::Double;
+        let mixed = if has_kernel { kernels::attention(&qkv, self.heads) } else { self.mix(&qkv, mode) }; // [batch, tokens, heads·dim_head]
         match &self.to_out {
             Some(to_out) => to_out.apply(&mixed, mode),
             None => mixed,
@@ -347,17 +343,67 @@ impl FeedForward {
 
 impl Block {
     fn apply(&self, x: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
-        let Self { attention, feed_forward, .. } = self;
+        let Self { layer, attention, feed_forward } = self;
+        let mut tell = |kind, input: &Tensor, output: &Tensor| {
+            observe(&Module { layer: *layer, kind }.to_string(), input, output);
+        };
         let input = attention.norm.apply(x);
         let output = attention.apply(&input, mode);
-        observe(&attention.name, &input, &output);
+        tell(ModuleKind::Attention, &input, &output);
+        tell(ModuleKind::NormAttention, x, &output);
         let between = mode.dropout_add(&output, x, attention.dropout, Place::Attention(attention.layer));
 
         let input = feed_forward.norm.apply(&between);
         let output = feed_forward.apply(&input, mode);
-        observe(&feed_forward.name, &input, &output);
+        tell(ModuleKind::FeedForward, &input, &output);
+        tell(ModuleKind::NormFeedForward, &between, &output);
         let result = mode.dropout_add(&output, &between, feed_forward.dropout, Place::FeedForward(feed_forward.layer));
-        observe(&self.name, x, &result);
+        tell(ModuleKind::Block, x, &result);
         result
+    }
+}
+
+/// One module of a network in float64, to tell how far the network's own float32 results are from it.
+#[derive(Debug)]
+pub struct Float64Module {
+    kind: ModuleKind,
+    block: Block,
+}
+
+impl Float64Module {
+    /// The module with its parameters, which float64 holds exactly.
+    pub fn new(vit: &Vit, module: Module) -> Self {
+        let Block { layer, attention, feed_forward } = &vit.layers[module.layer];
+        let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
+        let linear =
+            |linear: &Linear| Linear { weight: double(&linear.weight), bias: linear.bias.as_ref().map(double) };
+        let norm =
+            |norm: &LayerNorm| LayerNorm { weight: double(&norm.weight), bias: double(&norm.bias), eps: norm.eps };
+        let attention = Attention {
+            norm: norm(&attention.norm),
+            to_qkv: linear(&attention.to_qkv),
+            to_out: attention.to_out.as_ref().map(linear),
+            ..*attention
+        };
+        let feed_forward = FeedForward {
+            norm: norm(&feed_forward.norm),
+            net_0: linear(&feed_forward.net_0),
+            net_3: linear(&feed_forward.net_3),
+            ..*feed_forward
+        };
+        Self { kind: module.kind, block: Block { layer: *layer, attention, feed_forward } }
+    }
+
+    /// The module's output `[batch, tokens, dim]`, float64, for an input of the same shape.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let Self { kind, block: Block { attention, feed_forward, .. } } = self;
+        let (input, mode) = (input.to_kind(Kind::Double), Mode { dropout: None, kind: Kind::Double });
+        match kind {
+            ModuleKind::Attention => attention.apply(&input, mode),
+            ModuleKind::NormAttention => attention.apply(&attention.norm.apply(&input), mode),
+            ModuleKind::FeedForward => feed_forward.apply(&input, mode),
+            ModuleKind::NormFeedForward => feed_forward.apply(&feed_forward.norm.apply(&input), mode),
+            ModuleKind::Block => self.block.apply(&input, mode, &mut |_, _, _| {}),
+        }
     }
 }

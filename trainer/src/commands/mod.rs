@@ -5,7 +5,6 @@ mod eval;
 mod progress;
 mod pth;
 mod run_folder;
-mod signals;
 mod train;
 
 use anyhow::{Context as _, Result};

@@ -14,7 +14,7 @@ use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
 use super::run_folder::{Metrics, RunFolder, Start, resident_bytes};
-use super::{note, prepare, say, signals};
+use super::{note, prepare, say};
 use crate::cli::TrainArgs;
 
 pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
@@ -60,7 +60,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     }
     train.truncate(plan.train_samples);
     test.truncate(plan.test_samples);
-    let stop = signals::stop_flag()?;
+    let stop = trainer::signals::stop_flag()?;
 
     let mut session = Session::new(&arguments.model.config(), plan, device, &train, &test);
     match saved {

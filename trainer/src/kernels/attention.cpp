@@ -1,8 +1,8 @@
 // Attention, one head of one image at a time: its map of softmax stays in a core's cache and is never stored.
 //
-// The backward pass computes the map again from the queries, the keys and the logarithm of each row's sum of exponentials,
-// as FlashAttention does (arXiv:2205.14135, appendix B); it works on the transposed map, so that nothing of the map's size
-// has to be turned.
+// The backward pass computes the map again from the queries, the keys, and the largest score and the sum of exponentials
+// of each row, as FlashAttention does (arXiv:2205.14135, appendix B); it works on the transposed map, so that nothing of
+// the map's size has to be turned.
 
 #include "attention.h"
 
@@ -33,72 +33,54 @@ template <typename T> struct Matrix {
     T *row(int64_t index) const { return data + index * stride; }
 };
 
-// e^x for x up to 88, to about a unit in the last place, with the coefficients of Cephes' expf. NaN gives NaN.
-inline float exponential(float x) {
-    constexpr float LOWEST = -87.3f, LOG2_E = 1.44269504088896341f, ROUND = 12582912.0f;
-    float clamped = x < LOWEST ? LOWEST : x;
-    float shifted = clamped * LOG2_E + ROUND, power = shifted - ROUND; // a sum of the order of 1.5·2²³ has no fraction
-    float rest = clamped - power * 0.693359375f + power * 2.12194440e-4f;
-    float sum = 1.9875691500e-4f;
-    sum = sum * rest + 1.3981999507e-3f;
-    sum = sum * rest + 8.3334519073e-3f;
-    sum = sum * rest + 4.1665795894e-2f;
-    sum = sum * rest + 1.6666665459e-1f;
-    sum = sum * rest + 5.0000001201e-1f;
-    sum = sum * rest * rest + rest + 1.0f;
-    uint32_t exponent = std::bit_cast<uint32_t>(shifted) << 23; // the low bits of `shifted` are the power
-    float scaled = sum * std::bit_cast<float>(exponent + 0x3f800000u);
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) & ~all_ones(x < LOWEST));
-}
+// Scores are kept in rows of a whole number of the longest vectors.
+constexpr int64_t VECTOR = 16;
 
-// scores [rows, columns] become softmax(scale·scores) of each row, whose log(sum of exponentials) is kept.
-FOR_EVERY_CPU void softmax(float *scores, float *log_sums, int64_t rows, int64_t columns, float scale) {
-    for (int64_t r = 0; r < rows; r++, scores += columns) {
-        float largest = -std::numeric_limits<float>::infinity(), sum = 0;
+int64_t row_length(int64_t count) { return (count + VECTOR - 1) / VECTOR * VECTOR; }
+
+// What softmax of a row of scores is computed with: exp(scale·score − largest)·share.
+struct RowSums {
+    float *largest, *share;
+};
+
+// Each row of scores becomes softmax(scale·scores); what lies behind the last column becomes 0.
+FOR_EVERY_CPU void softmax(float *scores, RowSums sums, int64_t rows, int64_t columns, float scale) {
+    constexpr float NOTHING = -std::numeric_limits<float>::infinity();
+    int64_t length = row_length(columns);
+    for (int64_t r = 0; r < rows; r++, scores += length) {
+        for (int64_t c = columns; c < length; c++) scores[c] = NOTHING;
+        float largest = NOTHING, sum = 0;
 #pragma omp simd reduction(max : largest)
-        for (int64_t c = 0; c < columns; c++) largest = scores[c] > largest ? scores[c] : largest;
+        for (int64_t c = 0; c < length; c++) largest = scores[c] > largest ? scores[c] : largest;
         largest *= scale;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t c = 0; c < columns; c++) {
+        for (int64_t c = 0; c < length; c++) {
             scores[c] = exponential(scores[c] * scale - largest);
             sum += scores[c];
         }
         float share = 1 / sum;
-        for (int64_t c = 0; c < columns; c++) scores[c] *= share;
-        log_sums[r] = largest + std::log(sum);
+        for (int64_t c = 0; c < length; c++) scores[c] *= share;
+        sums.largest[r] = largest;
+        sums.share[r] = share;
     }
 }
 
-// The transposed scores become the transposed map, and its gradient that of the scores. `dots` are the products of each
-// row of the output and its gradient.
-FOR_EVERY_CPU void softmax_backward(float *scores, float *gradients, const float *log_sums, const float *dots,
-                                    int64_t tokens, float scale) {
-    for (int64_t r = 0; r < tokens; r++, scores += tokens, gradients += tokens) {
+// The transposed scores become the transposed map, and its gradient that of the scores. `dots` is room for a row.
+FOR_EVERY_CPU void softmax_backward(float *scores, float *gradients, RowSums sums, float *dots, int64_t tokens,
+                                    float scale) {
+    int64_t length = row_length(tokens);
+    for (int64_t c = 0; c < length; c++) dots[c] = 0;
+    for (int64_t r = 0; r < tokens; r++) {
+        float *row = scores + r * length, *slopes = gradients + r * length;
         for (int64_t c = 0; c < tokens; c++) {
-            scores[c] = exponential(scores[c] * scale - log_sums[c]);
-            gradients[c] = scale * scores[c] * (gradients[c] - dots[c]);
+            row[c] = exponential(row[c] * scale - sums.largest[c]) * sums.share[c];
+            dots[c] += row[c] * slopes[c];
         }
     }
-}
-
-inline float widened(float value) { return value; }
-inline float widened(BFloat16 value) { return widen(value.x); }
-
-template <typename T> inline float dot_product(const T *a, const T *b, int64_t count) {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < count; i++) sum += widened(a[i]) * widened(b[i]);
-    return sum;
-}
-
-// The product of each row of one matrix with the same row of another.
-FOR_EVERY_CPU void dot_products(Matrix<const float> a, Matrix<const float> b, int64_t rows, int64_t columns, float *out) {
-    for (int64_t r = 0; r < rows; r++) out[r] = dot_product(a.row(r), b.row(r), columns);
-}
-
-FOR_EVERY_CPU void dot_products(Matrix<const BFloat16> a, Matrix<const BFloat16> b, int64_t rows, int64_t columns,
-                                float *out) {
-    for (int64_t r = 0; r < rows; r++) out[r] = dot_product(a.row(r), b.row(r), columns);
+    for (int64_t r = 0; r < tokens; r++) {
+        float *row = scores + r * length, *slopes = gradients + r * length;
+        for (int64_t c = 0; c < tokens; c++) slopes[c] = scale * row[c] * (slopes[c] - dots[c]);
+    }
 }
 
 FOR_EVERY_CPU void round(const float *in, BFloat16 *out, int64_t count) {
@@ -152,11 +134,16 @@ template <typename T> struct Product {
         transpose(groups, rows, columns / GROUP, {reinterpret_cast<uint32_t *>(out), rows});
     }
 
-    // a [rows, inner] times a packed [inner, columns].
-    static void run(Matrix<const T> a, const T *packed, int64_t rows, int64_t inner, int64_t columns,
+    // a [rows, inner] times b [inner, columns], which is packed.
+    static void run(Matrix<const T> a, Matrix<const T> b, int64_t rows, int64_t inner, int64_t columns,
                     Matrix<float> out) {
-        at::native::cpublas::brgemm(rows, columns, inner, a.stride, columns, out.stride, /*add_C=*/false, a.data, packed,
+        at::native::cpublas::brgemm(rows, columns, inner, a.stride, b.stride, out.stride, /*add_C=*/false, a.data, b.data,
                                     out.data, /*is_vnni=*/GROUP > 1);
+    }
+
+    static void run(Matrix<const T> a, const std::vector<T> &packed, int64_t rows, int64_t inner, int64_t columns,
+                    Matrix<float> out) {
+        run(a, Matrix<const T>{packed.data(), columns}, rows, inner, columns, out);
     }
 };
 
@@ -174,6 +161,12 @@ struct Shape {
         int64_t stride = tensor.size(2), image = task / heads, head = task % heads;
         return {elements<T>(tensor) + image * tokens * stride + (part * heads + head) * dim_head, stride};
     }
+
+    // What one task has in a tensor [tasks, 2, tokens].
+    RowSums sums(const Tensor &tensor, int64_t task) const {
+        float *first = elements<float>(tensor) + 2 * task * tokens;
+        return {first, first + tokens};
+    }
 };
 
 enum Part { QUERY, KEY, VALUE };
@@ -185,7 +178,8 @@ template <typename T> struct Workspace {
     std::vector<T> packed_columns = std::vector<T>(dim_head * tokens);
     std::vector<T> packed_rows = std::vector<T>(inner * dim_head);
     std::vector<float> result = std::vector<float>(tokens * dim_head);
-    std::vector<float> map = std::vector<float>(tokens * tokens);
+    int64_t length = row_length(tokens);
+    std::vector<float> map = std::vector<float>(tokens * length);
     std::vector<T> rounded_map = std::vector<T>(GROUPED ? tokens * inner : 0);
     // For the backward pass alone.
     std::vector<float> map_gradient, dots, turned;
@@ -195,8 +189,8 @@ template <typename T> struct Workspace {
 
     Workspace(const Shape &shape, bool backward) : shape(shape) {
         if (!backward) return;
-        map_gradient.resize(tokens * tokens);
-        dots.resize(tokens);
+        map_gradient.resize(tokens * length);
+        dots.resize(length);
         transposed.resize(dim_head * inner);
         if (!GROUPED) return;
         turned.resize(tokens * dim_head);
@@ -207,16 +201,16 @@ template <typename T> struct Workspace {
     // a·bᵀ of two [tokens, dim_head].
     void scores(Matrix<const T> a, Matrix<const T> b, float *out) {
         Product<T>::pack_transposed(b, tokens, dim_head, packed_columns.data());
-        Product<T>::run(a, packed_columns.data(), tokens, dim_head, tokens, {out, tokens});
+        Product<T>::run(a, packed_columns, tokens, dim_head, tokens, {out, length});
     }
 
     // A map [tokens, tokens] as a first factor.
     Matrix<const T> factor(const std::vector<float> &map, std::vector<T> &rounded) {
         if constexpr (GROUPED) {
-            for (int64_t r = 0; r < tokens; r++) round(&map[r * tokens], &rounded[r * inner], tokens);
+            for (int64_t r = 0; r < tokens; r++) round(&map[r * length], &rounded[r * inner], tokens);
             return {rounded.data(), inner};
         } else {
-            return {map.data(), tokens};
+            return {map.data(), length};
         }
     }
 
@@ -224,10 +218,10 @@ template <typename T> struct Workspace {
     void mix(Matrix<const T> map, Matrix<const T> x, Matrix<T> out) {
         Product<T>::pack(x, tokens, dim_head, packed_rows.data());
         if constexpr (GROUPED) {
-            Product<T>::run(map, packed_rows.data(), tokens, inner, dim_head, {result.data(), dim_head});
+            Product<T>::run(map, packed_rows, tokens, inner, dim_head, {result.data(), dim_head});
             write(result, out);
         } else {
-            Product<T>::run(map, packed_rows.data(), tokens, inner, dim_head, out);
+            Product<T>::run(map, packed_rows, tokens, inner, dim_head, out);
         }
     }
 
@@ -237,11 +231,11 @@ template <typename T> struct Workspace {
         Matrix<float> product = {result.data(), tokens};
         if constexpr (GROUPED) {
             Product<T>::pack(map, tokens, tokens, packed_gradient.data());
-            Product<T>::run({transposed.data(), inner}, packed_gradient.data(), dim_head, inner, tokens, product);
+            Product<T>::run({transposed.data(), inner}, packed_gradient, dim_head, inner, tokens, product);
             transpose<float>({result.data(), tokens}, dim_head, tokens, {turned.data(), dim_head});
             write(turned, out);
         } else {
-            Product<T>::run({transposed.data(), inner}, map.data, dim_head, inner, tokens, product);
+            Product<T>::run({transposed.data(), inner}, map, dim_head, inner, tokens, product);
             transpose<float>({result.data(), tokens}, dim_head, tokens, out);
         }
     }
@@ -250,20 +244,18 @@ template <typename T> struct Workspace {
         for (int64_t r = 0; r < tokens; r++) round(&rows[r * dim_head], out.row(r), dim_head);
     }
 
-    void forward(const Tensor &qkv, const Tensor &out, float *log_sums, int64_t task) {
+    void forward(const Tensor &qkv, const Tensor &out, RowSums sums, int64_t task) {
         scores(shape.part<const T>(qkv, task, QUERY), shape.part<const T>(qkv, task, KEY), map.data());
-        softmax(map.data(), log_sums, tokens, tokens, shape.scale());
+        softmax(map.data(), sums, tokens, tokens, shape.scale());
         mix(factor(map, rounded_map), shape.part<const T>(qkv, task, VALUE), shape.part<T>(out, task, 0));
     }
 
-    void backward(const Tensor &qkv, const Tensor &out, const Tensor &grad_out, const float *log_sums, const Tensor &grad,
-                  int64_t task) {
+    void backward(const Tensor &qkv, const Tensor &grad_out, RowSums sums, const Tensor &grad, int64_t task) {
         auto query = shape.part<const T>(qkv, task, QUERY), key = shape.part<const T>(qkv, task, KEY);
-        auto mixed = shape.part<const T>(out, task, 0), slope = shape.part<const T>(grad_out, task, 0);
-        dot_products(mixed, slope, tokens, dim_head, dots.data());
+        auto slope = shape.part<const T>(grad_out, task, 0);
         scores(key, query, map.data());
         scores(shape.part<const T>(qkv, task, VALUE), slope, map_gradient.data());
-        softmax_backward(map.data(), map_gradient.data(), log_sums, dots.data(), tokens, shape.scale());
+        softmax_backward(map.data(), map_gradient.data(), sums, dots.data(), tokens, shape.scale());
         mix(factor(map, rounded_map), slope, shape.part<T>(grad, task, VALUE));
         auto gradient = factor(map_gradient, rounded_gradient);
         mix(gradient, query, shape.part<T>(grad, task, KEY));
@@ -289,7 +281,7 @@ bool multiplies_bfloat16() {
         BFloat16 ones[2] = {1, 1};
         float result = 0;
         try {
-            Product<BFloat16>::run({ones, 2}, ones, 1, 2, 1, {&result, 1});
+            Product<BFloat16>::run({ones, 2}, Matrix<const BFloat16>{ones, 1}, 1, 2, 1, {&result, 1});
             at::native::cpublas::brgemm_release(true);
         } catch (const c10::Error &) {
         }
@@ -303,22 +295,22 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
         Tensor qkv = input.contiguous();
         Shape shape(qkv, heads);
         Tensor out = at::empty({shape.batch, shape.tokens, heads * shape.dim_head}, qkv.options());
-        Tensor log_sums = at::empty({shape.tasks(), shape.tokens}, qkv.options().dtype(at::kFloat));
+        Tensor sums = at::empty({shape.tasks(), 2, shape.tokens}, qkv.options().dtype(at::kFloat));
         for_every_task(qkv, shape, false, [&](auto &workspace, int64_t task) {
-            workspace.forward(qkv, out, elements<float>(log_sums) + task * shape.tokens, task);
+            workspace.forward(qkv, out, shape.sums(sums, task), task);
         });
-        context->save_for_backward({qkv, out, log_sums});
+        context->save_for_backward({qkv, sums});
         context->saved_data["heads"] = heads;
         return out;
     }
 
     static variable_list backward(AutogradContext *context, variable_list grads) {
         auto tensors = context->get_saved_variables();
-        Tensor qkv = tensors[0], out = tensors[1], log_sums = tensors[2], grad_out = grads[0].contiguous();
+        Tensor qkv = tensors[0], sums = tensors[1], grad_out = grads[0].contiguous();
         Shape shape(qkv, context->saved_data["heads"].toInt());
         Tensor grad = at::empty_like(qkv);
         for_every_task(qkv, shape, true, [&](auto &workspace, int64_t task) {
-            workspace.backward(qkv, out, grad_out, elements<float>(log_sums) + task * shape.tokens, grad, task);
+            workspace.backward(qkv, grad_out, shape.sums(sums, task), grad, task);
         });
         return {grad, Tensor()};
     }

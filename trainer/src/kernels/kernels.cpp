@@ -38,7 +38,7 @@ using torch::autograd::variable_list;
 constexpr int64_t GRAIN = 1 << 14;
 
 // The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser) is below p·2³².
-inline float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
+IN_LOOP float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
     uint32_t hash = static_cast<uint32_t>(index) ^ key;
     hash = (hash ^ (hash >> 16)) * 0x85ebca6bu;
     hash = (hash ^ (hash >> 13)) * 0xc2b2ae35u;
@@ -84,6 +84,75 @@ FOR_EVERY_CPU void drop_add(const float *in, const float *other, float *out, int
 FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, int64_t start, int64_t end, uint32_t key,
                             uint32_t threshold, float scale) {
     for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(widen(in[i]) * scale, i, key, threshold);
+}
+
+// Φ(x) and φ(x) of the normal distribution; Φ to 7.5e-8 by Abramowitz & Stegun's 7.1.26, which needs the same exponential.
+struct Normal {
+    float below, density;
+};
+
+IN_LOOP Normal normal(float x) {
+    float power = exponential(-0.5f * x * x), t = 1 / (1 + 0.3275911f * 0.70710678f * std::fabs(x));
+    float sum = 1.061405429f;
+    sum = sum * t - 1.453152027f;
+    sum = sum * t + 1.421413741f;
+    sum = sum * t - 0.284496736f;
+    sum = sum * t + 0.254829592f;
+    float tail = 0.5f * sum * t * power;
+    return {choose(x < 0, tail, 1 - tail), 0.3989422804f * power};
+}
+
+IN_LOOP float gelu(float x) { return x * normal(x).below; }
+
+IN_LOOP float gelu_slope(float x) {
+    Normal at = normal(x);
+    return at.below + x * at.density;
+}
+
+IN_LOOP float read(float value) { return value; }
+IN_LOOP float read(uint16_t bits) { return widen(bits); }
+IN_LOOP void put(float value, float *to) { *to = value; }
+IN_LOOP void put(float value, uint16_t *to) { *to = narrow(value); }
+
+template <typename T>
+IN_LOOP void gelu_drop_loop(const T *x, T *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold, float scale) {
+    if (threshold == 0) {
+        for (int64_t i = start; i < end; i++) put(gelu(read(x[i])), out + i);
+    } else {
+        for (int64_t i = start; i < end; i++) put(survivor(gelu(read(x[i])) * scale, i, key, threshold), out + i);
+    }
+}
+
+template <typename T>
+IN_LOOP void gelu_drop_backward_loop(const T *grad, const T *x, T *out, int64_t start, int64_t end, uint32_t key,
+                                    uint32_t threshold, float scale) {
+    if (threshold == 0) {
+        for (int64_t i = start; i < end; i++) put(read(grad[i]) * gelu_slope(read(x[i])), out + i);
+    } else {
+        for (int64_t i = start; i < end; i++) {
+            put(survivor(read(grad[i]) * gelu_slope(read(x[i])) * scale, i, key, threshold), out + i);
+        }
+    }
+}
+
+FOR_EVERY_CPU void gelu_drop(const float *x, float *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
+                             float scale) {
+    gelu_drop_loop(x, out, start, end, key, threshold, scale);
+}
+
+FOR_EVERY_CPU void gelu_drop(const uint16_t *x, uint16_t *out, int64_t start, int64_t end, uint32_t key,
+                             uint32_t threshold, float scale) {
+    gelu_drop_loop(x, out, start, end, key, threshold, scale);
+}
+
+FOR_EVERY_CPU void gelu_drop_backward(const float *grad, const float *x, float *out, int64_t start, int64_t end,
+                                      uint32_t key, uint32_t threshold, float scale) {
+    gelu_drop_backward_loop(grad, x, out, start, end, key, threshold, scale);
+}
+
+FOR_EVERY_CPU void gelu_drop_backward(const uint16_t *grad, const uint16_t *x, uint16_t *out, int64_t start, int64_t end,
+                                      uint32_t key, uint32_t threshold, float scale) {
+    gelu_drop_backward_loop(grad, x, out, start, end, key, threshold, scale);
 }
 
 template <typename F> void in_parallel(const Tensor &tensor, const Dropout &dropout, F run) {
@@ -181,20 +250,35 @@ struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
         Dropout dropout = checked_dropout(p, key);
         check(x, "x", true);
         save(context, dropout);
-        context->save_for_backward({x});
-        Tensor out = at::gelu(x.contiguous());
-        if (p > 0) drop_into(out, out, dropout);
+        Tensor in = x.contiguous(), out = at::empty_like(in);
+        auto run = [&](auto *from, auto *to) {
+            in_parallel(in, dropout, [&](int64_t start, int64_t end, uint32_t block) {
+                gelu_drop(from, to, start, end, block, dropout.threshold(), dropout.scale());
+            });
+        };
+        if (in.scalar_type() == at::kFloat) {
+            run(elements<const float>(in), elements<float>(out));
+        } else {
+            run(elements<const uint16_t>(in), elements<uint16_t>(out));
+        }
+        context->save_for_backward({in});
         return out;
     }
 
     static variable_list backward(AutogradContext *context, variable_list grads) {
         Dropout dropout = saved(context);
-        Tensor x = context->get_saved_variables()[0], grad = grads[0].contiguous();
-        if (dropout.p == 0) return {at::gelu_backward(grad, x), Tensor(), Tensor()};
-        Tensor dropped = at::empty_like(grad);
-        drop_into(grad, dropped, dropout);
-        at::gelu_backward_out(dropped, dropped, x);
-        return {dropped, Tensor(), Tensor()};
+        Tensor x = context->get_saved_variables()[0], grad = grads[0].contiguous(), out = at::empty_like(grad);
+        auto run = [&](auto *slope, auto *from, auto *to) {
+            in_parallel(x, dropout, [&](int64_t start, int64_t end, uint32_t block) {
+                gelu_drop_backward(slope, from, to, start, end, block, dropout.threshold(), dropout.scale());
+            });
+        };
+        if (x.scalar_type() == at::kFloat) {
+            run(elements<const float>(grad), elements<const float>(x), elements<float>(out));
+        } else {
+            run(elements<const uint16_t>(grad), elements<const uint16_t>(x), elements<uint16_t>(out));
+        }
+        return {out, Tensor(), Tensor()};
     }
 };
 

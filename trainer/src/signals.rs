@@ -13,7 +13,7 @@ const INSISTED: i32 = 130;
 
 /// A flag that is set when the process is told to stop. Signals that were ignored when it started, as `nohup` has it, stay
 /// ignored.
-pub(super) fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let ignored = ignored_signals();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
