@@ -16,6 +16,7 @@ from make_fixtures import CROP_PADDING, MEAN, RECORD_BYTES, STD, TINY, Attention
 # The numbers of `proto::config::Preset`.
 PRESETS = {
     "tiny": TINY,
+    "base": TINY | {"dim": 768, "heads": 12, "mlp_dim": 3072},
     "nano": TINY | {
         "image_size": 32, "patch_size": 4, "dim": 96, "layers": 4, "dim_head": 32, "mlp_dim": 192,
         "pool": "mean", "dropout": 0.0, "embedding_dropout": 0.0,

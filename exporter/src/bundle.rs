@@ -5,29 +5,35 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use prost::Message as _;
 use proto::config::VitConfig;
-use proto::digest::{FileDigest, digest_file};
-use proto::manifest::{FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, part};
+use proto::digest::FileDigest;
+use proto::manifest::{
+    self, FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, Selection, part,
+};
 use proto::module::{Module, UnknownModule};
 use proto::npy::Dtype;
-use proto::onnx::ModelProto;
 use proto::preprocessing::Preprocessing;
 use proto::staging::{StagedFolder, StagingError};
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype as SafeDtype, SafeTensorError, TensorView};
 use trainer::cifar10::Split;
 use trainer::device::device_name;
 use trainer::vit::Vit;
 use trainer::weights::{WeightsInfo, shape_and_bytes};
 
-use crate::golden::{self, GoldenError, Recorded};
-use crate::graph::LARGEST_MODEL;
-use crate::vit_graph;
+use crate::folder::{Folder, FolderError, NoRoom, README_FILE, check_room};
+use crate::golden::{self, GoldenError, Plan, Recorded};
+use crate::{graph, handoff, onnx_file, vit_graph};
 
 /// The producer in manifests and ONNX models.
 pub const PRODUCER: &str = "vit-part exporter";
 
+/// All parts, in the order they are listed to users.
+pub const PARTS: [&str; 4] = [part::FULL, part::HEAD, part::SUBMODEL, part::TAIL];
+
 const SUBMODEL_WEIGHTS_FILE: &str = "weights/submodel.safetensors";
+/// What lies beside a model that one file cannot hold.
+const EXTERNAL_DATA: &str = "model.onnx.data";
 
 /// What goes into a bundle, and where it goes.
 #[derive(Debug)]
@@ -40,12 +46,24 @@ pub struct Request<'a> {
     pub weights_sha256: &'a str,
     /// Name of the module to cut out.
     pub module: &'a str,
-    /// Images; the first `samples` are used.
+    /// The models to write, by their names in [`PARTS`]; the submodel is always among them.
+    pub parts: &'a [&'a str],
+    /// Images.
     pub split: &'a Split,
-    /// How many images.
-    pub samples: usize,
+    /// Which split of CIFAR-10 they are.
+    pub split_name: manifest::Split,
+    /// Positions in the split, in the order of the samples; none for a bundle without goldens.
+    pub indices: &'a [usize],
     /// Images per forward pass.
     pub batch_size: usize,
+    /// Whether the submodel's outputs are also computed in float64.
+    pub float64: bool,
+    /// Whether the arrays are also written without a header.
+    pub raw: bool,
+    /// Test data sets beside each model, at most one for each sample.
+    pub test_data_sets: usize,
+    /// A model with more bytes keeps its weights in a second file.
+    pub largest_model: usize,
     /// The bundle's folder.
     pub out: &'a Path,
     /// Whether an existing bundle gives way.
@@ -67,33 +85,25 @@ pub enum BundleError {
     /// No golden could be recorded.
     #[error(transparent)]
     Golden(#[from] GoldenError),
-    /// The number of samples makes no sense.
-    #[error("{asked} samples: expected 1 to {available}")]
-    Samples {
-        /// Samples asked for.
+    /// An image that is not there.
+    #[error("sample {asked} of the {split} split: it has {available} images, 0 to {}", .available.saturating_sub(1))]
+    Sample {
+        /// The position asked for.
         asked: usize,
+        /// The split.
+        split: manifest::Split,
         /// Images there are.
         available: usize,
-    },
-    /// The model does not fit into one file.
-    #[error("{part}: {bytes} bytes, but an ONNX file holds at most {LARGEST_MODEL}")]
-    TooLarge {
-        /// The part.
-        part: String,
-        /// Its size.
-        bytes: usize,
     },
     /// The submodel's weights could not be laid out.
     #[error("{SUBMODEL_WEIGHTS_FILE}: {0}")]
     SafeTensors(#[from] SafeTensorError),
     /// A file could not be written.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// There is no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl From<StagingError> for BundleError {
@@ -112,25 +122,30 @@ fn hint(error: &StagingError) -> &'static str {
 
 /// Writes a bundle; after each batch of golden tensors `go_on` is told the samples done and may end it.
 pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<Manifest, BundleError> {
-    let config = request.vit.config();
-    let module = Module::parse(request.module, config)?;
+    let module = Module::parse(request.module, request.vit.config())?;
     let available = request.split.len();
-    if request.samples == 0 || request.samples > available {
-        return Err(BundleError::Samples { asked: request.samples, available });
+    if let Some(&asked) = request.indices.iter().find(|&&index| index >= available) {
+        return Err(BundleError::Sample { asked, split: request.split_name, available });
     }
-    if request.replace && !is_replaceable(request.out) {
-        return Err(BundleError::NotABundle(request.out.to_owned()));
-    }
-    let staged = StagedFolder::create(request.out, request.replace)?;
-    let writer = Writer { root: staged.path(), files: Vec::new() };
-    let manifest = writer.write(request, module, go_on)?;
+    let models = models(request, module);
+    check_room(request.out, needed_bytes(request, &models))?;
+    let staged = stage(request.out, request.replace)?;
+    let manifest = write_into(Folder::new(staged.path()), request, module, models, go_on)?;
     staged.commit()?;
     Ok(manifest)
 }
 
+/// Makes the hidden folder for a bundle. What `replace` may remove must be a bundle and nothing else.
+pub(crate) fn stage(out: &Path, replace: bool) -> Result<StagedFolder, BundleError> {
+    if replace && !is_replaceable(out) {
+        return Err(BundleError::NotABundle(out.to_owned()));
+    }
+    Ok(StagedFolder::create(out, replace)?)
+}
+
 /// Whether a path is free, an empty folder or a bundle with nothing else in it: replacing removes what is there.
 fn is_replaceable(path: &Path) -> bool {
-    const OURS: [&str; 5] = [MANIFEST_FILE, SHA256SUMS_FILE, "onnx", "npy", "weights"];
+    const OURS: [&str; 7] = [MANIFEST_FILE, SHA256SUMS_FILE, README_FILE, "onnx", "npy", "raw", "weights"];
     if path.is_symlink() {
         return false;
     }
@@ -146,127 +161,137 @@ fn is_replaceable(path: &Path) -> bool {
     }
 }
 
-struct Writer<'a> {
-    root: &'a Path,
-    files: Vec<String>,
+/// The graphs, whose weights are still the network's own.
+fn models(request: &Request<'_>, module: Module) -> Vec<(String, graph::Model)> {
+    let metadata = [
+        ("preset", request.info.preset_name().to_owned()),
+        ("cut", module.to_string()),
+        ("weights_sha256", request.weights_sha256.to_owned()),
+        ("preprocessing", json(&Preprocessing::cifar10(request.vit.config().image_size))),
+        ("golden", json(&golden_origin(request))),
+    ];
+    let build = |name: &&str| {
+        let file = format!("onnx/{name}/model.onnx");
+        ((*name).to_owned(), vit_graph::build(request.vit, module, name, &file, &metadata))
+    };
+    PARTS.iter().filter(|name| request.parts.contains(*name)).map(build).collect()
 }
 
-impl Writer<'_> {
-    fn write(
-        mut self,
-        request: &Request<'_>,
-        module: Module,
-        go_on: impl FnMut(usize) -> bool,
-    ) -> Result<Manifest, BundleError> {
-        let Request { vit, info, .. } = request;
-        let weights_sha256 = request.weights_sha256.to_owned();
-        let golden = golden_origin(request);
-        let preprocessing = Preprocessing::cifar10(vit.config().image_size);
-        let metadata = [
-            ("preset", info.preset_name().to_owned()),
-            ("cut", module.to_string()),
-            ("weights_sha256", weights_sha256.clone()),
-            ("preprocessing", json(&preprocessing)),
-            ("golden", json(&golden)),
-        ];
-        let mut parts = BTreeMap::new();
-        for name in [part::FULL, part::SUBMODEL] {
-            let file = format!("onnx/{name}/model.onnx");
-            let build = if name == part::FULL { vit_graph::full } else { vit_graph::submodel };
-            let (model, description): (ModelProto, Part) = build(vit, module, &file, &metadata);
-            self.write_onnx(&file, &model)?;
-            parts.insert(name.to_owned(), description);
-        }
-        self.write_submodel_weights(vit, module)?;
-
-        self.make_folder("npy")?;
-        let Recorded { datasets, accuracy, tiers } =
-            golden::record(vit, module, request.split, request.samples, request.batch_size, self.root, go_on)?;
-        self.files.extend(datasets.iter().map(|(_, dataset)| dataset.file.clone()));
-
-        let manifest = Manifest {
-            format_version: FORMAT_VERSION.to_owned(),
-            producer: Producer { name: PRODUCER.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-            model: Model {
-                preset: info.preset_name().to_owned(),
-                config: VitConfig::clone(vit.config()),
-                parameters: vit.config().parameter_count(),
-                weights_sha256,
-            },
-            module: module.to_string(),
-            parts,
-            datasets: datasets.into_iter().collect(),
-            tiers,
-            preprocessing,
-            golden,
-            accuracy,
-            files: self.digests()?,
-        };
-        let text = manifest.to_json();
-        self.write_text(MANIFEST_FILE, &text)?;
-        self.write_text(SHA256SUMS_FILE, &manifest.sha256sums(&text))?;
-        Ok(manifest)
-    }
-
-    fn write_onnx(&mut self, file: &str, model: &ModelProto) -> Result<(), BundleError> {
-        let bytes = model.encoded_len();
-        if bytes > LARGEST_MODEL {
-            return Err(BundleError::TooLarge { part: file.to_owned(), bytes });
-        }
-        self.write_file(file, &model.encode_to_vec())
-    }
-
-    /// The module's parameters under their names less the module's own: what the Python repository calls the
-    /// weights of the partial network.
-    fn write_submodel_weights(&mut self, vit: &Vit, module: Module) -> Result<(), BundleError> {
-        let prefix = format!("{module}.");
-        let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = vit
-            .variables()
-            .into_iter()
-            .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), shape_and_bytes(&tensor))))
-            .collect();
-        let views = tensors
-            .iter()
-            .map(|(name, (shape, bytes))| Ok((name, TensorView::new(SafeDtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, SafeTensorError>>()?;
-        // The key that other tools look for before they accept a file as PyTorch's.
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let bytes = safetensors::serialize(views, Some(metadata))?;
-        self.write_file(SUBMODEL_WEIGHTS_FILE, &bytes)
-    }
-
-    fn write_file(&mut self, file: &str, bytes: &[u8]) -> Result<(), BundleError> {
-        if let Some((folder, _)) = file.rsplit_once('/') {
-            self.make_folder(folder)?;
-        }
-        let path = self.root.join(file);
-        fs::write(&path, bytes).map_err(at(&path))?;
-        self.files.push(file.to_owned());
-        Ok(())
-    }
-
-    fn write_text(&self, file: &str, text: &str) -> Result<(), BundleError> {
-        let path = self.root.join(file);
-        fs::write(&path, text).map_err(at(&path))
-    }
-
-    fn make_folder(&self, folder: &str) -> Result<(), BundleError> {
-        let path = self.root.join(folder);
-        fs::create_dir_all(&path).map_err(at(&path))
-    }
-
-    fn digests(&self) -> Result<BTreeMap<String, FileDigest>, BundleError> {
-        let digest = |file: &String| {
-            let path = self.root.join(file);
-            Ok((file.clone(), digest_file(&path).map_err(at(&path))?))
-        };
-        self.files.iter().map(digest).collect()
-    }
+/// What the bundle will take, short of a few small files.
+fn needed_bytes(request: &Request<'_>, models: &[(String, graph::Model)]) -> u64 {
+    let config = request.vit.config();
+    let edge = config.tokens() * config.dim;
+    let per_sample = 4 * (2 * edge + config.classes + 1) + 3 * 8 + if request.float64 { 8 * edge } else { 0 };
+    let arrays = request.indices.len() * per_sample * if request.raw { 2 } else { 1 };
+    let models: usize = models.iter().map(|(_, model)| onnx_file::message_size(model)).sum();
+    (arrays + models) as u64
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BundleError + use<> {
-    let path = path.to_owned();
-    move |error| BundleError::Io { path, error }
+fn write_into(
+    mut folder: Folder,
+    request: &Request<'_>,
+    module: Module,
+    models: Vec<(String, graph::Model)>,
+    go_on: impl FnMut(usize) -> bool,
+) -> Result<Manifest, BundleError> {
+    let Request { vit, info, .. } = request;
+    let mut parts = write_models(&mut folder, models, request.largest_model)?;
+    write_submodel_weights(&mut folder, vit, module)?;
+    let plan = Plan {
+        split: request.split,
+        indices: request.indices,
+        batch_size: request.batch_size,
+        float64: request.float64,
+        kept: request.test_data_sets,
+    };
+    let Recorded { datasets, accuracy, tiers, float64, kept } = if request.indices.is_empty() {
+        Recorded::empty()
+    } else {
+        golden::record(vit, module, plan, &mut folder, go_on)?
+    };
+    for (name, part) in &mut parts {
+        part.test_data_sets = kept.iter().map(|sample| sample.index).collect();
+        handoff::write_test_data(&mut folder, name, part, &kept)?;
+    }
+    let manifest = Manifest {
+        format_version: FORMAT_VERSION.to_owned(),
+        producer: Producer { name: PRODUCER.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        model: Model {
+            preset: info.preset_name().to_owned(),
+            config: VitConfig::clone(vit.config()),
+            parameters: vit.config().parameter_count(),
+            weights_sha256: request.weights_sha256.to_owned(),
+        },
+        module: module.to_string(),
+        parts,
+        datasets: datasets.into_iter().collect(),
+        selection: Selection { split: request.split_name, subset: None },
+        tiers,
+        preprocessing: Preprocessing::cifar10(vit.config().image_size),
+        golden: Golden { float64, ..golden_origin(request) },
+        accuracy,
+        files: BTreeMap::new(),
+    };
+    finish(folder, manifest, request.raw)
+}
+
+/// What every bundle ends with: raw arrays if they are wanted, the README, the manifest and the list of hashes.
+pub(crate) fn finish(mut folder: Folder, manifest: Manifest, raw: bool) -> Result<Manifest, BundleError> {
+    if raw {
+        handoff::write_raw(&mut folder, &manifest)?;
+    }
+    folder.write(README_FILE, handoff::readme(&manifest, raw).as_bytes())?;
+    Ok(folder.finish(manifest)?)
+}
+
+/// Writes the models, side by side.
+fn write_models(
+    folder: &mut Folder,
+    models: Vec<(String, graph::Model)>,
+    largest: usize,
+) -> Result<BTreeMap<String, Part>, FolderError> {
+    type Written = (String, Part, Vec<(String, FileDigest)>);
+    let place: &Folder = folder;
+    let write = |(name, mut model): (String, graph::Model)| -> Result<Written, FolderError> {
+        let file = model.part.file.clone();
+        if onnx_file::message_size(&model) <= largest {
+            let digest = place.stream(&file, |out| onnx_file::write(&model, out))?;
+            return Ok((name, model.part, vec![(file, digest)]));
+        }
+        let external = format!("onnx/{name}/{EXTERNAL_DATA}");
+        let mut model_bytes = Vec::new();
+        let external_digest =
+            place.stream(&external, |out| onnx_file::write_external(&model, EXTERNAL_DATA, &mut model_bytes, out))?;
+        let digest = place.stream(&file, |out| io::Write::write_all(out, &model_bytes))?;
+        model.part.external_data = Some(external.clone());
+        Ok((name, model.part, vec![(file, digest), (external, external_digest)]))
+    };
+    let written = models.into_par_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+    let mut parts = BTreeMap::new();
+    for (name, part, files) in written {
+        files.into_iter().for_each(|(file, digest)| folder.add(file, digest));
+        parts.insert(name, part);
+    }
+    Ok(parts)
+}
+
+/// The module's parameters under their names less the module's own: what the Python repository calls the weights of the
+/// partial network.
+fn write_submodel_weights(folder: &mut Folder, vit: &Vit, module: Module) -> Result<(), BundleError> {
+    let prefix = format!("{module}.");
+    let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = vit
+        .variables()
+        .into_iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), shape_and_bytes(&tensor))))
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(SafeDtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, SafeTensorError>>()?;
+    // The key that other tools look for before they accept a file as PyTorch's.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    Ok(folder.write(SUBMODEL_WEIGHTS_FILE, &bytes)?)
 }
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -281,6 +306,7 @@ fn golden_origin(request: &Request<'_>) -> Golden {
         threads: tch::get_num_threads().unsigned_abs() as usize,
         batch_size: request.batch_size,
         cpu_features: cpu_features(),
+        float64: None,
     }
 }
 

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use exporter::bundle::PARTS;
+use exporter::samples::MOST_TIERS;
 use proto::config::Preset;
+use proto::manifest::Split;
 use proto::module::Module;
+use proto::tier::DEFAULT_TIERS;
 use trainer::device::DeviceChoice;
 
 /// Whole numbers in a range.
@@ -21,11 +25,21 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a bundle: full model and submodel as ONNX, golden inputs and outputs as NPY
+    /// Write a bundle: models as ONNX, golden inputs and outputs as NPY
     #[command(
         after_help = "Example:\n  exporter bundle --weights trained_models/vit_base_cifar10.safetensors --out bundles/base\n\nA bundle is whole or absent: it is written beside its place and renamed when complete."
     )]
     Bundle(BundleArgs),
+    /// Count a bundle's samples by confidence, correct and incorrect apart
+    #[command(
+        after_help = "Example:\n  exporter tiers bundles/nano --tiers 5 --plot confidence.svg\n\nConfidence is p(best class) - p(second best class). A tier's lower bound is open, its upper closed; 0 falls in the first."
+    )]
+    Tiers(TiersArgs),
+    /// Write a bundle of some of another bundle's samples
+    #[command(
+        after_help = "Examples:\n  exporter subset bundles/base --mode conf  --group-sizes 64 64 128 256 --out bundles/base_cnf_4\n  exporter subset bundles/base --mode range --range 0 512               --out bundles/base_0_512\n\nconf takes the first correctly classified samples of each confidence tier; there are as many tiers as numbers."
+    )]
+    Subset(SubsetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -39,12 +53,31 @@ pub(crate) struct BundleArgs {
     /// Folder of the bundle [default: bundles/PRESET]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Module to cut out as the submodel: transformer.layers.K.0.fn, the attention of block K
+    /// Module to cut out as the submodel, in block K: transformer.layers.K.0.fn (attention), .0 (with its LayerNorm),
+    /// .1.fn (feed-forward), .1 (with its LayerNorm), or transformer.layers.K (the whole block)
     #[arg(long, default_value = Module::DEFAULT_NAME, value_name = "NAME")]
     pub(crate) module: String,
-    /// Use only the first N test images [default: all 10,000]
+    /// Models to write; submodel must be among them
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = PARTS, value_parser = PARTS)]
+    pub(crate) parts: Vec<String>,
+    /// Images to record the golden of
+    #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = split)]
+    pub(crate) split: Split,
+    /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
+    /// Use these images: a text with their positions in the split, or an .npy of int64
+    #[arg(long, value_name = "FILE", conflicts_with = "samples")]
+    pub(crate) indices: Option<PathBuf>,
+    /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32 golden
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    pub(crate) golden: GoldenKind,
+    /// Write the arrays also as bare little-endian bytes, raw/NAME.bin
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Samples that become ONNX test data sets beside each model
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = Number::new().range(0..=1000))]
+    pub(crate) test_data_sets: usize,
     /// Images in a forward pass
     #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
@@ -60,4 +93,76 @@ pub(crate) struct BundleArgs {
     /// Threads for one operation [default: libtorch's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
+    /// Bytes above which a model keeps its weights in a second file
+    #[arg(long, hide = true, value_name = "BYTES")]
+    pub(crate) largest_model: Option<usize>,
+}
+
+/// What the golden is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GoldenKind {
+    /// float32
+    F32,
+    /// float32, and the submodel's outputs in float64 beside it
+    F64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TiersArgs {
+    /// Folder of the bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// Tiers of equal width
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TIERS, value_parser = Number::new().range(1..=MOST_TIERS as u64))]
+    pub(crate) tiers: usize,
+    /// Draw a histogram of the confidences
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubsetArgs {
+    /// Folder of the bundle to choose from
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: PathBuf,
+    /// How to choose
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Mode,
+    /// conf: samples of each tier, lowest confidence first
+    #[arg(long, alias = "group_sizes", value_name = "N", num_args = 1..=MOST_TIERS, allow_negative_numbers = true)]
+    pub(crate) group_sizes: Option<Vec<usize>>,
+    /// conf: how many tiers there are [default: as many as group sizes]
+    #[arg(long, value_name = "N")]
+    pub(crate) tiers: Option<usize>,
+    /// range: first sample, and the one after the last
+    #[arg(long, value_names = ["START", "END"], num_args = 2, allow_negative_numbers = true)]
+    pub(crate) range: Option<Vec<usize>>,
+    /// Folder of the new bundle [default: BUNDLE_cnf_TIERS or BUNDLE_START_END]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the arrays also as bare little-endian bytes, raw/NAME.bin
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Replace a bundle that is there already
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// By which rule samples are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// By confidence
+    Conf,
+    /// Consecutive ones
+    Range,
+}
+
+fn split(name: &str) -> Result<Split, String> {
+    [Split::Test, Split::Train]
+        .into_iter()
+        .find(|split| split.name() == name)
+        .ok_or_else(|| "expected test or train".to_owned())
 }

@@ -3,6 +3,7 @@
 //! Only standard operators of opset 17, and no operator that computes with shapes: the free axis `batch` comes first
 //! everywhere and `Reshape` copies it with a 0.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use proto::manifest::{Axis, Initializer, Part, Tensor as TensorInfo};
@@ -14,6 +15,7 @@ use proto::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
+use trainer::weights::shape_and_bytes;
 
 /// ONNX IR version: the one that belongs to opset 17 (ONNX 1.12); ONNX Runtime 1.17 and later load it.
 pub const IR_VERSION: i64 = 8;
@@ -21,9 +23,6 @@ pub const IR_VERSION: i64 = 8;
 pub const OPSET_VERSION: i64 = 17;
 /// The name of the free first axis.
 pub const BATCH: &str = "batch";
-/// A protobuf message cannot be larger (`MAXIMUM_PROTOBUF` of the ONNX checker: 2³¹ − 1).
-pub const LARGEST_MODEL: usize = i32::MAX as usize;
-
 /// A tensor of the graph: its name, and its shape after the batch axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
@@ -37,18 +36,69 @@ pub struct Value {
 pub struct Parameter {
     /// Name in the Python model.
     pub name: String,
-    /// Shape in the graph.
-    pub shape: Vec<usize>,
-    /// float32, little-endian, C order, in the graph's layout.
-    pub bytes: Vec<u8>,
+    /// The parameter, in the graph's layout.
+    pub tensor: tch::Tensor,
     /// Whether a `[out, in]` matrix became `[in, out]`.
     pub transposed: bool,
+}
+
+/// A tensor that is part of the model.
+#[derive(Debug)]
+pub struct Constant {
+    /// Its name, dtype and shape, without its elements.
+    pub header: TensorProto,
+    /// Its elements.
+    pub data: Data,
+}
+
+/// The elements of a constant.
+#[derive(Debug)]
+pub enum Data {
+    /// Little-endian bytes in C order.
+    Bytes(Vec<u8>),
+    /// A float32 tensor of the network, or a view of one; copied only when its turn to be written comes.
+    Tensor(tch::Tensor),
+}
+
+/// A finished model: everything but the constants, and the constants, whose elements need not be in memory together.
+#[derive(Debug)]
+pub struct Model {
+    /// The model, with an empty list of initializers.
+    pub proto: ModelProto,
+    /// The initializers.
+    pub constants: Vec<Constant>,
+    /// Its description for the manifest.
+    pub part: Part,
+}
+
+impl Data {
+    /// How many bytes they are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Tensor(tensor) => tensor.numel() * size_of::<f32>(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Bytes(bytes) => bytes.into(),
+            Self::Tensor(tensor) => shape_and_bytes(tensor).1.into(),
+        }
+    }
 }
 
 /// Collects nodes, initializers and shapes.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     graph: GraphProto,
+    constants: Vec<Constant>,
     inputs: Vec<Value>,
     outputs: Vec<Value>,
     inner: Vec<Value>,
@@ -83,38 +133,34 @@ impl GraphBuilder {
 
     /// Adds a float32 initializer that holds a parameter; returns the initializer's name.
     pub fn parameter(&mut self, name: &str, parameter: Parameter) -> String {
-        let Parameter { name: origin, shape, bytes, transposed } = parameter;
-        let dims = shape.iter().map(|&axis| axis as i64).collect();
-        self.initializer(name, DataType::Float, dims, bytes);
+        let Parameter { name: origin, tensor, transposed } = parameter;
+        self.initializer(name, DataType::Float, tensor.size(), Data::Tensor(tensor));
         self.parameters.insert(name.to_owned(), Initializer { parameter: origin, transposed });
         name.to_owned()
     }
 
-    /// Adds a float32 constant that is no parameter; `bytes` are little-endian, C order.
-    pub fn constant(&mut self, name: &str, shape: &[usize], bytes: Vec<u8>) -> String {
-        self.initializer(name, DataType::Float, shape.iter().map(|&axis| axis as i64).collect(), bytes);
+    /// Adds a float32 constant that is no parameter.
+    pub fn constant(&mut self, name: &str, tensor: tch::Tensor) -> String {
+        self.initializer(name, DataType::Float, tensor.size(), Data::Tensor(tensor));
         name.to_owned()
     }
 
     /// Adds a float32 scalar.
     pub fn scalar(&mut self, name: &str, value: f32) -> String {
-        self.constant(name, &[], value.to_le_bytes().to_vec())
+        self.initializer(name, DataType::Float, vec![], Data::Bytes(value.to_le_bytes().to_vec()));
+        name.to_owned()
     }
 
     fn constant_i64(&mut self, name: &str, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.initializer(name, DataType::Int64, vec![values.len() as i64], bytes);
+        self.initializer(name, DataType::Int64, vec![values.len() as i64], Data::Bytes(bytes));
         name.to_owned()
     }
 
-    fn initializer(&mut self, name: &str, dtype: DataType, dims: Vec<i64>, bytes: Vec<u8>) {
-        self.graph.initializer.push(TensorProto {
-            name: Some(name.to_owned()),
-            data_type: Some(dtype as i32),
-            dims,
-            raw_data: Some(bytes),
-            ..Default::default()
-        });
+    fn initializer(&mut self, name: &str, dtype: DataType, dims: Vec<i64>, data: Data) {
+        let header =
+            TensorProto { name: Some(name.to_owned()), data_type: Some(dtype as i32), dims, ..Default::default() };
+        self.constants.push(Constant { header, data });
     }
 
     /// Adds a node with one output, which bears the node's name.
@@ -173,6 +219,11 @@ impl GraphBuilder {
     /// `x ∘ y` for an elementwise operator and two tensors of the same shape.
     pub fn elementwise(&mut self, operator: &str, name: &str, x: &Value, y: &Value) -> Value {
         self.node(operator, name, &[&x.name, &y.name], vec![], &x.axes)
+    }
+
+    /// The same tensor under another name.
+    pub fn identity(&mut self, name: &str, x: &Value) -> Value {
+        self.unary("Identity", name, x)
     }
 
     /// An elementwise function.
@@ -242,8 +293,8 @@ impl GraphBuilder {
         self.node("ReduceMean", name, &[&x.name], attributes, &[x.axes[1]])
     }
 
-    /// The finished model, and its description for the manifest.
-    pub fn finish(mut self, file: &str, metadata: &[(&str, String)]) -> (ModelProto, Part) {
+    /// The finished model.
+    pub fn finish(mut self, file: &str, metadata: &[(&str, String)]) -> Model {
         let typed = |values: &[Value]| values.iter().map(value_info).collect();
         self.graph.input = typed(&self.inputs);
         self.graph.output = typed(&self.outputs);
@@ -254,12 +305,14 @@ impl GraphBuilder {
             inputs: described(&self.inputs),
             outputs: described(&self.outputs),
             initializers: self.parameters,
+            external_data: None,
+            test_data_sets: vec![],
         };
         let entry = |(key, value): &(&str, String)| StringStringEntryProto {
             key: Some((*key).to_owned()),
             value: Some(value.clone()),
         };
-        let model = ModelProto {
+        let proto = ModelProto {
             ir_version: Some(IR_VERSION),
             opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) }],
             producer_name: Some(crate::bundle::PRODUCER.to_owned()),
@@ -268,7 +321,7 @@ impl GraphBuilder {
             graph: Some(self.graph),
             ..Default::default()
         };
-        (model, part)
+        Model { proto, constants: self.constants, part }
     }
 }
 

@@ -6,13 +6,15 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use trainer::{failure, openmp};
+use trainer::{failure, startup};
 
 fn main() -> ExitCode {
-    openmp::wait_briefly();
+    startup::settle();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Bundle(arguments) => commands::bundle(arguments),
+        cli::Command::Tiers(arguments) => commands::tiers(arguments),
+        cli::Command::Subset(arguments) => commands::subset(arguments),
     });
     match result.map_err(Into::into).flatten() {
         Ok(()) => ExitCode::SUCCESS,

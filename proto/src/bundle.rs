@@ -225,7 +225,7 @@ impl Bundle {
         let used: BTreeSet<&String> = manifest
             .parts
             .values()
-            .map(|part| &part.file)
+            .flat_map(|part| std::iter::once(&part.file).chain(&part.external_data))
             .chain(manifest.datasets.values().map(|dataset| &dataset.file))
             .collect();
         match used.into_iter().find(|file| !manifest.files.contains_key(*file)) {
@@ -348,6 +348,7 @@ mod tests {
             module: "transformer.layers.0.0.fn".to_owned(),
             parts: [].into(),
             datasets: [(dataset::LABELS.to_owned(), labels)].into(),
+            selection: Selection { split: Split::Test, subset: None },
             tiers: Tiers::new(4),
             preprocessing: Preprocessing::cifar10(config.image_size),
             golden: Golden {
@@ -357,6 +358,7 @@ mod tests {
                 threads: 1,
                 batch_size: 1,
                 cpu_features: vec![],
+                float64: None,
             },
             accuracy: Accuracy { samples: 2, correct: 1 },
             files: [(LABELS_FILE.to_owned(), digest)].into(),

@@ -1,7 +1,7 @@
 //! Hashes of files, read once in blocks so that memory stays flat.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,54 @@ pub struct FileDigest {
 
 /// Hashes a file both ways in one pass.
 pub fn digest_file(path: &Path) -> io::Result<FileDigest> {
-    let (mut size, mut blake3, mut sha256) = (0, blake3::Hasher::new(), Sha256::new());
-    for_each_block(path, |block| {
-        size += block.len() as u64;
-        blake3.update_rayon(block);
-        sha256.update(block);
-    })?;
-    Ok(FileDigest { size, blake3: blake3.finalize().to_string(), sha256: hexadecimal(&sha256.finalize()) })
+    let mut writer = DigestWriter::new(io::sink());
+    for_each_block(path, |block| writer.update(block))?;
+    Ok(writer.finish())
+}
+
+/// Hashes what passes through it, so that a file need not be read again.
+#[derive(Debug)]
+pub struct DigestWriter<W> {
+    inner: W,
+    size: u64,
+    blake3: blake3::Hasher,
+    sha256: Sha256,
+}
+
+impl<W> DigestWriter<W> {
+    /// Around a writer; best fed in large blocks.
+    pub fn new(inner: W) -> Self {
+        Self { inner, size: 0, blake3: blake3::Hasher::new(), sha256: Sha256::new() }
+    }
+
+    /// Size and hashes of what was written.
+    pub fn finish(self) -> FileDigest {
+        FileDigest {
+            size: self.size,
+            blake3: self.blake3.finalize().to_string(),
+            sha256: hexadecimal(&self.sha256.finalize()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        for block in bytes.chunks(BLOCK) {
+            // SHA-256 cannot be split, so BLAKE3 runs beside it.
+            rayon::join(|| self.sha256.update(block), || self.blake3.update_rayon(block));
+        }
+    }
+}
+
+impl<W: Write> Write for DigestWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// BLAKE3 of a file, hexadecimal; `progress` is told the bytes as they are read.

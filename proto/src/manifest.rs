@@ -1,6 +1,7 @@
 //! `manifest.json`: what a bundle is, in one file that every tool can read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +47,12 @@ pub mod dataset {
     pub const PREDICTIONS: &str = "predictions";
     /// `[samples]` f32, p(best class) − p(second best class).
     pub const CONFIDENCE: &str = "confidence";
-    /// `[samples]` i64, position in the CIFAR-10 test set.
+    /// `[samples]` i64, position in the split of CIFAR-10.
     pub const SAMPLE_INDEX: &str = "sample_index";
+    /// `[samples, tokens, dim]` f64, the submodel's output computed in float64 from the same float32 input and weights.
+    pub const SUBMODEL_OUTPUT_F64: &str = "submodel_output_f64";
+    /// `[samples]` i64, the confidence tier from 0, in a subset made by tiers.
+    pub const TIER: &str = "tier";
 }
 
 /// The whole description.
@@ -65,6 +70,8 @@ pub struct Manifest {
     pub parts: BTreeMap<String, Part>,
     /// The NPY files, by name.
     pub datasets: BTreeMap<String, Dataset>,
+    /// Which images the samples are.
+    pub selection: Selection,
     /// Spread of the samples over confidence tiers.
     pub tiers: Tiers,
     /// From CIFAR-10 pixels to the full model's input.
@@ -110,6 +117,12 @@ pub struct Part {
     pub outputs: Vec<Tensor>,
     /// Initializers that hold parameters, by the initializer's name.
     pub initializers: BTreeMap<String, Initializer>,
+    /// Path in the bundle of the file with the large initializers, of a model that one file cannot hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_data: Option<String>,
+    /// Test data sets beside the model, `test_data_set_0` and so on, by the position of each one's image in the split.
+    #[serde(default)]
+    pub test_data_sets: Vec<usize>,
 }
 
 /// An input or output of a graph.
@@ -163,6 +176,8 @@ pub enum Role {
     SubmodelInput,
     /// Golden output of the submodel.
     SubmodelOutput,
+    /// The submodel's output computed in float64, to tell a runtime's error from the golden's own.
+    SubmodelReference,
     /// Golden output of the full model.
     FullOutput,
     /// About the samples.
@@ -187,6 +202,66 @@ pub struct Golden {
     pub batch_size: usize,
     /// The CPU's vector extensions that libtorch's kernels choose by.
     pub cpu_features: Vec<String>,
+    /// The golden's own error, where the outputs were also computed in float64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float64: Option<Float64Golden>,
+}
+
+/// How far the float32 golden lies from the same computation in float64.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Float64Golden {
+    /// Largest |float32 − float64| over all elements of the submodel's outputs.
+    pub largest_error: f64,
+}
+
+/// A split of CIFAR-10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The 10,000 test images.
+    Test,
+    /// The 50,000 training images.
+    Train,
+}
+
+/// Which images the samples are; `sample_index` has the position of each in the split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The split.
+    pub split: Split,
+    /// How the samples were chosen from another bundle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<Subset>,
+}
+
+/// A choice of another bundle's samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subset {
+    /// BLAKE3 of the other bundle's `manifest.json`.
+    pub of: String,
+    /// Samples of the other bundle.
+    pub of_samples: usize,
+    /// The rule.
+    #[serde(flatten)]
+    pub choice: Choice,
+}
+
+/// By which rule samples were chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase")]
+pub enum Choice {
+    /// The first correctly classified ones of each confidence tier, tiers ascending.
+    Conf {
+        /// Samples of each tier.
+        group_sizes: Vec<usize>,
+    },
+    /// Consecutive ones.
+    Range {
+        /// Position of the first in the other bundle.
+        start: usize,
+        /// Position after the last.
+        end: usize,
+    },
 }
 
 /// Correct classifications.
@@ -198,6 +273,30 @@ pub struct Accuracy {
     pub correct: usize,
 }
 
+impl Split {
+    /// Images in it.
+    pub fn images(self) -> usize {
+        match self {
+            Self::Test => 10_000,
+            Self::Train => 50_000,
+        }
+    }
+
+    /// The name used on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Train => "train",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl Manifest {
     /// Refuses a description that contradicts itself; says how.
     pub fn check(&self) -> Result<(), String> {
@@ -207,7 +306,7 @@ impl Manifest {
         if self.model.preset != preset {
             return Err(format!("preset {}, but its config is that of {preset}", self.model.preset));
         }
-        let Module::Attention { .. } = Module::parse(&self.module, config).map_err(|error| error.to_string())?;
+        Module::parse(&self.module, config).map_err(|error| error.to_string())?;
         for (name, dataset) in &self.datasets {
             if dataset.shape.first() != Some(&self.accuracy.samples) {
                 return Err(format!(

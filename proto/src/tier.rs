@@ -23,10 +23,11 @@ impl Tiers {
         Self { upper_bounds, correct: vec![0; count], incorrect: vec![0; count] }
     }
 
-    /// The tier that a confidence falls in, from 0.
+    /// The tier that a confidence falls in, from 0. Bounds are compared in float32, as PyTorch compares a float32 tensor
+    /// with a number: a confidence of 0.2 lies on the bound 0.2.
     pub fn tier_of(&self, confidence: f32) -> usize {
         let last = self.upper_bounds.len().saturating_sub(1);
-        self.upper_bounds.iter().position(|&upper| f64::from(confidence) <= upper).unwrap_or(last)
+        self.upper_bounds.iter().position(|&upper| confidence <= upper as f32).unwrap_or(last)
     }
 
     /// Counts one sample.
@@ -46,6 +47,8 @@ mod tests {
         let tiers = Tiers::new(DEFAULT_TIERS);
         let found = [0.0, 0.1, 0.25, 0.250_000_03, 0.5, 0.75, 0.76, 1.0].map(|confidence| tiers.tier_of(confidence));
         assert_eq!(found, [0, 0, 0, 1, 1, 2, 3, 3]);
+        let tiers = Tiers::new(5);
+        assert_eq!([0.2, 0.4, 0.6, 0.8, 1.0].map(|confidence| tiers.tier_of(confidence)), [0, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -105,12 +105,28 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
     let out = folder.path().join("bundle");
-    export(&weights, &out, 0).refuses(&["0 samples: expected 1 to 10000"]);
-    export(&weights, &out, 10_001).refuses(&["10001 samples: expected 1 to 10000"]);
-    let mut command = Program::Exporter.command();
-    command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(&out).arg("--data").arg(data());
-    run(command.args(["--module", "transformer.layers.4.0.fn"])).refuses(&["unknown module", "K from 0 to 3"]);
+    export(&weights, &out, 10_001).refuses(&["--samples 10001: the test split has 10000 images"]);
+    let with = |arguments: &[&str]| {
+        let mut command = Program::Exporter.command();
+        command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(&out).arg("--data").arg(data());
+        run(command.args(arguments))
+    };
+    with(&["--module", "transformer.layers.4.0.fn"]).refuses(&["unknown module", "K from 0 to 3"]);
+    with(&["--parts", "full,head"]).refuses(&["expected submodel"]);
+    with(&["--parts", "submodel,neck"]).refuses(&["neck"]);
+    with(&["--samples", "-3"]).refuses(&["-3"]);
+    with(&["--indices", "none.txt"]).refuses(&["none.txt"]);
+    let list = folder.path().join("list.txt");
+    for (text, message) in [("", "no number"), ("1 2 x", "`x`"), ("1\n-2", "`-2`"), ("9999 10000", "images 0 to 9999")]
+    {
+        fs::write(&list, text).expect("write");
+        with(&["--indices", list.to_str().expect("text")]).refuses(&["list.txt", message]);
+    }
+    fs::remove_file(&list).expect("remove");
     assert_eq!(entries(folder.path()), ["vit_nano_cifar10.safetensors"]);
+
+    export(&weights, &out, 0).expect_status(0).says("models and weights alone");
+    check(&out, &[]).refuses(&["no dataset `submodel_input`"]);
 }
 
 #[test]

@@ -74,6 +74,49 @@ fn the_same_command_gives_the_same_bytes() {
 }
 
 #[test]
+fn killed_at_twenty_moments_a_bundle_is_whole_or_absent() {
+    let folder = scratch();
+    let weights = tests::fresh_weights(folder.path(), "nano");
+    let bundle = folder.path().join("bundle");
+    let command = || {
+        let mut command = Program::Exporter.command();
+        command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data()).arg("--out").arg(&bundle);
+        command.args(["--samples", "400"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+    };
+    let started = std::time::Instant::now();
+    assert!(command().status().expect("run").success());
+    let whole = started.elapsed();
+    let sums = || {
+        let mut command = std::process::Command::new("sha256sum");
+        run(command.current_dir(&bundle).args(["--check", "--quiet", "--strict", "SHA256SUMS"]))
+    };
+    let (mut absent, mut complete) = (0, 0);
+    for moment in 0..20u32 {
+        let _ = std::fs::remove_dir_all(&bundle);
+        let mut child = command().spawn().expect("run");
+        // Spread over the run, and a little beyond its end, by steps that no phase of it divides.
+        std::thread::sleep(whole * (moment * 7 % 20 + 1) / 19);
+        child.kill().expect("kill -9");
+        child.wait().expect("wait");
+        if bundle.exists() {
+            sums().expect_status(0);
+            complete += 1;
+        } else {
+            absent += 1;
+        }
+    }
+    assert!(absent > 5, "killed too late: {absent} absent, {complete} complete");
+    let _ = std::fs::remove_dir_all(&bundle);
+    assert!(command().status().expect("run").success(), "what kills left behind is in the way");
+    sums().expect_status(0);
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["bundle", "vit_nano_cifar10.safetensors"]);
+}
+
+#[test]
 fn evaluation_and_bundle_repeat_the_accuracy_of_training() {
     let folder = scratch();
     let (weights, trained) = train(folder.path(), "0");

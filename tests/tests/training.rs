@@ -11,7 +11,7 @@ use tests::{Ended, Program, data, run, scratch};
 
 /// Small enough for seconds, and everything that a state must hold: dropout, averaged weights, momentum, patch choices.
 const TINY: [&str; 10] =
-    ["--model", "tiny", "--batch-size", "4", "--epochs", "3", "--train-samples", "16", "--test-samples", "4"];
+    ["--model", "tiny", "--batch-size", "4", "--epochs", "3", "--train-samples", "32", "--test-samples", "4"];
 const NANO: [&str; 18] = [
     "--model",
     "nano",
@@ -20,7 +20,7 @@ const NANO: [&str; 18] = [
     "--epochs",
     "3",
     "--train-samples",
-    "640",
+    "1280",
     "--test-samples",
     "100",
     "--precision",
@@ -98,12 +98,12 @@ fn stopped_twice_equals_straight_through(arguments: &[&str], milliseconds: [u64;
 
 #[test]
 fn a_run_with_dropout_stopped_twice_gives_the_same_bytes() {
-    stopped_twice_equals_straight_through(&TINY, [300, 500]);
+    stopped_twice_equals_straight_through(&TINY, [200, 400]);
 }
 
 #[test]
 fn a_run_with_every_kind_of_state_stopped_twice_gives_the_same_bytes() {
-    stopped_twice_equals_straight_through(&NANO, [200, 200]);
+    stopped_twice_equals_straight_through(&NANO, [100, 150]);
 }
 
 #[test]

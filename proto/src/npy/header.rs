@@ -68,10 +68,10 @@ impl Header {
         if header.order() == Order::Fortran {
             return Err(NpyFault::FortranOrder);
         }
-        let dtype = [Dtype::Float32, Dtype::Int64]
+        let dtype = [Dtype::Float32, Dtype::Float64, Dtype::Int64]
             .into_iter()
             .find(|dtype| matches!(header.dtype(), DType::Plain(plain) if plain.to_string() == dtype.descr()))
-            .ok_or_else(|| NpyFault::Dtype { found: header.dtype().descr(), expected: "<f4 or <i8".to_owned() })?;
+            .ok_or_else(|| NpyFault::Dtype { found: header.dtype().descr(), expected: "<f4, <f8 or <i8".to_owned() })?;
         let shape = header
             .shape()
             .iter()
@@ -154,7 +154,7 @@ mod tests {
         let with = |from, to| fault(&good.replace(from, to));
 
         assert!(with("<f4", ">f4").contains("dtype '>f4'"));
-        assert!(with("<f4", "<f8").contains("dtype '<f8'"));
+        assert!(with("<f4", "<f2").contains("dtype '<f2'"));
         assert!(with("False", "True").contains("Fortran"));
         assert!(with("2, 3", "18446744073709551615, 3").contains("too large"));
         assert!(with("2, 3", "4294967296, 4294967296").contains("too large"));

@@ -19,6 +19,8 @@ pub use write::NpyWriter;
 pub enum Dtype {
     /// IEEE 754 binary32, `<f4`.
     Float32,
+    /// IEEE 754 binary64, `<f8`.
+    Float64,
     /// Two's complement 64-bit integer, `<i8`.
     Int64,
 }
@@ -28,6 +30,7 @@ impl Dtype {
     pub fn descr(self) -> &'static str {
         match self {
             Self::Float32 => "<f4",
+            Self::Float64 => "<f8",
             Self::Int64 => "<i8",
         }
     }
@@ -36,7 +39,7 @@ impl Dtype {
     pub fn size(self) -> usize {
         match self {
             Self::Float32 => 4,
-            Self::Int64 => 8,
+            Self::Float64 | Self::Int64 => 8,
         }
     }
 
@@ -44,6 +47,7 @@ impl Dtype {
     pub fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
+            Self::Float64 => "float64",
             Self::Int64 => "int64",
         }
     }
@@ -57,6 +61,10 @@ pub trait Element: bytemuck::Pod {
 
 impl Element for f32 {
     const DTYPE: Dtype = Dtype::Float32;
+}
+
+impl Element for f64 {
+    const DTYPE: Dtype = Dtype::Float64;
 }
 
 impl Element for i64 {

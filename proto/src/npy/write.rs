@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::header::Header;
 use super::{Element, NpyError, NpyFault};
+use crate::digest::{DigestWriter, FileDigest};
 
 /// Streams an array into a file.
 #[derive(Debug)]
 pub struct NpyWriter<T> {
     path: PathBuf,
     header: Header,
-    writer: BufWriter<File>,
+    writer: BufWriter<DigestWriter<File>>,
     written: usize,
     element: PhantomData<T>,
 }
@@ -25,7 +26,7 @@ impl<T: Element> NpyWriter<T> {
         let header = Header { dtype: T::DTYPE, shape: shape.to_vec() };
         header.data_bytes().map_err(at)?;
         let file = File::create(path).map_err(|error| at(error.into()))?;
-        let mut writer = BufWriter::with_capacity(1 << 18, file);
+        let mut writer = BufWriter::with_capacity(1 << 20, DigestWriter::new(file));
         writer.write_all(&header.to_bytes()).map_err(|error| at(error.into()))?;
         Ok(Self { path: path.to_owned(), header, writer, written: 0, element: PhantomData })
     }
@@ -37,13 +38,16 @@ impl<T: Element> NpyWriter<T> {
         result.map_err(|error| NpyError { path: self.path.clone(), fault: error.into() })
     }
 
-    /// Ends the file; fails unless exactly as many elements were written as the shape holds.
-    pub fn finish(mut self) -> Result<(), NpyError> {
+    /// Ends the file and gives its hashes; fails unless exactly as many elements were written as the shape holds.
+    pub fn finish(self) -> Result<FileDigest, NpyError> {
         let at = |fault| NpyError { path: self.path.clone(), fault };
         if self.header.elements().map_err(at)? != self.written {
             return Err(at(NpyFault::Count { shape: self.header.shape.clone(), written: self.written }));
         }
-        self.writer.flush().map_err(|error| at(error.into()))
+        self.writer
+            .into_inner()
+            .map(DigestWriter::finish)
+            .map_err(|error| NpyError { path: self.path, fault: error.into_error().into() })
     }
 }
 
@@ -59,7 +63,7 @@ mod tests {
         let mut writer = NpyWriter::<i64>::create(&path, &[4]).expect("create");
         writer.write(&[1, -2]).expect("write");
         writer.write(&[3, i64::MIN]).expect("write");
-        writer.finish().expect("finish");
+        assert_eq!(writer.finish().expect("finish"), crate::digest::digest_file(&path).expect("digest"));
         let npy = Npy::<i64>::open(&path).expect("open");
         assert_eq!(&*npy.rows(0..4).expect("rows"), [1, -2, 3, i64::MIN]);
     }

@@ -193,7 +193,9 @@ mod tests {
     fn attention_is_softmax_of_scaled_products_times_values() {
         tch::manual_seed(2);
         // Tokens and widths below, at and above a vector's length, even and odd.
-        for (batch, tokens, heads, dim_head) in [(3, 7, 2, 8), (2, 16, 1, 4), (1, 65, 3, 32), (2, 33, 2, 5), (1, 1, 1, 1)] {
+        for (batch, tokens, heads, dim_head) in
+            [(3, 7, 2, 8), (2, 16, 1, 4), (1, 65, 3, 32), (2, 33, 2, 5), (1, 1, 1, 1)]
+        {
             let qkv = Tensor::randn([batch, tokens, 3 * heads * dim_head], FLOAT) * 2.0;
             let plain = |t: &[Tensor]| {
                 let parts = t[0].view([batch, tokens, 3, heads, dim_head]).permute([2, 0, 3, 1, 4]).unbind(0);
@@ -213,7 +215,10 @@ mod tests {
         let _ = qkv.narrow(1, 7, 1).narrow(2, 1, 1).fill_(f64::NAN); // a query of the first head
         let out = attention(&qkv, 2);
         let spoiled = out.isnan().sum_dim_intlist([2i64].as_slice(), false, Kind::Int64);
-        assert_eq!(Vec::<i64>::try_from(spoiled.view([-1])).expect("numbers"), (0..20).map(|row| if row == 7 { 4 } else { 0 }).collect::<Vec<_>>());
+        assert_eq!(
+            Vec::<i64>::try_from(spoiled.view([-1])).expect("numbers"),
+            (0..20).map(|row| if row == 7 { 4 } else { 0 }).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -271,7 +276,12 @@ mod tests {
         let add = |t: &[Tensor]| dropout(&t[0], 0.1, 9) + &t[1];
         compare(&tensors, |t| dropout_add(&t[0], &t[1], 0.1, 9), add, 0.0);
         compare(&tensors, |t| dropout_add(&t[0], &t[1], 0.0, 9), |t| &t[0] + &t[1], 0.0);
-        compare(&tensors[..1], |t| gelu_dropout(&t[0], 0.1, 9), |t| dropout(&t[0].gelu("none"), 0.1, 9), GELU_TOLERANCE);
+        compare(
+            &tensors[..1],
+            |t| gelu_dropout(&t[0], 0.1, 9),
+            |t| dropout(&t[0].gelu("none"), 0.1, 9),
+            GELU_TOLERANCE,
+        );
         // In bfloat16 the product is rounded once more.
         let half = tensors[0].to_kind(Kind::BFloat16);
         let expected = dropout(&half.to_kind(Kind::Float), 0.1, 9) + &tensors[1];

@@ -90,8 +90,12 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     bar.finish_and_clear();
 
     let sample_index = sample_index.rows(0..sample_index.rows_len())?;
-    if let Some(index) = sample_index.iter().find(|index| !(0..10_000).contains(*index)) {
-        anyhow::bail!("dataset `sample_index` has {index}, expected a position in CIFAR-10's test set, 0 to 9999");
+    let split = bundle.manifest().selection.split;
+    let positions = 0..split.images() as i64;
+    if let Some(index) = sample_index.iter().find(|index| !positions.contains(*index)) {
+        anyhow::bail!(
+            "dataset `sample_index` has {index}, expected a position in CIFAR-10's {split} split, {positions:?}"
+        );
     }
     let options = Options { device: arguments.device, threads: arguments.threads };
     let first = input.rows(0..arguments.batch_size.min(input.rows_len()))?;

@@ -1,0 +1,73 @@
+//! `exporter subset`.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use exporter::samples::Samples;
+use exporter::subset::{self, Request};
+use proto::manifest::Choice;
+use trainer::signals::stop_flag;
+
+use super::{open_checked, progress_bar, say, say_written};
+use crate::cli::{Mode, SubsetArgs};
+
+pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
+    let started = Instant::now();
+    let stop = stop_flag().context("no handler for signals")?;
+    let choice = choice(arguments)?;
+    let out = arguments.out.clone().unwrap_or_else(|| default_out(arguments, &choice));
+    let bundle = open_checked(&arguments.bundle)?;
+    let bar = progress_bar(0, "{bytes} written  {binary_bytes_per_sec}");
+    let request =
+        Request { bundle: &bundle, choice: choice.clone(), raw: arguments.raw, out: &out, replace: arguments.force };
+    let manifest = subset::write(&request, |bytes| {
+        bar.inc(bytes);
+        !stop.load(Ordering::Relaxed)
+    })?;
+    bar.finish_and_clear();
+    say!("from         {} ({} samples)", arguments.bundle.display(), bundle.manifest().accuracy.samples);
+    match choice {
+        Choice::Conf { group_sizes } => {
+            let available = Samples::read(&bundle)?.tiers(group_sizes.len()).correct;
+            for (tier, (size, available)) in group_sizes.iter().zip(available).enumerate() {
+                say!("tier {tier:<7} {size} of {available} correctly classified samples");
+            }
+        }
+        Choice::Range { start, end } => say!("range        {start} to {}", end - 1),
+    }
+    say_written(&manifest, &out);
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    say!("next         verifier check {}   (--device cpu where there is no NVIDIA GPU)", out.display());
+    Ok(())
+}
+
+fn choice(arguments: &SubsetArgs) -> Result<Choice> {
+    match (arguments.mode, &arguments.group_sizes, &arguments.range) {
+        (Mode::Conf, Some(sizes), None) => {
+            if let Some(tiers) = arguments.tiers {
+                let given = sizes.len();
+                ensure!(tiers == given, "--group-sizes has {given} numbers, expected {tiers}, one for each tier");
+            }
+            Ok(Choice::Conf { group_sizes: sizes.clone() })
+        }
+        (Mode::Range, None, Some(range)) => match range.as_slice() {
+            &[start, end] if arguments.tiers.is_none() => Ok(Choice::Range { start, end }),
+            _ => bail!("--mode range takes --range START END and no --tiers"),
+        },
+        (Mode::Conf, ..) => bail!("--mode conf takes --group-sizes, one number for each tier, and no --range"),
+        (Mode::Range, ..) => bail!("--mode range takes --range START END, and no --group-sizes"),
+    }
+}
+
+/// Beside the bundle, named as the Python repository names its subsets.
+fn default_out(arguments: &SubsetArgs, choice: &Choice) -> PathBuf {
+    let suffix = match choice {
+        Choice::Conf { group_sizes } => format!("_cnf_{}", group_sizes.len()),
+        Choice::Range { start, end } => format!("_{start}_{end}"),
+    };
+    let mut name = arguments.bundle.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    arguments.bundle.with_file_name(name)
+}

@@ -1,0 +1,103 @@
+//! What a bundle knows about its samples: confidence, and whether they are classified correctly.
+
+use proto::bundle::{Bundle, BundleError};
+use proto::manifest::dataset;
+use proto::npy::{Element, Npy, NpyError};
+use proto::tier::Tiers;
+
+/// More tiers than this serve nobody.
+pub const MOST_TIERS: usize = 1000;
+
+/// One number of each kind a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// p(best class) − p(second best class), 0 to 1.
+    pub confidence: Vec<f32>,
+    /// Whether the class with the largest golden logit is the true one.
+    pub correct: Vec<bool>,
+}
+
+/// Why a bundle's samples cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    /// The bundle is not sound.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// An array is not sound.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A confidence that is none.
+    #[error("dataset `confidence`: element {sample} is {value}, expected 0 to 1")]
+    Confidence {
+        /// The sample.
+        sample: usize,
+        /// Its confidence.
+        value: f32,
+    },
+    /// An array of another length or with more axes.
+    #[error("dataset `{name}` has shape {shape:?}, expected [{samples}]")]
+    Shape {
+        /// The array.
+        name: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// Samples of the bundle.
+        samples: usize,
+    },
+}
+
+impl Samples {
+    /// Reads them; the bundle's hashes should have been checked.
+    pub fn read(bundle: &Bundle) -> Result<Self, SamplesError> {
+        let confidence: Vec<f32> = read(bundle, dataset::CONFIDENCE)?;
+        if let Some(sample) = confidence.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            return Err(SamplesError::Confidence { sample, value: confidence[sample] });
+        }
+        let (labels, predictions): (Vec<i64>, Vec<i64>) =
+            (read(bundle, dataset::LABELS)?, read(bundle, dataset::PREDICTIONS)?);
+        let correct = labels.iter().zip(&predictions).map(|(label, prediction)| label == prediction).collect();
+        Ok(Self { confidence, correct })
+    }
+
+    /// How they spread over tiers of equal width.
+    pub fn tiers(&self, count: usize) -> Tiers {
+        let mut tiers = Tiers::new(count);
+        for (&confidence, &correct) in self.confidence.iter().zip(&self.correct) {
+            tiers.add(confidence, correct);
+        }
+        tiers
+    }
+
+    /// The correctly classified samples of each tier, in the order of the bundle.
+    pub fn correct_by_tier(&self, count: usize) -> Vec<Vec<usize>> {
+        let tiers = Tiers::new(count);
+        let mut lists = vec![vec![]; count];
+        for (sample, &confidence) in self.confidence.iter().enumerate().filter(|(sample, _)| self.correct[*sample]) {
+            lists[tiers.tier_of(confidence)].push(sample);
+        }
+        lists
+    }
+}
+
+fn read<T: Element>(bundle: &Bundle, name: &'static str) -> Result<Vec<T>, SamplesError> {
+    let samples = bundle.manifest().accuracy.samples;
+    let npy: Npy<T> = bundle.dataset(name)?;
+    if npy.shape() != [samples] {
+        return Err(SamplesError::Shape { name, shape: npy.shape().to_vec(), samples });
+    }
+    Ok(npy.rows(0..samples)?.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_hold_the_correct_samples_in_order() {
+        let confidence = vec![0.25, 0.9, 0.0, 1.0, 0.26, 0.25];
+        let samples = Samples { confidence, correct: vec![true, true, true, false, true, true] };
+        assert_eq!(samples.correct_by_tier(4), [vec![0, 2, 5], vec![4], vec![], vec![1]]);
+        let tiers = samples.tiers(4);
+        assert_eq!((tiers.correct, tiers.incorrect), (vec![3, 1, 0, 1], vec![0, 0, 0, 1]));
+    }
+}
