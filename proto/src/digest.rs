@@ -73,6 +73,33 @@ impl<W: Write> Write for DigestWriter<W> {
     }
 }
 
+/// Hashes what is read through it.
+#[derive(Debug)]
+pub struct DigestReader<R> {
+    inner: R,
+    sha256: Sha256,
+}
+
+impl<R> DigestReader<R> {
+    /// Around a reader.
+    pub fn new(inner: R) -> Self {
+        Self { inner, sha256: Sha256::new() }
+    }
+
+    /// SHA-256 of what was read, hexadecimal.
+    pub fn sha256(self) -> String {
+        hexadecimal(&self.sha256.finalize())
+    }
+}
+
+impl<R: Read> Read for DigestReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.sha256.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
 /// BLAKE3 of a file, hexadecimal; `progress` is told the bytes as they are read.
 pub fn blake3_file(path: &Path, mut progress: impl FnMut(u64)) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();

@@ -3,14 +3,13 @@
 //! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key, [`METADATA_KEY`], whose
 //! value is [`WeightsInfo`] as JSON.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
-use proto::digest::sha256_bytes;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, SafeTensorError};
+use proto::digest::DigestReader;
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -25,6 +24,12 @@ pub const METADATA_KEY: &str = "vit_part";
 
 /// Where weights are written and looked for unless the user names another folder.
 pub const DEFAULT_FOLDER: &str = "trained_models";
+
+/// Bytes before a safetensors file's header, which hold its length.
+const PREFIX: u64 = 8;
+
+/// As the safetensors library has it.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 /// The extension of a weights file.
 pub const EXTENSION: &str = "safetensors";
@@ -191,15 +196,17 @@ pub struct Loaded {
     pub sha256: String,
 }
 
-/// Reads a weights file into a network on a device.
+/// Reads a weights file into a network on a device, one tensor after the other.
 pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
     let at = |fault| WeightsError { path: path.to_owned(), fault };
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+    let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => at(WeightsFault::Absent),
         _ => at(error.into()),
     })?;
-    let (vit, info) = read(&bytes, device).map_err(at)?;
-    Ok(Loaded { path: path.to_owned(), vit, info, sha256: sha256_bytes(&bytes) })
+    let length = file.metadata().map_err(|error| at(error.into()))?.len();
+    let mut source = DigestReader::new(file);
+    let (vit, info) = read(&mut source, length, device).map_err(at)?;
+    Ok(Loaded { path: path.to_owned(), vit, info, sha256: source.sha256() })
 }
 
 /// Reads the weights that a user names by file, by preset, or by both, which must then agree. A preset alone stands
@@ -217,59 +224,85 @@ pub fn load_chosen(file: Option<&Path>, preset: Option<Preset>, device: tch::Dev
     }
 }
 
-fn read(bytes: &[u8], device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
-    if bytes.starts_with(b"PK\x03\x04") {
+/// Reads a whole file of this length from its beginning.
+fn read(source: &mut impl Read, length: u64, device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
+    let mut beginning = Vec::new();
+    source.by_ref().take(PREFIX).read_to_end(&mut beginning)?;
+    if beginning.starts_with(b"PK\x03\x04") {
         return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
     }
-    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let header_length = beginning.as_slice().try_into().map_or(0, u64::from_le_bytes);
+    if header_length > length.saturating_sub(PREFIX) {
+        return Err(SafeTensorError::InvalidHeaderLength.into());
+    }
+    if header_length > LONGEST_HEADER {
+        return Err(SafeTensorError::HeaderTooLarge.into());
+    }
+    source.by_ref().take(header_length).read_to_end(&mut beginning)?;
+    let header: Metadata = serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
+        .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    if header.data_len() as u64 != length - PREFIX - header_length {
+        return Err(SafeTensorError::MetadataIncompleteBuffer.into());
+    }
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
     let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
     info.config.validate()?;
     if info.config.channels != 3 || info.config.classes != 10 {
         return Err(WeightsFault::NotCifar10 { channels: info.config.channels, classes: info.config.classes });
     }
+    check(&header, &info.config)?;
 
-    let file = SafeTensors::deserialize(bytes)?;
-    check(&file, &info.config)?;
     let vit = Vit::new(&info.config, device, 1.0);
+    let mut variables = vit.variables();
     let _no_grad = tch::no_grad_guard();
-    for (name, mut variable) in vit.variables() {
-        let view = file.tensor(&name)?;
-        let tensor = Tensor::from_data_size(view.data(), &variable.size(), Kind::Float);
-        variable.copy_(&tensor);
+    for name in header.offset_keys() {
+        let variable = variables.get_mut(&name).ok_or_else(|| WeightsFault::Extra(name.clone()))?;
+        let mut bytes = vec![0; variable.numel() * size_of::<f32>()];
+        source.read_exact(&mut bytes)?;
+        check_values(&name, &bytes)?;
+        variable.copy_(&Tensor::from_data_size(&bytes, &variable.size(), Kind::Float));
     }
     Ok((vit, info))
 }
 
-/// Compares names, shapes, dtypes and values with what the config implies.
-fn check(file: &SafeTensors<'_>, config: &VitConfig) -> Result<(), WeightsFault> {
+/// Compares names, shapes and dtypes with what the config implies.
+fn check(file: &Metadata, config: &VitConfig) -> Result<(), WeightsFault> {
     let parameters = config.parameters();
     for parameter in &parameters {
         let name = &parameter.name;
-        let view = file.tensor(name).map_err(|_| WeightsFault::Missing(name.clone()))?;
-        if view.shape() != parameter.shape {
-            let (expected, found) = (parameter.shape.clone(), view.shape().to_vec());
+        let found = file.info(name).ok_or_else(|| WeightsFault::Missing(name.clone()))?;
+        if found.shape != parameter.shape {
+            let (expected, found) = (parameter.shape.clone(), found.shape.clone());
             return Err(WeightsFault::Shape { name: name.clone(), expected, found });
         }
-        if view.dtype() != Dtype::F32 {
-            return Err(WeightsFault::Dtype { name: name.clone(), found: format!("{:?}", view.dtype()) });
-        }
-        let values = view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")));
-        if let Some((element, value)) = values.enumerate().find(|(_, value)| !value.is_finite()) {
-            return Err(WeightsFault::NotFinite { name: name.clone(), element, value });
+        if found.dtype != Dtype::F32 {
+            return Err(WeightsFault::Dtype { name: name.clone(), found: format!("{:?}", found.dtype) });
         }
     }
-    let mut names = file.names();
+    let mut names = file.offset_keys();
     names.sort_unstable();
     match names.into_iter().find(|name| parameters.iter().all(|parameter| parameter.name != *name)) {
         None => Ok(()),
-        Some(extra) => Err(WeightsFault::Extra(extra.to_owned())),
+        Some(extra) => Err(WeightsFault::Extra(extra)),
+    }
+}
+
+fn check_values(name: &str, bytes: &[u8]) -> Result<(), WeightsFault> {
+    let values = || bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")));
+    // The whole is summed up first: a search that may stop anywhere is slower.
+    if values().fold(true, |all, value| all & value.is_finite()) {
+        return Ok(());
+    }
+    match values().enumerate().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((element, value)) => Err(WeightsFault::NotFinite { name: name.to_owned(), element, value }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashMap};
+    use std::fs;
 
     use safetensors::tensor::TensorView;
 
@@ -309,7 +342,7 @@ mod tests {
             .collect();
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&info()).expect("json"))]);
         let bytes = safetensors::serialize(views, Some(metadata)).expect("serialise");
-        read(&bytes, tch::Device::Cpu).expect_err("must be refused").to_string()
+        read(&mut bytes.as_slice(), bytes.len() as u64, tch::Device::Cpu).expect_err("must be refused").to_string()
     }
 
     #[test]
@@ -348,7 +381,9 @@ mod tests {
 
     #[test]
     fn files_that_are_not_weights_say_so() {
-        let message = |bytes: &[u8]| read(bytes, tch::Device::Cpu).expect_err("must be refused").to_string();
+        let message = |bytes: &[u8]| {
+            read(&mut &*bytes, bytes.len() as u64, tch::Device::Cpu).expect_err("must be refused").to_string()
+        };
         assert!(message(b"").contains("not a sound safetensors file"));
         assert!(message(b"PK\x03\x04 and so on").contains("trainer import"));
         assert!(message(&[0xff; 64]).contains("not a sound safetensors file"));
