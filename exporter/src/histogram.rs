@@ -66,7 +66,7 @@ fn draw<'a>(root: &Area<'a>, title: &str, samples: &Samples, tiers: usize) -> Dr
     let bounds = (1..tiers).map(|tier| tier as f64 / tiers as f64);
     let bound = |x: f64| PathElement::new([(x, 0.0), (x, most)], BOUND.mix(0.6).stroke_width(1));
     chart.draw_series(bounds.map(bound))?;
-    chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).border_style(TRANSPARENT).draw()
+    chart.configure_series_labels().position(SeriesLabelPosition::UpperMiddle).border_style(TRANSPARENT).draw()
 }
 
 #[cfg(test)]

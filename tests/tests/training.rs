@@ -159,7 +159,7 @@ fn a_resumed_run_refuses_to_become_another() {
     resumed(&["--learning-rate", "0.5", "--seed", "9", "--train-samples", "320", "--crop", "true"]).refuses(&[
         "learning_rate: the run has 0.004, asked for 0.5",
         "seed: the run has 0, asked for 9",
-        "train_samples: the run has 640, asked for 320",
+        "train_samples: the run has 1280, asked for 320",
         "crop: the run has false, asked for true",
     ]);
     // Neither may a run that was begun be overwritten in passing.
