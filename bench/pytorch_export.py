@@ -20,7 +20,7 @@ def main():
     model = ViT(config).eval()
     model.load_state_dict(load_file(options.weights))
     size = config["image_size"]
-    # The faster of its two exporters.
+    # By tracing, the one of its two exporters that needs no package besides onnx.
     torch.onnx.export(model, (torch.zeros(1, 3, size, size),), options.out, opset_version=17, dynamo=False,
                       input_names=["image"], output_names=["logits"],
                       dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}})
