@@ -17,7 +17,7 @@ fn main() {
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .files(["src/kernels/attention.cpp", "src/kernels/kernels.cpp"])
+        .files(["add_norm", "attention", "dropout", "gelu", "kernels"].map(|name| format!("src/kernels/{name}.cpp")))
         .compile("vit_part_kernels");
     println!("cargo::rustc-link-lib=gomp");
 }

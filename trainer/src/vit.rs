@@ -219,8 +219,11 @@ impl Vit {
         let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
         let x = Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions; // [batch, tokens, dim]
         let mut x = mode.dropout(&x, self.config.embedding_dropout);
-        for block in &self.layers {
-            x = block.apply(&x, mode, observe);
+        let mut normed = self.layers.first().map(|block| block.attention.norm.apply(&x));
+        for (index, block) in self.layers.iter().enumerate() {
+            let next = self.layers.get(index + 1).map(|block| &block.attention.norm);
+            let input = normed.expect("there is a norm for every block");
+            (x, normed) = block.apply(&x, &input, next, mode, observe);
         }
         let pooled = match self.config.pool {
             Pool::Cls => x.select(1, 0),
@@ -267,20 +270,50 @@ impl Mode {
         }
     }
 
+    /// Whether what follows a product adds its bias: in training on the CPU.
+    fn defers_bias(self, x: &Tensor) -> bool {
+        self.dropout.is_some() && x.device() == Device::Cpu
+    }
+
     /// `residual + dropout(x)`
-    fn dropout_add(self, x: &Tensor, residual: &Tensor, p: f64, place: Place) -> Tensor {
+    fn dropout_add(self, x: &Output<'_>, residual: &Tensor, p: f64, place: Place) -> Tensor {
         match self.dropout {
-            Some(_) if x.device() == Device::Cpu => kernels::dropout_add(x, residual, p, self.key(place)),
-            training => x.dropout(p, training.is_some()) + residual,
+            Some(_) if x.value.device() == Device::Cpu => {
+                kernels::dropout_add(&x.complete(), residual, p, self.key(place))
+            }
+            training => x.complete().dropout(p, training.is_some()) + residual,
         }
     }
 
-    /// `dropout(gelu(x))`
-    fn gelu_dropout(self, x: &Tensor, p: f64, place: Place) -> Tensor {
-        match self.dropout {
-            Some(_) if x.device() == Device::Cpu => kernels::gelu_dropout(x, p, self.key(place)),
-            training => x.gelu("none").dropout(p, training.is_some()),
+    /// `residual + dropout(x)` and its norm.
+    fn add_norm(self, x: &Output<'_>, residual: &Tensor, p: f64, place: Place, norm: &LayerNorm) -> (Tensor, Tensor) {
+        if self.defers_bias(&x.value) {
+            let norm = kernels::Norm { weight: &norm.weight, bias: &norm.bias, eps: norm.eps };
+            return kernels::add_norm(&x.value, x.bias, residual, p, self.key(place), norm);
         }
+        let sum = self.dropout_add(x, residual, p, place);
+        let normed = norm.apply(&sum);
+        (sum, normed)
+    }
+
+    /// `dropout(gelu(x))`
+    fn gelu_dropout(self, x: &Output<'_>, p: f64, place: Place) -> Tensor {
+        match self.dropout {
+            Some(_) if x.value.device() == Device::Cpu => kernels::gelu_dropout(&x.value, x.bias, p, self.key(place)),
+            training => x.complete().gelu("none").dropout(p, training.is_some()),
+        }
+    }
+}
+
+/// What a linear layer gives: a product, and the bias if it still has to be added.
+struct Output<'a> {
+    value: Tensor,
+    bias: Option<&'a Tensor>,
+}
+
+impl Output<'_> {
+    fn complete(&self) -> Tensor {
+        self.bias.map_or_else(|| self.value.shallow_clone(), |bias| &self.value + bias.to_kind(self.value.kind()))
     }
 }
 
@@ -292,6 +325,15 @@ impl Linear {
         let bias = self.bias.as_ref().map(|bias| bias.to_kind(mode.kind));
         x.to_kind(mode.kind).linear(&self.weight.to_kind(mode.kind), bias.as_ref())
     }
+
+    /// As [`Self::apply`], without the bias where the operation that follows can add it.
+    fn output(&self, x: &Tensor, mode: Mode) -> Output<'_> {
+        if !mode.defers_bias(x) {
+            return Output { value: self.apply(x, mode), bias: None };
+        }
+        let product = Self { weight: self.weight.shallow_clone(), bias: None };
+        Output { value: product.apply(x, mode), bias: self.bias.as_ref() }
+    }
 }
 
 impl LayerNorm {
@@ -302,13 +344,13 @@ impl LayerNorm {
 
 impl Attention {
     /// `[batch, tokens, dim]` to the same shape, without dropout and residual.
-    fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
+    fn apply(&self, x: &Tensor, mode: Mode) -> Output<'_> {
         let qkv = self.to_qkv.apply(x, mode); // [batch, tokens, 3·heads·dim_head]
         let has_kernel = qkv.device() == Device::Cpu && mode.kind != Kind::Double;
         let mixed = if has_kernel { kernels::attention(&qkv, self.heads) } else { self.mix(&qkv, mode) }; // [batch, tokens, heads·dim_head]
         match &self.to_out {
-            Some(to_out) => to_out.apply(&mixed, mode),
-            None => mixed,
+            Some(to_out) => to_out.output(&mixed, mode),
+            None => Output { value: mixed, bias: None },
         }
     }
 
@@ -334,32 +376,48 @@ impl Attention {
 
 impl FeedForward {
     /// `[batch, tokens, dim]` to the same shape, without the last dropout and the residual.
-    fn apply(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let hidden = self.net_0.apply(x, mode); // [batch, tokens, mlp]
+    fn apply(&self, x: &Tensor, mode: Mode) -> Output<'_> {
+        let hidden = self.net_0.output(x, mode); // [batch, tokens, mlp]
         let hidden = mode.gelu_dropout(&hidden, self.dropout, Place::Hidden(self.layer));
-        self.net_3.apply(&hidden, mode)
+        self.net_3.output(&hidden, mode)
     }
 }
 
 impl Block {
-    fn apply(&self, x: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
+    /// Takes the residual stream `[batch, tokens, dim]` and its norm; gives it as it leaves, and the norm of the block
+    /// that follows, if one does.
+    fn apply(
+        &self,
+        x: &Tensor,
+        normed: &Tensor,
+        next: Option<&LayerNorm>,
+        mode: Mode,
+        observe: Observer<'_>,
+    ) -> (Tensor, Option<Tensor>) {
         let Self { layer, attention, feed_forward } = self;
+        // No output lacks its bias where an observer looks: only steps of training leave it out.
         let mut tell = |kind, input: &Tensor, output: &Tensor| {
             observe(&Module { layer: *layer, kind }.to_string(), input, output);
         };
-        let input = attention.norm.apply(x);
-        let output = attention.apply(&input, mode);
-        tell(ModuleKind::Attention, &input, &output);
-        tell(ModuleKind::NormAttention, x, &output);
-        let between = mode.dropout_add(&output, x, attention.dropout, Place::Attention(attention.layer));
+        let output = attention.apply(normed, mode);
+        tell(ModuleKind::Attention, normed, &output.value);
+        tell(ModuleKind::NormAttention, x, &output.value);
+        let place = Place::Attention(attention.layer);
+        let (between, normed) = mode.add_norm(&output, x, attention.dropout, place, &feed_forward.norm);
 
-        let input = feed_forward.norm.apply(&between);
-        let output = feed_forward.apply(&input, mode);
-        tell(ModuleKind::FeedForward, &input, &output);
-        tell(ModuleKind::NormFeedForward, &between, &output);
-        let result = mode.dropout_add(&output, &between, feed_forward.dropout, Place::FeedForward(feed_forward.layer));
+        let output = feed_forward.apply(&normed, mode);
+        tell(ModuleKind::FeedForward, &normed, &output.value);
+        tell(ModuleKind::NormFeedForward, &between, &output.value);
+        let (p, place) = (feed_forward.dropout, Place::FeedForward(feed_forward.layer));
+        let (result, normed) = match next {
+            Some(norm) => {
+                let (result, normed) = mode.add_norm(&output, &between, p, place, norm);
+                (result, Some(normed))
+            }
+            None => (mode.dropout_add(&output, &between, p, place), None),
+        };
         tell(ModuleKind::Block, x, &result);
-        result
+        (result, normed)
     }
 }
 
@@ -399,11 +457,13 @@ impl Float64Module {
         let Self { kind, block: Block { attention, feed_forward, .. } } = self;
         let (input, mode) = (input.to_kind(Kind::Double), Mode { dropout: None, kind: Kind::Double });
         match kind {
-            ModuleKind::Attention => attention.apply(&input, mode),
-            ModuleKind::NormAttention => attention.apply(&attention.norm.apply(&input), mode),
-            ModuleKind::FeedForward => feed_forward.apply(&input, mode),
-            ModuleKind::NormFeedForward => feed_forward.apply(&feed_forward.norm.apply(&input), mode),
-            ModuleKind::Block => self.block.apply(&input, mode, &mut |_, _, _| {}),
+            ModuleKind::Attention => attention.apply(&input, mode).value,
+            ModuleKind::NormAttention => attention.apply(&attention.norm.apply(&input), mode).value,
+            ModuleKind::FeedForward => feed_forward.apply(&input, mode).value,
+            ModuleKind::NormFeedForward => feed_forward.apply(&feed_forward.norm.apply(&input), mode).value,
+            ModuleKind::Block => {
+                self.block.apply(&input, &attention.norm.apply(&input), None, mode, &mut |_, _, _| {}).0
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 // of each row, as FlashAttention does (arXiv:2205.14135, appendix B); it works on the transposed map, so that nothing of
 // the map's size has to be turned.
 
-#include "attention.h"
+#include "operations.h"
 
 #include <cmath>
 #include <cstring>

@@ -38,6 +38,12 @@ IN_LOOP uint16_t narrow(float value) {
     return static_cast<uint16_t>(((rounded & ~nan) | (0x7fc00000u & nan)) >> 16);
 }
 
+// An element as a float32, and a float32 as an element.
+IN_LOOP float read(float value) { return value; }
+IN_LOOP float read(uint16_t bits) { return widen(bits); }
+IN_LOOP void put(float value, float *to) { *to = value; }
+IN_LOOP void put(float value, uint16_t *to) { *to = narrow(value); }
+
 // e^x for x up to 88, to about a unit in the last place, with the coefficients of Cephes' expf. NaN gives NaN.
 IN_LOOP float exponential(float x) {
     constexpr float LOWEST = -87.3f, LOG2_E = 1.44269504088896341f, ROUND = 12582912.0f;
@@ -57,6 +63,11 @@ IN_LOOP float exponential(float x) {
 
 // The bits of a float32 or bfloat16 tensor.
 template <typename T> T *elements(const at::Tensor &tensor) { return static_cast<T *>(tensor.data_ptr()); }
+
+// Calls run(T()) for the kind of elements: float, or the bits of bfloat16.
+template <typename F> void in_kind(const at::Tensor &tensor, F run) {
+    tensor.scalar_type() == at::kFloat ? run(float()) : run(uint16_t());
+}
 
 // What the loops over raw elements rely on.
 inline void check(const at::Tensor &tensor, const char *name, bool may_be_half) {

@@ -1,5 +1,5 @@
 //! What libtorch has but `tch` has not, and the few operations that it has no fast form of on the CPU, with their
-//! gradients: `kernels.cpp`. Kinds, shapes and devices are checked there.
+//! gradients: the C++ files beside this one. Kinds, shapes and devices are checked there.
 //!
 //! Failures are panics that read like those of `tch`, so that [`crate::failure`] makes errors of them.
 
@@ -29,7 +29,25 @@ unsafe extern "C" {
         p: f64,
         key: u64,
     ) -> *mut c_char;
-    fn vit_part_gelu_dropout(out: *mut TensorPointer, x: *const c_void, p: f64, key: u64) -> *mut c_char;
+    fn vit_part_gelu_dropout(
+        out: *mut TensorPointer,
+        x: *const c_void,
+        bias: *const c_void,
+        p: f64,
+        key: u64,
+    ) -> *mut c_char;
+    fn vit_part_add_norm(
+        sum: *mut TensorPointer,
+        normed: *mut TensorPointer,
+        x: *const c_void,
+        bias: *const c_void,
+        residual: *const c_void,
+        p: f64,
+        key: u64,
+        weight: *const c_void,
+        shift: *const c_void,
+        epsilon: f64,
+    ) -> *mut c_char;
     fn vit_part_adam(
         parameters: *const c_void,
         gradient: *const c_void,
@@ -73,11 +91,14 @@ fn pointer(tensor: &Tensor) -> *const c_void {
     tensor.as_ptr().cast()
 }
 
+fn pointer_or_null(tensor: Option<&Tensor>) -> *const c_void {
+    tensor.map_or(ptr::null(), pointer)
+}
+
 /// `x · weightᵀ + bias` in oneDNN: `[…, in]` and `[out, in]` to `[…, out]`, float32 on the CPU.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let bias = bias.map_or(ptr::null(), pointer);
     // SAFETY: the tensors outlive the call; the same holds below.
-    tensor(|out| unsafe { vit_part_linear(out, pointer(x), pointer(weight), bias) })
+    tensor(|out| unsafe { vit_part_linear(out, pointer(x), pointer(weight), pointer_or_null(bias)) })
 }
 
 /// Multi-head attention without projections: queries, keys and values `[batch, tokens, 3·heads·dim_head]` to
@@ -100,10 +121,47 @@ pub fn dropout_add(x: &Tensor, residual: &Tensor, p: f64, key: u64) -> Tensor {
     tensor(|out| unsafe { vit_part_dropout_add(out, pointer(x), pointer(residual), p, key) })
 }
 
-/// `dropout(gelu(x))` with the exact GELU, float32 or bfloat16 on the CPU.
-pub fn gelu_dropout(x: &Tensor, p: f64, key: u64) -> Tensor {
+/// `dropout(gelu(x + bias))` with the exact GELU, float32 or bfloat16 on the CPU; the bias is float32.
+pub fn gelu_dropout(x: &Tensor, bias: Option<&Tensor>, p: f64, key: u64) -> Tensor {
     // SAFETY: as above.
-    tensor(|out| unsafe { vit_part_gelu_dropout(out, pointer(x), p, key) })
+    tensor(|out| unsafe { vit_part_gelu_dropout(out, pointer(x), pointer_or_null(bias), p, key) })
+}
+
+/// Weight, bias and epsilon of a LayerNorm.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// `[dim]`
+    pub weight: &'a Tensor,
+    /// `[dim]`
+    pub bias: &'a Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+/// `residual + dropout(x + bias)` and its LayerNorm: the sum is float32, the norm of `x`'s kind, float32 or bfloat16.
+pub fn add_norm(
+    x: &Tensor,
+    bias: Option<&Tensor>,
+    residual: &Tensor,
+    p: f64,
+    key: u64,
+    norm: Norm<'_>,
+) -> (Tensor, Tensor) {
+    let bias = pointer_or_null(bias);
+    let (weight, shift) = (pointer(norm.weight), pointer(norm.bias));
+    let mut normed = ptr::null_mut();
+    // SAFETY: as above, for two tensors.
+    let sum = tensor(|sum| unsafe {
+        vit_part_add_norm(sum, &raw mut normed, pointer(x), bias, pointer(residual), p, key, weight, shift, norm.eps)
+    });
+    (
+        sum,
+        tensor(|out| {
+            // SAFETY: a place for one pointer, which the call above has filled.
+            unsafe { *out = normed };
+            ptr::null_mut()
+        }),
+    )
 }
 
 /// The numbers of one step of Adam.
@@ -224,12 +282,12 @@ mod tests {
     #[test]
     fn gelu_is_libtorchs() {
         let x = Tensor::linspace(-6.0, 6.0, 1001, FLOAT);
-        compare(&[x.shallow_clone()], |t| gelu_dropout(&t[0], 0.0, 0), |t| t[0].gelu("none"), GELU_TOLERANCE);
+        compare(&[x.shallow_clone()], |t| gelu_dropout(&t[0], None, 0.0, 0), |t| t[0].gelu("none"), GELU_TOLERANCE);
         let half = x.to_kind(Kind::BFloat16);
         let exact = half.to_kind(Kind::Double).gelu("none");
         // One rounding to eight bits, of values up to 6.
-        assert!(distance(&gelu_dropout(&half, 0.0, 0), &exact) <= 6.0 / 256.0);
-        assert!(gelu_dropout(&(&x * f64::NAN), 0.0, 0).isnan().all().int64_value(&[]) == 1);
+        assert!(distance(&gelu_dropout(&half, None, 0.0, 0), &exact) <= 6.0 / 256.0);
+        assert!(gelu_dropout(&(&x * f64::NAN), None, 0.0, 0).isnan().all().int64_value(&[]) == 1);
     }
 
     #[test]
@@ -278,7 +336,7 @@ mod tests {
         compare(&tensors, |t| dropout_add(&t[0], &t[1], 0.0, 9), |t| &t[0] + &t[1], 0.0);
         compare(
             &tensors[..1],
-            |t| gelu_dropout(&t[0], 0.1, 9),
+            |t| gelu_dropout(&t[0], None, 0.1, 9),
             |t| dropout(&t[0].gelu("none"), 0.1, 9),
             GELU_TOLERANCE,
         );
@@ -287,7 +345,45 @@ mod tests {
         let expected = dropout(&half.to_kind(Kind::Float), 0.1, 9) + &tensors[1];
         assert_eq!(distance(&dropout_add(&half, &tensors[1], 0.1, 9), &expected), 0.0);
         let expected = dropout(&half.to_kind(Kind::Float).gelu("none"), 0.1, 9);
-        assert!(distance(&gelu_dropout(&half, 0.1, 9), &expected) <= 4.0 / 256.0);
+        assert!(distance(&gelu_dropout(&half, None, 0.1, 9), &expected) <= 4.0 / 256.0);
+    }
+
+    #[test]
+    fn a_bias_is_added_first() {
+        tch::manual_seed(4);
+        let tensors = [Tensor::randn([5, 7, 40], FLOAT), Tensor::randn([40], FLOAT)];
+        for p in [0.0, 0.1] {
+            let plain = |t: &[Tensor]| gelu_dropout(&(&t[0] + &t[1]), None, p, 3);
+            compare(&tensors, |t| gelu_dropout(&t[0], Some(&t[1]), p, 3), plain, 1e-5);
+        }
+    }
+
+    #[test]
+    fn add_norm_is_its_parts() {
+        tch::manual_seed(5);
+        for dim in [1, 5, 16, 96, 100] {
+            let random = |shape: &[i64]| Tensor::randn(shape, FLOAT);
+            let (x, residual) = (random(&[3, 70, dim]), random(&[3, 70, dim]) + 2.0);
+            let tensors = [x, residual, random(&[dim]), random(&[dim]), random(&[dim])];
+            for p in [0.0, 0.1] {
+                // Both results count, so that both gradients meet.
+                let joined = |(sum, normed): (Tensor, Tensor)| Tensor::cat(&[sum, normed.to_kind(Kind::Float)], 0);
+                let norm = |t: &[Tensor], sum: &Tensor| sum.layer_norm([dim], Some(&t[2]), Some(&t[3]), 1e-2, true);
+                let parts = |t: &[Tensor], sum: Tensor| joined((sum.shallow_clone(), norm(t, &sum)));
+                let ours = |t: &[Tensor], x: &Tensor, bias: Option<&Tensor>| {
+                    joined(add_norm(x, bias, &t[1], p, 8, Norm { weight: &t[2], bias: &t[3], eps: 1e-2 }))
+                };
+                // Sums over 210 rows.
+                let with_bias = |t: &[Tensor]| parts(t, dropout_add(&(&t[0] + &t[4]), &t[1], p, 8));
+                compare(&tensors, |t| ours(t, &t[0], Some(&t[4])), with_bias, 2e-4);
+                let without = |t: &[Tensor]| parts(t, dropout_add(&t[0], &t[1], p, 8));
+                compare(&tensors[..4], |t| ours(t, &t[0], None), without, 2e-4);
+                // A norm and gradients of eight bits.
+                let half = |t: &[Tensor]| ours(t, &t[0].to_kind(Kind::BFloat16), None);
+                let exact = |t: &[Tensor]| parts(t, dropout_add(&t[0].to_kind(Kind::BFloat16), &t[1], p, 8));
+                compare(&tensors[..4], half, exact, 0.5);
+            }
+        }
     }
 
     #[test]
@@ -301,9 +397,12 @@ mod tests {
         let square = zeros(&[2, 2], Kind::Float);
         refusal(&|| linear(&zeros(&[2, 3], Kind::Float), &zeros(&[4, 5], Kind::Float), None));
         assert!(refusal(&|| dropout(&zeros(&[4], Kind::Uint8), 0.1, 0)).contains("expected float32"));
-        assert!(refusal(&|| gelu_dropout(&zeros(&[4], Kind::Double), 0.1, 0)).contains("float32 or bfloat16"));
+        assert!(refusal(&|| gelu_dropout(&zeros(&[4], Kind::Double), None, 0.1, 0)).contains("float32 or bfloat16"));
         assert!(refusal(&|| dropout_add(&zeros(&[2, 3], Kind::Float), &square, 0.1, 0)).contains("differ in shape"));
         assert!(refusal(&|| dropout(&square, 1.0, 0)).contains("dropout of 1"));
+        let norm = Norm { weight: &square, bias: &square, eps: 1e-5 };
+        assert!(refusal(&|| add_norm(&square, None, &square, 0.0, 0, norm).0).contains("expected [2]"));
+        assert!(refusal(&|| add_norm(&square, None, &zeros(&[2, 3], Kind::Float), 0.0, 0, norm).0).contains("differ"));
         assert!(refusal(&|| attention(&zeros(&[1, 2, 12], Kind::Float), 0)).contains("0 heads"));
     }
 }
