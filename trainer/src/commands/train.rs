@@ -286,10 +286,10 @@ fn save_epoch(
         }
         weights::save(&run.last(), &session.vit, &info)
     })?;
+    run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
     let (test_accuracy, resident_bytes) = (row.test_accuracy(), resident_bytes());
     let seconds = Some(seconds);
     run.append_metrics(&Metrics { row: row.clone(), test_accuracy, images_per_second, seconds, resident_bytes })?;
-    run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
     state::save(&run.state(), session)?;
     Ok(())
 }
