@@ -5,9 +5,12 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use prost::Message as _;
+
 use crate::digest;
 use crate::manifest::{Dataset, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, SHA256SUMS_FILE};
 use crate::npy::{Dtype, Element, Npy, NpyError};
+use crate::onnx::{TensorProto, tensor_proto};
 
 /// A manifest of all presets' parts is some 20 KB; a larger file than this is not one.
 const LARGEST_MANIFEST: u64 = 16 << 20;
@@ -211,6 +214,30 @@ impl Bundle {
             return Err(BundleError::Shape { path, found, expected });
         }
         Ok(npy)
+    }
+
+    /// A tensor of a test data set, `[1, …]` float32 in ONNX's own form, whose axes after the first are `axes`.
+    pub fn test_tensor(&self, file: &str, axes: &[usize]) -> Result<Vec<f32>, BundleError> {
+        let path = self.root.join(file);
+        let malformed = |reason: String| BundleError::Malformed { path: path.clone(), reason };
+        if !self.manifest.files.contains_key(file) {
+            return Err(malformed("not listed under `files` of the manifest".to_owned()));
+        }
+        let bytes = fs::read(&path).map_err(|error| BundleError::Io { path: path.clone(), error })?;
+        let tensor = TensorProto::decode(bytes.as_slice()).map_err(|error| malformed(error.to_string()))?;
+        let expected: Vec<i64> = std::iter::once(1).chain(axes.iter().map(|&axis| axis as i64)).collect();
+        let is_float = tensor.data_type == Some(tensor_proto::DataType::Float as i32);
+        let elements = axes.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
+        let data = tensor.raw_data.as_deref().unwrap_or_default();
+        if !is_float || tensor.dims != expected || elements.and_then(|count| count.checked_mul(4)) != Some(data.len()) {
+            return Err(malformed(format!(
+                "a tensor of type {}, shape {:?} and {} bytes, expected float32 of shape {expected:?}",
+                tensor.data_type.unwrap_or_default(),
+                tensor.dims,
+                data.len()
+            )));
+        }
+        Ok(data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes"))).collect())
     }
 
     fn absent<'a>(&self, kind: &'static str, name: &str, there: impl Iterator<Item = &'a String>) -> BundleError {

@@ -46,6 +46,21 @@ fn openvino_in_a_build_without_it_is_an_error() {
     let mut command = Program::Verifier.command();
     run(command.arg("check").arg(&bundle).args(["--device", "openvino"]))
         .refuses(&["OpenVINOExecutionProvider", "--device cpu"]);
+    for (device, provider) in [("xnnpack", "XnnpackExecutionProvider"), ("gpu", "gpuExecutionProvider")] {
+        let mut command = Program::Verifier.command();
+        run(command.arg("check").arg(&bundle).args(["--device", device])).refuses(&[provider, "could not be created"]);
+    }
+    let mut command = Program::Verifier.command();
+    run(command.arg("check").arg(&bundle).args(["--device", "cpu", "--device-id", "1"])).refuses(&["--device-id"]);
+}
+
+#[test]
+fn devices_are_listed_and_tried() {
+    let mut command = Program::Verifier.command();
+    run(command.arg("devices")).expect_status(0).says("ONNX Runtime 1.31.1").says("cpu (CPUExecutionProvider)");
+    let ended = run(command.arg("--runtime").arg(openvino())).expect_status(0);
+    let line = ended.stdout.lines().find(|line| line.contains("openvino (OpenVINOExecutionProvider)"));
+    assert!(line.is_some_and(|line| line.ends_with(" works")), "{ended}");
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use verifier::device::Device;
+use verifier::fault::Fault;
+use verifier::onnxruntime::{Optimization, Options};
+use verifier::report::Format;
 
 /// Whole numbers in a range.
 type Number = RangedU64ValueParser<usize>;
@@ -23,11 +26,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the submodel on every sample and compare it with the golden
+    /// Run a part on every sample and compare it with the golden
     #[command(
-        after_help = "Example:\n  verifier check bundles/nano --device cuda --atol 5e-6 --rtol 1e-5 --batch-size 64\n  verifier check bundles/nano --device cpu --inject --report faults.json\n\nA device asked for is a device used: if any part would run elsewhere, the exit status is 2.\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish"
+        after_help = "Examples:\n  verifier check bundles/nano --device cuda --atol 5e-6 --rtol 1e-5 --batch-size 64\n  verifier check bundles/nano --device cpu --inject --report faults.json --report faults.md\n  verifier check bundles/nano --device cpu --fault 'weight:to_qkv_weight[10,20]^30' --expect-detected\n\nA device asked for is a device used: if any part would run elsewhere, the exit status is 2.\nFaults act all at once, in copies in memory: the bundle stays as it is.\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish"
     )]
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
+    /// Show what the ONNX Runtime library offers, and which devices work here
+    #[command(after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
+    Devices(DevicesArgs),
     /// Show what a bundle, an ONNX file or an NPY file holds
     #[command(
         after_help = "Example:\n  verifier inspect bundles/nano\n  verifier inspect bundles/nano/onnx/submodel/model.onnx\n  verifier inspect bundles/nano/npy/logits.npy"
@@ -39,33 +45,93 @@ pub(crate) enum Command {
 pub(crate) struct CheckArgs {
     /// Folder that `exporter bundle` wrote
     pub(crate) bundle: PathBuf,
-    /// Device to run on
-    #[arg(long, value_enum, default_value = "cuda")]
-    pub(crate) device: Device,
+    /// Part to run: submodel, or full, head and tail on their test data sets
+    #[arg(long, default_value = "submodel", value_name = "NAME")]
+    pub(crate) part: String,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
     /// Absolute tolerance
-    #[arg(long, default_value_t = 5e-6, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
+    #[arg(long, default_value = "5e-6", value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) atol: f32,
     /// Tolerance relative to the golden
-    #[arg(long, default_value_t = 1e-5, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
+    #[arg(long, default_value = "1e-5", value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: f32,
-    /// Samples in one run of the submodel
+    /// Samples in one run of the model
     #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
+    /// Samples START up to, but not including, END [default: all]
+    #[arg(long, num_args = 2, value_names = ["START", "END"])]
+    pub(crate) range: Option<Vec<usize>>,
+    /// Run every batch N times: each run is compared with the golden, and bit for bit with the first
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) repeat: usize,
+    /// End with the first batch that has a faulty sample
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Keep golden, output and positions of every faulty sample as NPY in this new folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dump_faulty: Option<PathBuf>,
     /// Self-test: put the five wrong values of the Python repository into the golden, to see them found (needs 301 samples)
     #[arg(long, overrides_with = "no_inject")]
     pub(crate) inject: bool,
     /// Put no error anywhere (the default)
     #[arg(long, hide = true)]
     pub(crate) no_inject: bool,
-    /// Write the result as JSON
-    #[arg(long, value_name = "FILE.json", value_parser = json_file)]
-    pub(crate) report: Option<PathBuf>,
+    /// Change one value: TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, TARGET one of golden, input, output, weight:NAME; repeatable
+    #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
+    pub(crate) faults: Vec<Fault>,
+    /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a fault; else 1
+    #[arg(long)]
+    pub(crate) expect_detected: bool,
+    /// Write the result: FILE.json, .md, .csv or .xml (JUnit); repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = report_file)]
+    pub(crate) reports: Vec<PathBuf>,
+}
+
+/// What runs a model, and where.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// Device to run on: cpu, cuda, tensorrt, openvino, or another provider of the runtime by its name
+    #[arg(long, default_value = "cuda", value_name = "NAME")]
+    pub(crate) device: Device,
+    /// Which one of several such devices
+    #[arg(long, value_name = "N")]
+    pub(crate) device_id: Option<u32>,
+    /// A setting of the device's provider, handed on as it is; repeatable
+    #[arg(long = "device-option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) device_options: Vec<(String, String)>,
+    /// Leave TF32 and other reduced precision to the provider [default: off]
+    #[arg(long)]
+    pub(crate) allow_reduced_precision: bool,
+    /// How far the runtime may rewrite the graph
+    #[arg(long, value_enum, default_value = "all", value_name = "LEVEL")]
+    pub(crate) optimization: Optimization,
     /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
     #[arg(long, value_name = "LIB")]
     pub(crate) runtime: Option<PathBuf>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
+}
+
+impl TargetArgs {
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            device: self.device.clone(),
+            device_id: self.device_id,
+            device_options: self.device_options.clone(),
+            allow_reduced_precision: self.allow_reduced_precision,
+            threads: self.threads,
+            optimization: self.optimization,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArgs {
+    /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
+    #[arg(long, value_name = "LIB")]
+    pub(crate) runtime: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -81,10 +147,27 @@ fn tolerance(text: &str) -> Result<f32, String> {
     }
 }
 
-fn json_file(text: &str) -> Result<PathBuf, String> {
+fn report_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    match path.extension() {
-        Some(extension) if extension == "json" => Ok(path),
-        _ => Err("expected a name that ends in .json".to_owned()),
+    match Format::of(&path) {
+        Some(_) => Ok(path),
+        None => Err("expected a name that ends in .json, .md, .csv or .xml".to_owned()),
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+impl Command {
+    /// Whether reduced precision may be left to the provider.
+    pub(crate) fn allows_reduced_precision(&self) -> bool {
+        match self {
+            Self::Check(arguments) => arguments.target.allow_reduced_precision,
+            Self::Devices(_) | Self::Inspect(_) => false,
+        }
     }
 }

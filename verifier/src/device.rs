@@ -1,45 +1,124 @@
 //! What to run on, as the user names it.
 
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
 use serde::Serialize;
 
 /// A device; each stands for one execution provider of ONNX Runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// The CPU.
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
-    /// Intel's OpenVINO on the CPU.
-    #[value(name = "openvino")]
+    /// An NVIDIA GPU, through TensorRT.
+    TensorRt,
+    /// Intel's OpenVINO.
     OpenVino,
+    /// Any other provider, by the name that the runtime knows it by, such as `XNNPACK` or `QNN`.
+    Other(String),
 }
+
+/// Short names that ONNX Runtime takes and the full ones that its profiles give, where one is not the other with
+/// `ExecutionProvider` behind it (`include/onnxruntime/core/graph/constants.h`).
+const PROVIDERS: [(&str, &str); 5] = [
+    ("XNNPACK", "XnnpackExecutionProvider"),
+    ("SNPE", "SNPEExecutionProvider"),
+    ("COREML", "CoreMLExecutionProvider"),
+    ("WEBGPU", "WebGpuExecutionProvider"),
+    ("VITISAI", "VitisAIExecutionProvider"),
+];
 
 impl Device {
     /// ONNX Runtime's name of the provider, as its profiles give it.
-    pub fn provider(self) -> &'static str {
+    pub fn provider(&self) -> String {
+        const SUFFIX: &str = "ExecutionProvider";
         match self {
-            Self::Cpu => "CPUExecutionProvider",
-            Self::Cuda => "CUDAExecutionProvider",
-            Self::OpenVino => "OpenVINOExecutionProvider",
+            Self::Cpu => "CPUExecutionProvider".to_owned(),
+            Self::Cuda => "CUDAExecutionProvider".to_owned(),
+            Self::TensorRt => "TensorrtExecutionProvider".to_owned(),
+            Self::OpenVino => "OpenVINOExecutionProvider".to_owned(),
+            Self::Other(name) if name.ends_with(SUFFIX) => name.clone(),
+            Self::Other(name) => PROVIDERS
+                .iter()
+                .find(|(short, _)| short.eq_ignore_ascii_case(name))
+                .map_or_else(|| format!("{name}{SUFFIX}"), |(_, full)| (*full).to_owned()),
         }
     }
 
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
+    /// The name by which the provider is asked for in ONNX Runtime's C API.
+    pub fn short_name(&self) -> String {
         match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::OpenVino => "openvino",
+            Self::Cpu => "CPU".to_owned(),
+            Self::Cuda => "CUDA".to_owned(),
+            Self::TensorRt => "TensorRT".to_owned(),
+            Self::OpenVino => "OpenVINO".to_owned(),
+            Self::Other(name) => name.strip_suffix("ExecutionProvider").unwrap_or(name).to_owned(),
         }
     }
 
     /// The settings that keep the arithmetic in float32, for the report.
-    pub fn precision(self) -> &'static str {
-        match self {
-            Self::Cpu => "float32",
-            Self::Cuda => "float32, TF32 off",
-            Self::OpenVino => "float32 (precision FP32)",
+    pub fn precision(&self, allows_reduced: bool) -> &'static str {
+        match (self, allows_reduced) {
+            (Self::Cpu, _) => "float32",
+            (Self::Cuda, false) => "float32, TF32 off",
+            (Self::Cuda, true) => "float32 with TF32 allowed",
+            (Self::TensorRt, false) => "float32 (fp16, bf16 and int8 off; TF32 off by NVIDIA_TF32_OVERRIDE=0)",
+            (Self::TensorRt, true) => "float32 with TF32 and fp16 allowed",
+            (Self::OpenVino, false) => "float32 (precision FP32)",
+            (Self::OpenVino, true) => "the device's own choice (precision not set)",
+            (Self::Other(_), _) => "the provider's own: it has no setting that this program knows",
         }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+            Self::OpenVino => "openvino",
+            Self::Other(name) => name,
+        })
+    }
+}
+
+impl FromStr for Device {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "cpu" | "cpuexecutionprovider" => Self::Cpu,
+            "cuda" | "cudaexecutionprovider" => Self::Cuda,
+            "tensorrt" | "tensorrtexecutionprovider" => Self::TensorRt,
+            "openvino" | "openvinoexecutionprovider" => Self::OpenVino,
+            _ => Self::Other(text.to_owned()),
+        })
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_command_line_and_of_profiles() {
+        let provider = |text: &str| text.parse::<Device>().map(|device| device.provider()).unwrap_or_default();
+        assert_eq!(provider("cuda"), "CUDAExecutionProvider");
+        assert_eq!(provider("TensorRT"), "TensorrtExecutionProvider");
+        assert_eq!(provider("xnnpack"), "XnnpackExecutionProvider");
+        assert_eq!(provider("QNN"), "QNNExecutionProvider");
+        assert_eq!(provider("MIGraphXExecutionProvider"), "MIGraphXExecutionProvider");
+        assert_eq!("CPUExecutionProvider".parse(), Ok(Device::Cpu));
+        assert_eq!("QNNExecutionProvider".parse::<Device>().map(|device| device.short_name()), Ok("QNN".to_owned()));
     }
 }

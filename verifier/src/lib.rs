@@ -1,21 +1,33 @@
-//! Runs a bundle's submodel on the target and compares every element with the golden.
+//! Runs a part of a bundle on the target and compares every element with the golden.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`check`] | the loop: run, inject, compare, and the verdict |
+//! | [`check`] | the loop: run, put faults in, compare |
+//! | [`verdict`] | what a check came to |
 //! | [`compare`] | one sample against its golden, as `torch.isclose` |
+//! | [`geometry`] | the shape that errors make in a sample |
 //! | [`fault`] | deliberate errors that prove that real ones would be noticed |
-//! | [`runtime`] | what runs a submodel; [`onnxruntime`] is the real one and alone names `ort` |
+//! | [`recording`] | what a part was given and gave back when it was recorded |
+//! | [`model`] | the ONNX model in memory: where its data lie, weight faults |
+//! | [`runtime`] | what runs a model; [`onnxruntime`] is the real one and alone names `ort` |
 //! | [`device`], [`placement`] | what to run on, and the proof that it ran there |
+//! | [`probe`] | a tiny model, to see whether a device works |
 //! | [`locate`] | which runtime library is loaded |
-//! | [`report`] | the verdict for machines |
+//! | [`specimens`] | faulty samples kept as NPY files |
+//! | [`report`] | the verdict in files |
 
 pub mod check;
 pub mod compare;
 pub mod device;
 pub mod fault;
+pub mod geometry;
 pub mod locate;
+pub mod model;
 pub mod onnxruntime;
 pub mod placement;
+pub mod probe;
+pub mod recording;
 pub mod report;
 pub mod runtime;
+pub mod specimens;
+pub mod verdict;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the library.
@@ -54,6 +55,28 @@ pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
     let upwards = beside.iter().flat_map(|folder| folder.ancestors());
     let folders = beside.clone().into_iter().chain(upwards.map(|folder| folder.join(DEPS))).chain(system_folders());
     folders.filter_map(|folder| library_in(&folder)).next().ok_or(LocateError::NotFound)
+}
+
+/// Refuses a library that is not whole. One cut short by an interrupted copy can kill the process that maps it: an ELF file's section table, which
+/// ends it, must be inside.
+pub fn check_whole(path: &Path) -> Result<(), String> {
+    let mut header = [0u8; 64];
+    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
+        return Ok(()); // not a 64-bit little-endian ELF file: the loader will say what it is
+    }
+    // e_shoff, e_shentsize and e_shnum of the ELF-64 header (System V ABI, chapter 4).
+    let offset = u64::from_le_bytes(header[40..48].try_into().expect("8 bytes"));
+    let number = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let end = offset.saturating_add(number(58) * number(60));
+    if metadata.len() < end {
+        return Err(format!("cut short: {} bytes, expected at least {end}", metadata.len()));
+    }
+    Ok(())
 }
 
 fn system_folders() -> impl Iterator<Item = PathBuf> {

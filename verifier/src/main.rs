@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    verifier::onnxruntime::disable_telemetry();
-    let result = match cli::Cli::parse().command {
+    let command = cli::Cli::parse().command;
+    verifier::onnxruntime::settle_environment(command.allows_reduced_precision());
+    let result = match command {
         cli::Command::Check(arguments) => commands::check::check(&arguments),
+        cli::Command::Devices(arguments) => commands::devices::devices(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(&arguments),
     };
     match result {

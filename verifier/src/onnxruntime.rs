@@ -3,22 +3,24 @@
 //! Three gates stand between a device asked for and a result: the provider must be created, no node may be left to the
 //! CPU, and the profile of a first run must show every node on the provider.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use ort::ep::{self, ExecutionProviderDispatch};
+use ort::AsPointer as _;
+use ort::environment::Environment;
+use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _, ExecutionProviderDispatch};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorRef, ValueType};
-use prost::Message as _;
+use proto::digest;
 use proto::manifest::{Part, Tensor};
-use proto::onnx::ModelProto;
 use serde::Serialize;
 
 use crate::device::Device;
+use crate::locate::check_whole;
 use crate::placement::{self, Placement, PlacementError};
 use crate::runtime::{RunError, Runtime};
 
@@ -35,28 +37,69 @@ pub struct Library {
     pub version: String,
     /// What it says about its build.
     pub build: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
 }
 
-/// How the submodel is to be run.
-#[derive(Debug, Clone, Copy)]
+/// How far the runtime may rewrite the graph before it runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimization {
+    /// Not at all.
+    None,
+    /// Folding and removal of what changes nothing.
+    Basic,
+    /// And fusions of operators.
+    Extended,
+    /// And changes of layout.
+    #[default]
+    All,
+}
+
+/// How a model is to be run.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Where.
     pub device: Device,
+    /// Which one of several such devices.
+    pub device_id: Option<u32>,
+    /// Settings of the provider, handed on as they are; they come last.
+    pub device_options: Vec<(String, String)>,
+    /// Whether TF32 and other reduced precision are left to the provider.
+    pub allow_reduced_precision: bool,
     /// Threads for one operation on the CPU; `None` leaves it to the runtime.
     pub threads: Option<usize>,
+    /// Rewriting of the graph.
+    pub optimization: Optimization,
 }
 
-/// A submodel ready to run on the device that was asked for.
+/// Where the model is.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In memory, such as with weight faults.
+    Memory(&'a [u8]),
+}
+
+/// A loaded ONNX Runtime library; one in a process.
+#[derive(Debug)]
+pub struct Engine {
+    library: Library,
+    environment: Environment,
+}
+
+/// A model ready to run on the device that was asked for.
 #[derive(Debug)]
 pub struct OnnxRuntime {
     session: Session,
-    library: Library,
     placement: Placement,
-    sample_shape: Vec<usize>,
-    output_shape: Vec<usize>,
+    inputs: Vec<Vec<usize>>,
+    outputs: Vec<Vec<usize>>,
+    load_seconds: f64,
 }
 
-/// Why the submodel cannot be run as asked.
+/// Why the model cannot be run as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The library is none, or too old.
@@ -69,22 +112,6 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The model is not ONNX.
-    #[error("{path}: not an ONNX model: {reason}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The model's weights are not all in its file.
-    #[error("{path}: tensor `{tensor}` is stored in another file, which the bundle's hashes do not cover")]
-    ExternalData {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-    },
     /// The provider cannot be created.
     #[error(
         "device `{device}` is not available: {provider} could not be created: {reason}\n\
@@ -93,13 +120,21 @@ pub enum LoadError {
     )]
     Provider {
         /// The device asked for.
-        device: &'static str,
+        device: Device,
         /// Its provider.
-        provider: &'static str,
+        provider: String,
         /// What the runtime said.
         reason: String,
         /// What to do.
         hint: &'static str,
+    },
+    /// An option that the device does not have.
+    #[error("device `{device}`: {reason}")]
+    Option {
+        /// The device asked for.
+        device: Device,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// The model cannot be loaded on the device.
     #[error("{path}: cannot be loaded for device `{device}`: {reason}")]
@@ -107,7 +142,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// The device asked for.
-        device: &'static str,
+        device: Device,
         /// What the runtime said.
         reason: String,
     },
@@ -127,7 +162,7 @@ pub enum LoadError {
     #[error("device `{device}`: the first run failed: {error}")]
     FirstRun {
         /// The device asked for.
-        device: &'static str,
+        device: Device,
         /// What the runtime said.
         error: RunError,
     },
@@ -135,7 +170,7 @@ pub enum LoadError {
     #[error("device `{device}`: {error}")]
     Placement {
         /// The device asked for.
-        device: &'static str,
+        device: Device,
         /// What the profile shows.
         error: PlacementError,
     },
@@ -144,37 +179,17 @@ pub enum LoadError {
     Profile(std::io::Error),
 }
 
-impl OnnxRuntime {
-    /// Loads a library and a model, runs `first_input`, and proves where every node ran.
-    pub fn load(
-        library: &Path,
-        model: &Path,
-        part: &Part,
-        options: Options,
-        first_input: &[f32],
-    ) -> Result<Self, LoadError> {
-        refuse_external_data(model)?;
-        let (library, environment) = start(library)?;
-        let device = options.device.name();
-
-        let folder = tempfile::tempdir().map_err(LoadError::Profile)?;
-        let unusable = |reason: String| LoadError::Model { path: model.to_owned(), device, reason };
-        let builder = Session::builder(&environment).map_err(|error| unusable(error.to_string()))?;
-        let builder = configure(builder, options, folder.path()).map_err(unusable)?;
-        let mut builder = register(builder, options, &library.path)?;
-        let session = builder.commit_from_file(model).map_err(|error| unusable(plain(&error.to_string())))?;
-
-        let (input, output) = interface(model, part, &session)?;
-        let mut runtime =
-            Self { session, library, placement: Placement::new(), sample_shape: input, output_shape: output };
-        let samples = first_input.len() / runtime.sample_shape.iter().product::<usize>().max(1);
-        runtime.run(first_input, samples, &mut |_| {}).map_err(|error| LoadError::FirstRun { device, error })?;
-        runtime.placement = runtime
-            .profile()
-            .and_then(|profile| placement::parse(&profile))
-            .and_then(|found| placement::prove(&found, options.device).map(|()| found))
-            .map_err(|error| LoadError::Placement { device, error })?;
-        Ok(runtime)
+impl Engine {
+    /// Loads the library for the whole process, asks for its version, and starts the runtime in it.
+    pub fn start(path: &Path) -> Result<Self, LoadError> {
+        let unusable = |reason: String| LoadError::Library { path: path.to_owned(), reason };
+        let version = library_version(path).map_err(unusable)?;
+        let sha256 = digest::sha256_file(path).map_err(|error| unusable(error.to_string()))?;
+        // Refuses versions that are too old, before anything is asked of them.
+        let builder = ort::init_from(path).map_err(|error| unusable(error.to_string()))?;
+        let environment = builder.with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
+        let library = Library { path: path.to_owned(), version, build: ort::info().to_owned(), sha256 };
+        Ok(Self { library, environment })
     }
 
     /// The library in use.
@@ -182,9 +197,67 @@ impl OnnxRuntime {
         &self.library
     }
 
+    /// The providers that the library was built with, by their full names.
+    #[expect(unsafe_code, reason = "`ort` asks for one provider at a time; the list is its C API's")]
+    pub fn providers(&self) -> Vec<String> {
+        let (mut names, mut count) = (std::ptr::null_mut(), 0);
+        // SAFETY: the function fills both with an array of C strings, which the other one frees.
+        unsafe {
+            let status = (ort::api().GetAvailableProviders)(&raw mut names, &raw mut count);
+            if !status.0.is_null() || names.is_null() {
+                return Vec::new();
+            }
+            let at = |index: usize| CStr::from_ptr(*names.add(index)).to_string_lossy().into_owned();
+            let found = (0..usize::try_from(count).unwrap_or(0)).map(at).collect();
+            let _ = (ort::api().ReleaseAvailableProviders)(names, count);
+            found
+        }
+    }
+
+    /// Loads a model, runs `first_inputs`, one sample each, and proves where every node ran.
+    pub fn load(
+        &self,
+        model: Source<'_>,
+        path: &Path,
+        part: &Part,
+        options: &Options,
+        first_inputs: &[&[f32]],
+    ) -> Result<OnnxRuntime, LoadError> {
+        let started = Instant::now();
+        let device = || options.device.clone();
+        let folder = tempfile::tempdir().map_err(LoadError::Profile)?;
+        let unusable = |reason: String| LoadError::Model { path: path.to_owned(), device: device(), reason };
+        let builder = Session::builder(&self.environment).map_err(|error| unusable(error.to_string()))?;
+        let builder = configure(builder, options, folder.path()).map_err(unusable)?;
+        let mut builder = register(builder, options, &self.library.path)?;
+        let session = match model {
+            Source::File(file) => builder.commit_from_file(file),
+            Source::Memory(bytes) => builder.commit_from_memory(bytes),
+        };
+        let session = session.map_err(|error| unusable(plain(&error.to_string())))?;
+
+        let (inputs, outputs) = interface(path, part, &session)?;
+        let load_seconds = started.elapsed().as_secs_f64();
+        let mut runtime = OnnxRuntime { session, placement: Placement::new(), inputs, outputs, load_seconds };
+        runtime.run(first_inputs, 1, &mut |_| {}).map_err(|error| LoadError::FirstRun { device: device(), error })?;
+        runtime.placement = runtime
+            .profile()
+            .and_then(|profile| placement::parse(&profile))
+            .and_then(|found| placement::prove(&found, &options.device).map(|()| found))
+            .map_err(|error| LoadError::Placement { device: device(), error })?;
+        Ok(runtime)
+    }
+}
+
+impl OnnxRuntime {
     /// Where the nodes of the first run ran.
     pub fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    /// Seconds that creating the session took.
+    pub fn load_seconds(&self) -> f64 {
+        self.load_seconds
     }
 
     fn profile(&mut self) -> Result<String, PlacementError> {
@@ -195,56 +268,49 @@ impl OnnxRuntime {
 }
 
 impl Runtime for OnnxRuntime {
-    fn run(&mut self, input: &[f32], samples: usize, output: &mut dyn FnMut(&[f32])) -> Result<(), RunError> {
+    fn run(&mut self, inputs: &[&[f32]], samples: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError> {
         let failed = |error: ort::Error| RunError(plain(&error.to_string()));
         let dims = |sample: &[usize]| -> Vec<i64> {
             std::iter::once(samples).chain(sample.iter().copied()).map(|axis| axis as i64).collect()
         };
-        let tensor = TensorRef::from_array_view((dims(&self.sample_shape), input)).map_err(failed)?;
-        let outputs = self.session.run(ort::inputs![tensor]).map_err(failed)?;
-        let (shape, elements) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
-        let expected = dims(&self.output_shape);
-        if **shape != *expected {
-            return Err(RunError(format!("output of shape {:?}, expected {expected:?}", &**shape)));
+        let mut tensors = Vec::with_capacity(inputs.len());
+        for (shape, input) in self.inputs.iter().zip(inputs) {
+            let tensor = TensorRef::from_array_view((dims(shape), *input)).map_err(failed)?;
+            tensors.push(ort::session::SessionInputValue::from(tensor));
         }
-        output(elements);
+        let results = self.session.run(tensors.as_slice()).map_err(failed)?;
+        let mut found = Vec::with_capacity(self.outputs.len());
+        for (index, shape) in self.outputs.iter().enumerate() {
+            let (extracted, elements) = results[index].try_extract_tensor::<f32>().map_err(failed)?;
+            let expected = dims(shape);
+            if **extracted != *expected {
+                return Err(RunError(format!("output {index} of shape {:?}, expected {expected:?}", &**extracted)));
+            }
+            found.push(elements);
+        }
+        outputs(&found);
         Ok(())
     }
 }
 
-/// ONNX Runtime collects usage data unless this is set before it is loaded; its API's own switch does not stop that.
-/// To be called first in `main`, while there is one thread.
-#[expect(unsafe_code, reason = "setting a variable of the process")]
-pub fn disable_telemetry() {
+/// Settings of the process that must be made before the libraries are loaded: no usage data (the API's own switch does
+/// not stop that), and no TF32 in NVIDIA's libraries, some of which have no other switch. To be called first, while
+/// there is one thread.
+#[expect(unsafe_code, reason = "setting variables of the process")]
+pub fn settle_environment(allow_reduced_precision: bool) {
     // SAFETY: no other thread runs yet that could read the environment meanwhile.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
-}
-
-/// The bundle's hashes vouch for the model's own file alone.
-fn refuse_external_data(model: &Path) -> Result<(), LoadError> {
-    let unreadable = |reason: String| LoadError::Unreadable { path: model.to_owned(), reason };
-    let bytes = fs::read(model).map_err(|error| unreadable(error.to_string()))?;
-    let proto = ModelProto::decode(bytes.as_slice()).map_err(|error| unreadable(error.to_string()))?;
-    match proto.external_tensor() {
-        None => Ok(()),
-        Some(tensor) => Err(LoadError::ExternalData { path: model.to_owned(), tensor: tensor.to_owned() }),
+    unsafe {
+        std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
+        if !allow_reduced_precision {
+            std::env::set_var("NVIDIA_TF32_OVERRIDE", "0");
+        }
     }
-}
-
-/// Loads the library for the whole process, asks for its version, and starts the runtime in it.
-fn start(path: &Path) -> Result<(Library, ort::environment::Environment), LoadError> {
-    let unusable = |reason: String| LoadError::Library { path: path.to_owned(), reason };
-    let version = library_version(path).map_err(unusable)?;
-    // Refuses versions that are too old, before anything is asked of them.
-    let builder = ort::init_from(path).map_err(|error| unusable(error.to_string()))?;
-    let environment = builder.with_telemetry(false).build().map_err(|error| unusable(error.to_string()))?;
-    Ok((Library { path: path.to_owned(), version, build: ort::info().to_owned() }, environment))
 }
 
 #[expect(unsafe_code, reason = "a C library says its version through a C function")]
 fn library_version(path: &Path) -> Result<String, String> {
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
-    whole_file(path)?;
+    check_whole(path)?;
     // SAFETY: loading a library runs its initialisers; the user named it, or it is the one `make setup` fetched.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| with_causes(&error))?;
     // Never unloaded: `ort` goes on to use the same one, and unloading a runtime runs its finalisers.
@@ -263,40 +329,23 @@ fn library_version(path: &Path) -> Result<String, String> {
     Ok(version)
 }
 
-/// A library cut short by an interrupted copy can kill the process that maps it: an ELF file's section table, which
-/// ends it, must be inside.
-fn whole_file(path: &Path) -> Result<(), String> {
-    let mut header = [0u8; 64];
-    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
-        return Ok(()); // not a 64-bit little-endian ELF file: the loader will say what it is
-    }
-    // e_shoff, e_shentsize and e_shnum of the ELF-64 header (System V ABI, chapter 4).
-    let offset = u64::from_le_bytes(header[40..48].try_into().expect("8 bytes"));
-    let number = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
-    let end = offset.saturating_add(number(58) * number(60));
-    if metadata.len() < end {
-        return Err(format!("cut short: {} bytes, expected at least {end}", metadata.len()));
-    }
-    Ok(())
-}
-
 /// An error with what caused it, in one line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Everything that could change results is set on purpose.
-fn configure(builder: SessionBuilder, options: Options, profile: &Path) -> Result<SessionBuilder, String> {
+fn configure(builder: SessionBuilder, options: &Options, profile: &Path) -> Result<SessionBuilder, String> {
     let text = |error: ort::Error<SessionBuilder>| error.to_string();
     let builder = builder
         .with_no_environment_execution_providers()
         .map_err(text)?
-        .with_optimization_level(GraphOptimizationLevel::Level3)
+        .with_optimization_level(match options.optimization {
+            Optimization::None => GraphOptimizationLevel::Disable,
+            Optimization::Basic => GraphOptimizationLevel::Level1,
+            Optimization::Extended => GraphOptimizationLevel::Level2,
+            Optimization::All => GraphOptimizationLevel::All,
+        })
         .map_err(text)?
         .with_deterministic_compute(true)
         .map_err(text)?
@@ -310,37 +359,111 @@ fn configure(builder: SessionBuilder, options: Options, profile: &Path) -> Resul
     }
 }
 
-fn register(builder: SessionBuilder, options: Options, library: &Path) -> Result<SessionBuilder, LoadError> {
-    let (provider, hint): (ExecutionProviderDispatch, _) = match options.device {
+fn register(mut builder: SessionBuilder, options: &Options, library: &Path) -> Result<SessionBuilder, LoadError> {
+    const CUDA_HINT: &str = "--device cpu runs on the CPU; on a machine with an NVIDIA GPU, `make setup DEVICE=cuda` fetches the CUDA build of ONNX Runtime and its libraries";
+    let option = |reason| LoadError::Option { device: options.device.clone(), reason };
+    let id =
+        options.device_id.map(|id| i32::try_from(id).map_err(|_| option("there is no such device id"))).transpose()?;
+    let (provider, hint): (Result<Option<ExecutionProviderDispatch>, String>, _) = match &options.device {
+        Device::Cpu if id.is_some() || !options.device_options.is_empty() => {
+            return Err(option("it has neither --device-id nor --device-option"));
+        }
         Device::Cpu => return Ok(builder),
         Device::Cuda => {
             preload_cuda(library);
-            let hint = "--device cpu runs on the CPU; on a machine with an NVIDIA GPU, `make setup DEVICE=cuda` fetches the CUDA build of ONNX Runtime and its libraries";
-            (ep::CUDA::default().with_tf32(false).build(), hint)
+            let mut provider = ep::CUDA::default().with_tf32(options.allow_reduced_precision);
+            if let Some(id) = id {
+                provider = provider.with_device_id(id);
+            }
+            for (key, value) in &options.device_options {
+                provider = provider.with_arbitrary_config(key, value);
+            }
+            (Ok(Some(provider.build())), CUDA_HINT)
+        }
+        Device::TensorRt => {
+            preload_cuda(library);
+            let mut provider = ep::TensorRT::default().with_fp16(options.allow_reduced_precision);
+            if let Some(id) = id {
+                provider = provider.with_device_id(id);
+            }
+            for (key, value) in &options.device_options {
+                provider = provider.with_arbitrary_config(key, value);
+            }
+            (
+                Ok(Some(provider.build())),
+                "--device cuda runs on the GPU without TensorRT; the CUDA build of ONNX Runtime also needs NVIDIA's TensorRT libraries (pip's `tensorrt`), found through LD_LIBRARY_PATH",
+            )
         }
         Device::OpenVino => {
-            let provider = ep::OpenVINO::default().with_device_type("CPU").with_precision("FP32");
-            let provider = match options.threads {
-                Some(threads) => provider.with_num_threads(threads),
-                None => provider,
-            };
+            if id.is_some() {
+                return Err(option("it is chosen by --device-option device_type=GPU.1, not by --device-id"));
+            }
+            let mut provider = ep::OpenVINO::default().with_device_type("CPU");
+            if !options.allow_reduced_precision {
+                provider = provider.with_precision("FP32");
+            }
+            if let Some(threads) = options.threads {
+                provider = provider.with_num_threads(threads);
+            }
+            for (key, value) in &options.device_options {
+                provider = provider.with_arbitrary_config(key, value);
+            }
             (
-                provider.build(),
+                Ok(Some(provider.build())),
                 "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with OpenVINO, to be named with --runtime",
             )
         }
+        Device::Other(_) => {
+            let id = id.map(|id| ("device_id".to_owned(), id.to_string()));
+            let settings: Vec<_> = id.into_iter().chain(options.device_options.iter().cloned()).collect();
+            // Libraries before 1.22 know some providers by their short names alone.
+            let registered = append_provider(&mut builder, &options.device.provider(), &settings).or_else(|error| {
+                append_provider(&mut builder, &options.device.short_name(), &settings).map_err(|_| error)
+            });
+            (registered.map(|()| None), "`verifier devices` lists the providers that the library was built with")
+        }
     };
     let refused = |reason: String| LoadError::Provider {
-        device: options.device.name(),
+        device: options.device.clone(),
         provider: options.device.provider(),
         reason: plain(&reason),
         hint,
     };
-    builder
-        .with_execution_providers([provider.error_on_failure()])
-        .map_err(|error| refused(error.to_string()))?
-        .with_disable_cpu_fallback()
-        .map_err(|error| refused(error.to_string()))
+    let builder = match provider.map_err(refused)? {
+        Some(provider) => builder
+            .with_execution_providers([provider.error_on_failure()])
+            .map_err(|error| refused(error.to_string()))?,
+        None => builder,
+    };
+    builder.with_disable_cpu_fallback().map_err(|error| refused(error.to_string()))
+}
+
+/// Registers a provider that is known by its name alone: `ort` has a type for every provider, the C API takes any.
+#[expect(unsafe_code, reason = "a call of the C API")]
+fn append_provider(builder: &mut SessionBuilder, name: &str, settings: &[(String, String)]) -> Result<(), String> {
+    let text = |text: &str| CString::new(text).map_err(|_| format!("{text:?} has a zero byte"));
+    let name = text(name)?;
+    let keys = settings.iter().map(|(key, _)| text(key)).collect::<Result<Vec<CString>, String>>()?;
+    let values = settings.iter().map(|(_, value)| text(value)).collect::<Result<Vec<CString>, String>>()?;
+    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).collect::<Vec<_>>();
+    let (key_pointers, value_pointers) = (pointers(&keys), pointers(&values));
+    let api = ort::api();
+    // SAFETY: all strings outlive the call; a status other than null is an error to read and to release.
+    unsafe {
+        let status = (api.SessionOptionsAppendExecutionProvider)(
+            builder.ptr_mut(),
+            name.as_ptr(),
+            key_pointers.as_ptr(),
+            value_pointers.as_ptr(),
+            keys.len(),
+        );
+        if status.0.is_null() {
+            return Ok(());
+        }
+        let message = CStr::from_ptr((api.GetErrorMessage)(status.0)).to_string_lossy().into_owned();
+        (api.ReleaseStatus)(status.0);
+        Err(message)
+    }
 }
 
 /// Makes the CUDA libraries that `make setup` fetched known to the loader. Without them the system's are used, and
@@ -352,20 +475,20 @@ fn preload_cuda(library: &Path) {
     }
 }
 
-/// The model must have the one input and the one output of the manifest; returns their shapes after the batch axis.
-fn interface(model: &Path, part: &Part, session: &Session) -> Result<(Vec<usize>, Vec<usize>), LoadError> {
+/// The model must have the inputs and outputs of the manifest; returns their shapes after the batch axis.
+#[expect(clippy::type_complexity, reason = "shapes of the inputs and of the outputs")]
+fn interface(model: &Path, part: &Part, session: &Session) -> Result<(Vec<Vec<usize>>, Vec<Vec<usize>>), LoadError> {
     let check = |what, expected: &[Tensor], found: &[ort::value::Outlet]| {
         let expected_texts: Vec<String> = expected.iter().map(describe).collect();
         let found_texts: Vec<String> = found.iter().map(describe_outlet).collect();
-        match expected {
-            [tensor] if expected_texts == found_texts => tensor.sample_shape(),
-            _ => None,
-        }
-        .ok_or_else(|| LoadError::Interface {
-            path: model.to_owned(),
-            what,
-            expected: expected_texts.join(", "),
-            found: found_texts.join(", "),
+        let shapes: Option<Vec<Vec<usize>>> = expected.iter().map(Tensor::sample_shape).collect();
+        shapes.filter(|shapes| !shapes.is_empty() && expected_texts == found_texts).ok_or_else(|| {
+            LoadError::Interface {
+                path: model.to_owned(),
+                what,
+                expected: expected_texts.join(", "),
+                found: found_texts.join(", "),
+            }
         })
     };
     Ok((check("inputs", &part.inputs, session.inputs())?, check("outputs", &part.outputs, session.outputs())?))

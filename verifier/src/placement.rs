@@ -31,7 +31,7 @@ pub enum PlacementError {
         /// Nodes in all.
         all: usize,
         /// Where they should have run.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -62,13 +62,13 @@ pub fn parse(profile: &str) -> Result<Placement, PlacementError> {
 }
 
 /// Passes only if at least one node ran, and every one on the device's provider.
-pub fn prove(placement: &Placement, device: Device) -> Result<(), PlacementError> {
+pub fn prove(placement: &Placement, device: &Device) -> Result<(), PlacementError> {
     let all = placement.values().sum();
     if all == 0 {
         return Err(PlacementError::Empty);
     }
     let expected = device.provider();
-    match placement.iter().find(|(provider, _)| *provider != expected) {
+    match placement.iter().find(|(provider, _)| **provider != expected) {
         None => Ok(()),
         Some((provider, &found)) => Err(PlacementError::Elsewhere { provider: provider.clone(), found, all, expected }),
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn verdict(profile: &str, device: Device) -> Result<(), PlacementError> {
-        parse(profile).and_then(|placement| prove(&placement, device))
+        parse(profile).and_then(|placement| prove(&placement, &device))
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! What runs a submodel: a trait of one method, so that everything else can be tested with a fake.
+//! What runs a model: a trait of one method, so that everything else can be tested with a fake.
 
-/// Something that computes a submodel's output.
+/// Something that computes a model's outputs.
 pub trait Runtime {
-    /// Runs `samples` samples, whose inputs follow each other in `input`; `output` is given theirs, in the same order.
-    fn run(&mut self, input: &[f32], samples: usize, output: &mut dyn FnMut(&[f32])) -> Result<(), RunError>;
+    /// Runs `samples` samples; each input has theirs one after the other, and so has each output that is given back.
+    fn run(&mut self, inputs: &[&[f32]], samples: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError>;
 }
 
-/// The runtime failed, or gave back something else than the submodel's output.
+/// The runtime failed, or gave back something else than the model's outputs.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct RunError(pub String);

@@ -7,36 +7,43 @@
 include!("generated.rs");
 
 impl ModelProto {
-    /// The first tensor whose data lie in another file, if any: nothing in a bundle vouches for that file.
-    pub fn external_tensor(&self) -> Option<&str> {
-        let functions = self.functions.iter().flat_map(|function| &function.node);
-        let nodes = functions.filter_map(NodeProto::external_tensor);
-        self.graph.as_ref().and_then(GraphProto::external_tensor).or_else(|| nodes.into_iter().next())
+    /// The tensors whose data lie in another file.
+    pub fn external_tensors(&self) -> Vec<&TensorProto> {
+        let mut found = Vec::new();
+        self.graph.iter().for_each(|graph| graph.collect_external(&mut found));
+        self.functions.iter().flat_map(|function| &function.node).for_each(|node| node.collect_external(&mut found));
+        found
+    }
+}
+
+impl TensorProto {
+    /// Whether the data lie in another file.
+    pub fn is_external(&self) -> bool {
+        !self.external_data.is_empty() || self.data_location.is_some_and(|place| place != 0)
     }
 }
 
 impl GraphProto {
-    fn external_tensor(&self) -> Option<&str> {
-        let sparse = self.sparse_initializer.iter().flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
-        let tensors = self.initializer.iter().chain(sparse);
-        first_external(tensors).or_else(|| self.node.iter().find_map(NodeProto::external_tensor))
+    fn collect_external<'a>(&'a self, found: &mut Vec<&'a TensorProto>) {
+        found.extend(self.initializer.iter().filter(|tensor| tensor.is_external()));
+        self.sparse_initializer.iter().for_each(|tensor| tensor.collect_external(found));
+        self.node.iter().for_each(|node| node.collect_external(found));
+    }
+}
+
+impl SparseTensorProto {
+    fn collect_external<'a>(&'a self, found: &mut Vec<&'a TensorProto>) {
+        found.extend(self.values.iter().chain(&self.indices).filter(|tensor| tensor.is_external()));
     }
 }
 
 impl NodeProto {
-    fn external_tensor(&self) -> Option<&str> {
-        self.attribute.iter().find_map(|attribute| {
+    fn collect_external<'a>(&'a self, found: &mut Vec<&'a TensorProto>) {
+        for attribute in &self.attribute {
+            found.extend(attribute.t.iter().chain(&attribute.tensors).filter(|tensor| tensor.is_external()));
             let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
-            let sparse = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
-            first_external(attribute.t.iter().chain(&attribute.tensors).chain(sparse))
-                .or_else(|| attribute.g.iter().chain(&attribute.graphs).find_map(GraphProto::external_tensor))
-        })
+            sparse.for_each(|tensor| tensor.collect_external(found));
+            attribute.g.iter().chain(&attribute.graphs).for_each(|graph| graph.collect_external(found));
+        }
     }
-}
-
-fn first_external<'a>(mut tensors: impl Iterator<Item = &'a TensorProto>) -> Option<&'a str> {
-    let is_external = |tensor: &&TensorProto| {
-        !tensor.external_data.is_empty() || tensor.data_location.is_some_and(|place| place != 0)
-    };
-    tensors.find(is_external).map(TensorProto::name)
 }

@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 pub(crate) mod check;
+pub(crate) mod devices;
 pub(crate) mod inspect;
 
 use std::process::ExitCode;

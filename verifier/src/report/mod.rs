@@ -1,0 +1,429 @@
+//! The verdict in files: everything a reader needs to repeat the run, in the format that the file's ending names.
+
+mod csv;
+mod junit;
+mod markdown;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use proto::bundle::Bundle;
+use proto::manifest::Golden;
+use proto::staging;
+use serde::Serialize;
+
+use crate::compare::Tolerance;
+use crate::device::Device;
+use crate::fault::Fault;
+use crate::geometry::Geometry;
+use crate::onnxruntime::{Library, OnnxRuntime, Optimization, Options};
+use crate::placement::Placement;
+use crate::verdict::{
+    ElementPair, Extreme, Fate, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Repeats, Seconds, Stop, Verdict,
+};
+
+/// The version of the report's layout.
+pub const REPORT_VERSION: &str = "2.0";
+
+/// A report.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// `major.minor` of this layout.
+    pub report_version: &'static str,
+    /// The version of the verifier.
+    pub verifier: &'static str,
+    /// `pass`, `fail`, or `error` when nothing could be concluded.
+    pub verdict: &'static str,
+    /// The exit status: 0, 1 or 2.
+    pub exit_status: u8,
+    /// Why nothing could be concluded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What was asked for.
+    pub options: OptionsReport,
+    /// When the run began, in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+    /// The machine.
+    pub host: Host,
+    /// The bundle, if it could be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleReport>,
+    /// The runtime and where it ran, if it could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeReport>,
+    /// The comparison, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultReport>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct OptionsReport {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// The part that runs.
+    pub part: String,
+    /// The device.
+    pub device: Device,
+    /// Which one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<u32>,
+    /// Settings of the provider, `key=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_options: Vec<String>,
+    /// Whether reduced precision was allowed.
+    pub allow_reduced_precision: bool,
+    /// The tolerance.
+    #[serde(flatten)]
+    pub tolerance: Tolerance,
+    /// Samples in one run.
+    pub batch_size: usize,
+    /// Runs of each batch.
+    pub repeat: usize,
+    /// First sample and the one after the last; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<[usize; 2]>,
+    /// Threads for one operation; absent when left to the runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// The faults, in their grammar.
+    pub faults: Vec<String>,
+    /// Whether the exit status says that the faults were detected.
+    pub expect_detected: bool,
+}
+
+/// The machine.
+#[derive(Debug, Serialize)]
+pub struct Host {
+    /// Operating system.
+    pub os: &'static str,
+    /// Processor architecture.
+    pub arch: &'static str,
+    /// The processor's own name.
+    pub cpu: String,
+    /// Processors this process may use.
+    pub cores: usize,
+}
+
+/// The bundle.
+#[derive(Debug, Serialize)]
+pub struct BundleReport {
+    /// BLAKE3 of `manifest.json`, which names the hashes of all other files.
+    pub blake3: String,
+    /// Preset of the network.
+    pub preset: String,
+    /// The module that is the submodel.
+    pub module: String,
+    /// SHA-256 of the weights.
+    pub weights_sha256: String,
+    /// Where the golden comes from.
+    pub golden: Golden,
+}
+
+/// The runtime.
+#[derive(Debug, Serialize)]
+pub struct RuntimeReport {
+    /// The library.
+    #[serde(flatten)]
+    pub library: Library,
+    /// The execution provider asked for.
+    pub provider: String,
+    /// Its arithmetic.
+    pub precision: &'static str,
+    /// Nodes that ran on each provider in the profiled first run.
+    pub nodes: Placement,
+    /// Graph optimisation level.
+    pub optimization: Optimization,
+    /// Whether deterministic kernels were asked for.
+    pub deterministic: bool,
+    /// Seconds that creating the session took.
+    pub load_seconds: f64,
+}
+
+/// The comparison.
+#[derive(Debug, Serialize)]
+pub struct ResultReport {
+    /// Whether and why not all samples were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// Where the recorded tensors come from: `npy` or `test data sets`.
+    pub recorded_in: &'static str,
+    /// Samples compared.
+    pub samples: usize,
+    /// Samples with an element that is not equal to the golden.
+    pub differing_samples: usize,
+    /// Samples with an element outside.
+    pub faulty_samples: usize,
+    /// All outputs together.
+    #[serde(flatten)]
+    pub total: OutputReport,
+    /// Each output of the model.
+    pub outputs: Vec<OutputReport>,
+    /// Whether runs repeat bit for bit, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+    /// The faults and what became of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultReport>,
+    /// Every sample with an element outside.
+    pub faulty: Vec<FaultyReport>,
+    /// Seconds in the runtime, in the comparison, and in reading what was recorded.
+    pub seconds: Seconds,
+}
+
+/// How one output, or all of them, compare.
+#[derive(Debug, Serialize)]
+pub struct OutputReport {
+    /// Its name; absent for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Elements compared.
+    pub elements: usize,
+    /// Elements not equal to the golden.
+    pub differing_elements: usize,
+    /// Elements outside the tolerance, both sides finite.
+    pub mismatched_elements: usize,
+    /// Elements outside because a side is infinite or not a number.
+    pub non_finite_elements: usize,
+    /// Largest absolute error over pairs of finite numbers.
+    pub max_abs_error: ExtremeReport<f64>,
+    /// Largest ULP distance over pairs of finite numbers.
+    pub max_ulp: ExtremeReport<u32>,
+}
+
+/// The largest value of something.
+#[derive(Debug, Serialize)]
+pub struct ExtremeReport<T> {
+    /// The value.
+    pub value: T,
+    /// The sample, then the element.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<Vec<usize>>,
+}
+
+/// A fault.
+#[derive(Debug, Serialize)]
+pub struct FaultReport {
+    /// The fault, in its grammar.
+    pub fault: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// Whether it was detected.
+    pub found: bool,
+    /// Largest absolute change of an output (of the golden, for a fault there), over finite numbers.
+    pub largest_change: f64,
+    /// Whether a value became or stopped being finite.
+    pub non_finite: bool,
+    /// Samples in which it moved an element beyond the tolerance.
+    pub samples_beyond: usize,
+    /// Those of them that were flagged for it.
+    pub samples_flagged: usize,
+}
+
+/// An output of a faulty sample.
+#[derive(Debug, Serialize)]
+pub struct FaultyReport {
+    /// The sample's row in the bundle.
+    pub sample: usize,
+    /// Its position in the split of CIFAR-10.
+    pub sample_index: i64,
+    /// In which run of its batch, from 0.
+    pub run: usize,
+    /// The output's name.
+    pub output: String,
+    /// Elements outside, both sides finite.
+    pub mismatched_elements: usize,
+    /// Elements outside because a side is infinite or not a number.
+    pub non_finite_elements: usize,
+    /// The shape that the elements outside make.
+    pub geometry: Geometry,
+    /// The first element outside.
+    pub first: ElementReport,
+    /// The element furthest off.
+    pub worst: ElementReport,
+}
+
+/// An element and its golden.
+#[derive(Debug, Serialize)]
+pub struct ElementReport {
+    /// The sample, then the element.
+    pub index: Vec<usize>,
+    /// The golden; as text, since JSON has no infinities.
+    pub golden: String,
+    /// What the runtime computed.
+    pub actual: String,
+    /// The bits in which the two differ, hexadecimal.
+    pub xor: String,
+}
+
+impl BundleReport {
+    /// From an open bundle.
+    pub fn new(bundle: &Bundle) -> Self {
+        let manifest = bundle.manifest();
+        Self {
+            blake3: bundle.blake3(),
+            preset: manifest.model.preset.clone(),
+            module: manifest.module.clone(),
+            weights_sha256: manifest.model.weights_sha256.clone(),
+            golden: manifest.golden.clone(),
+        }
+    }
+}
+
+impl RuntimeReport {
+    /// From a loaded runtime.
+    pub fn new(library: &Library, runtime: &OnnxRuntime, options: &Options) -> Self {
+        Self {
+            library: library.clone(),
+            provider: options.device.provider(),
+            precision: options.device.precision(options.allow_reduced_precision),
+            nodes: runtime.placement().clone(),
+            optimization: options.optimization,
+            deterministic: true,
+            load_seconds: runtime.load_seconds(),
+        }
+    }
+}
+
+impl ResultReport {
+    /// From a verdict; `sample_index` gives a row's position in the split of CIFAR-10.
+    pub fn new(
+        verdict: &Verdict,
+        faults: &[Fault],
+        sample_index: impl Fn(usize) -> i64,
+        recorded_in: &'static str,
+    ) -> Self {
+        let names: Vec<&str> = verdict.outputs.iter().map(|output| output.name.as_str()).collect();
+        Self {
+            stopped: verdict.stopped,
+            recorded_in,
+            samples: verdict.samples,
+            differing_samples: verdict.differing_samples,
+            faulty_samples: verdict.faulty_samples(),
+            total: output_report(None, &verdict.total()),
+            outputs: verdict.outputs.iter().map(|output| output_report(Some(output.name.clone()), output)).collect(),
+            repeats: verdict.repeats,
+            faults: faults.iter().zip(&verdict.faults).map(|(fault, result)| fault_report(fault, result)).collect(),
+            faulty: verdict
+                .faulty
+                .iter()
+                .flat_map(|sample| sample.outputs.iter().map(move |output| (sample, output)))
+                .map(|(sample, output)| {
+                    faulty_report(sample, output, names[output.output], sample_index(sample.sample))
+                })
+                .collect(),
+            seconds: verdict.seconds,
+        }
+    }
+}
+
+fn output_report(name: Option<String>, output: &OutputVerdict) -> OutputReport {
+    OutputReport {
+        name,
+        elements: output.elements,
+        differing_elements: output.differing_elements,
+        mismatched_elements: output.mismatches,
+        non_finite_elements: output.non_finite,
+        max_abs_error: extreme(&output.max_abs_error),
+        max_ulp: extreme(&output.max_ulp),
+    }
+}
+
+fn fault_report(fault: &Fault, result: &FaultResult) -> FaultReport {
+    FaultReport {
+        fault: fault.to_string(),
+        fate: result.fate(),
+        found: result.fate() == Fate::Detected,
+        largest_change: result.largest_change,
+        non_finite: result.non_finite,
+        samples_beyond: result.samples_beyond,
+        samples_flagged: result.samples_flagged,
+    }
+}
+
+fn faulty_report(sample: &FaultySample, output: &FaultyOutput, name: &str, sample_index: i64) -> FaultyReport {
+    FaultyReport {
+        sample: sample.sample,
+        sample_index,
+        run: sample.run,
+        output: name.to_owned(),
+        mismatched_elements: output.mismatches,
+        non_finite_elements: output.non_finite,
+        geometry: output.geometry,
+        first: element(&output.first),
+        worst: element(&output.worst),
+    }
+}
+
+impl Host {
+    /// This machine.
+    pub fn this() -> Self {
+        Self {
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            cpu: cpu_name().unwrap_or_else(|| "unknown".to_owned()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// The formats a report can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Everything; `docs/report.schema.json` describes it.
+    Json,
+    /// For people: a page of text.
+    Markdown,
+    /// One line for each output of a faulty sample.
+    Csv,
+    /// For test runners: a test case for each gate and each batch of findings.
+    Junit,
+}
+
+impl Format {
+    /// By a file's ending.
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "json" => Some(Self::Json),
+            "md" => Some(Self::Markdown),
+            "csv" => Some(Self::Csv),
+            "xml" => Some(Self::Junit),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    /// Writes the report in the format of the file's ending; the file is whole or as it was.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let format = Format::of(path).ok_or_else(|| io::Error::other("no format has this ending"))?;
+        staging::write_file(path, |writer| match format {
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *writer, self)?;
+                writer.write_all(b"\n")
+            }
+            Format::Markdown => writer.write_all(markdown::page(self).as_bytes()),
+            Format::Csv => csv::write(self, writer),
+            Format::Junit => writer.write_all(junit::document(self)?.as_bytes()),
+        })
+    }
+}
+
+fn extreme<T: Copy>(extreme: &Extreme<T>) -> ExtremeReport<T> {
+    ExtremeReport { value: extreme.value, index: extreme.index.clone() }
+}
+
+fn element(pair: &ElementPair) -> ElementReport {
+    ElementReport {
+        index: pair.index.clone(),
+        golden: format!("{:e}", pair.golden),
+        actual: format!("{:e}", pair.actual),
+        xor: format!("{:08x}", pair.xor()),
+    }
+}
+
+fn cpu_name() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name") || line.starts_with("Model"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
