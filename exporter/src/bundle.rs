@@ -76,6 +76,14 @@ pub enum BundleError {
     /// The folder cannot be made.
     #[error("{0}{hint}", hint = hint(.0))]
     Staging(StagingError),
+    /// The place is inside a bundle.
+    #[error("{out}: inside the bundle {bundle}\nhint: --out names a folder elsewhere")]
+    InsideBundle {
+        /// The place.
+        out: PathBuf,
+        /// The bundle around it.
+        bundle: PathBuf,
+    },
     /// What is to be replaced is no bundle.
     #[error("{0} is not a bundle alone, so --force does not replace it\nhint: --out names another folder")]
     NotABundle(PathBuf),
@@ -137,10 +145,21 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
 
 /// Makes the hidden folder for a bundle. What `replace` may remove must be a bundle and nothing else.
 pub(crate) fn stage(out: &Path, replace: bool) -> Result<StagedFolder, BundleError> {
+    if let Some(bundle) = bundle_around(out) {
+        return Err(BundleError::InsideBundle { out: out.to_owned(), bundle });
+    }
     if replace && !is_replaceable(out) {
         return Err(BundleError::NotABundle(out.to_owned()));
     }
     Ok(StagedFolder::create(out, replace)?)
+}
+
+/// The bundle that a path would lie in, if any: what is put there would be no part of it, and unknown to its hashes.
+pub fn bundle_around(path: &Path) -> Option<PathBuf> {
+    let parent = std::path::absolute(path).ok()?.parent()?.to_owned();
+    let nearest = parent.ancestors().find_map(|folder| folder.canonicalize().ok())?;
+    let is_bundle = |folder: &&Path| folder.join(MANIFEST_FILE).is_file() && folder.join(SHA256SUMS_FILE).is_file();
+    nearest.ancestors().find(is_bundle).map(Path::to_owned)
 }
 
 /// Whether a path is free, an empty folder or a bundle with nothing else in it: replacing removes what is there.

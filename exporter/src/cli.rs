@@ -37,15 +37,17 @@ pub(crate) enum Command {
     Tiers(TiersArgs),
     /// Write a bundle of some of another bundle's samples
     #[command(
+        override_usage = "exporter subset <BUNDLE> --mode <MODE> [OPTIONS]",
         after_help = "Examples:\n  exporter subset bundles/base --mode conf  --group-sizes 64 64 128 256 --out bundles/base_cnf_4\n  exporter subset bundles/base --mode range --range 0 512               --out bundles/base_0_512\n\nconf takes the first correctly classified samples of each confidence tier; there are as many tiers as numbers."
     )]
     Subset(SubsetArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).multiple(true).args(["weights", "model"]))]
 pub(crate) struct BundleArgs {
     /// Weights file that `trainer train` wrote
-    #[arg(long, value_name = "FILE", required_unless_present = "model")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
     #[arg(long, value_name = "PRESET")]
@@ -66,7 +68,7 @@ pub(crate) struct BundleArgs {
     /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
-    /// Use these images: a text with their positions in the split, or an .npy of int64
+    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an .npy of int64
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
     /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32 golden
@@ -87,7 +89,7 @@ pub(crate) struct BundleArgs {
     /// Folder that holds CIFAR-10
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Device that the golden is recorded on: cpu, cuda or cuda:N
+    /// Device that the golden is recorded on: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
     /// Threads for one operation [default: libtorch's choice, one per core]
@@ -134,7 +136,7 @@ pub(crate) struct SubsetArgs {
     /// conf: samples of each tier, lowest confidence first
     #[arg(long, alias = "group_sizes", value_name = "N", num_args = 1..=MOST_TIERS, allow_negative_numbers = true)]
     pub(crate) group_sizes: Option<Vec<usize>>,
-    /// conf: how many tiers there are [default: as many as group sizes]
+    /// conf: refuse group sizes that are not this many; there are as many tiers as group sizes
     #[arg(long, value_name = "N")]
     pub(crate) tiers: Option<usize>,
     /// range: first sample, and the one after the last

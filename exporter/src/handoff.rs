@@ -85,11 +85,14 @@ pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
     let Manifest { model, module, accuracy, parts, datasets, .. } = manifest;
     let samples = accuracy.samples;
     let Tolerance { atol, rtol } = tolerance(part::SUBMODEL);
+    let recorded = match samples {
+        0 => String::new(),
+        _ => format!(", with {samples} recorded inputs and the outputs that they should give"),
+    };
     let mut text = format!(
         "# {module} of a vision transformer ({preset})\n\n\
-         One module of a vision transformer trained on CIFAR-10, cut out as an ONNX model, with {samples} recorded inputs \
-         and the outputs that they should give. Everything here is described in `manifest.json`; nothing needs the \
-         program that wrote it.\n\n\
+         The module `{module}` (its name in the PyTorch model) of a vision transformer for CIFAR-10, cut out as an ONNX \
+         model{recorded}. `manifest.json` lists every file, shape and hash; nothing needs the program that wrote it.\n\n\
          Check that the copy is complete:\n\n```sh\nsha256sum --check --quiet SHA256SUMS\n```\n\n\
          ## Models\n\nONNX IR {ir}, opset {opset}, float32, standard operators. `batch` is free.\n\n\
          | model | inputs | outputs |\n|---|---|---|\n",
@@ -103,32 +106,84 @@ pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
         };
         text.push_str(&format!("| `{}` | {} | {} |\n", part.file, side(&part.inputs), side(&part.outputs)));
     }
-    if parts.contains_key(part::HEAD) && parts.contains_key(part::TAIL) {
-        text.push_str("\n`tail` with what `head` and `submodel` give computes what `full` computes.\n");
-    }
-    text.push_str(
-        "\nA `test_data_set_0` beside a model holds one sample in the layout of ONNX's own test runners. \
-         `weights/submodel.safetensors` holds the submodel's weights under PyTorch's names.\n",
-    );
+    text.push_str(&about_models(manifest));
     if samples == 0 {
         text.push_str("\nThis bundle has no samples: models and weights alone.\n");
         return text;
     }
-    text.push_str("\n## Arrays\n\n| file | dtype | shape |\n|---|---|---|\n");
-    for dataset in datasets.values() {
-        text.push_str(&format!("| `{}` | {} | {:?} |\n", dataset.file, dataset.dtype.name(), dataset.shape));
+    text.push_str("\n## Arrays\n\n| file | dtype | shape | holds |\n|---|---|---|---|\n");
+    for (name, dataset) in datasets {
+        let (dtype, shape, holds) = (dataset.dtype.name(), &dataset.shape, meaning(name));
+        text.push_str(&format!("| `{}` | {dtype} | {shape:?} | {holds} |\n", dataset.file));
     }
     if has_raw {
         text.push_str("\n`raw/NAME.bin` holds the same elements without a header: little-endian, C order.\n");
     }
+    let split = manifest.selection.split;
+    text.push_str(&format!("\nThe samples are images of CIFAR-10's {split} split.\n"));
+    if let Some(subset) = &manifest.selection.subset {
+        text.push_str(&format!(
+            "They were chosen from the {} samples of the bundle whose `manifest.json` has the BLAKE3 hash `{}`; \
+             `selection` in the manifest holds the rule.\n",
+            subset.of_samples, subset.of
+        ));
+    }
     text.push_str(&format!(
         "\nThe golden was recorded in float32 with libtorch {} on {}. {} of {samples} samples are classified correctly.\n\n\
          ## Run it\n\nAn element passes when |output − golden| ≤ {atol:e} + {rtol:e}·|golden|.\n\n\
-         ### The verifier\n\n```sh\nverifier check . --device cuda     # or cpu, openvino\n```\n\n",
+         ### The verifier\n\n```sh\nverifier check . --device cuda     # or cpu; openvino with --runtime and a library that has it\n```\n\n",
         manifest.golden.libtorch, manifest.golden.device, accuracy.correct,
     ));
     text.push_str(&tools(samples.min(64), atol, rtol, &axes_of_first(parts)));
     text
+}
+
+/// What the models' other files are, and how the models belong together.
+fn about_models(manifest: &Manifest) -> String {
+    let Manifest { parts, preprocessing, selection, .. } = manifest;
+    let mut text = String::new();
+    if parts.contains_key(part::HEAD) && parts.contains_key(part::TAIL) {
+        text.push_str(
+            "\n`tail` with what `head` and `submodel` give computes what `full` computes; `residual` is the tensor that \
+             goes past the submodel.\n",
+        );
+    }
+    text.push_str(&format!(
+        "\n`image` is a CIFAR-10 image resized to {size} × {size} as Pillow's bilinear filter does it, divided by 255, less \
+         the mean {mean:?} and divided by the standard deviation {std:?} of each channel.\n",
+        size = preprocessing.resize.image_size,
+        mean = preprocessing.mean,
+        std = preprocessing.std,
+    ));
+    let sets = parts.values().map(|part| &part.test_data_sets).find(|sets| !sets.is_empty());
+    if let Some(sets) = sets {
+        text.push_str(&format!(
+            "\n`test_data_set_0` and so on beside a model hold one sample each, in the layout of ONNX's own test runners: \
+             images {sets:?} of the {split} split{whatever}. `config.txt` and `data.json` tell such runners the \
+             tolerance. ONNX's `load_model_tests` takes folders whose names begin with `test_`, such as a copy of \
+             `onnx/full` named `test_full`.\n",
+            split = selection.split,
+            whatever = if selection.subset.is_some() { ", which need not be among this subset's samples" } else { "" },
+        ));
+    }
+    text.push_str("\n`weights/submodel.safetensors` holds the submodel's weights under PyTorch's names.\n");
+    text
+}
+
+/// What an array holds.
+fn meaning(name: &str) -> &'static str {
+    match name {
+        dataset::SUBMODEL_INPUT => "what the submodel is given",
+        dataset::SUBMODEL_OUTPUT => "what it should give: the golden",
+        dataset::SUBMODEL_OUTPUT_F64 => "the same from the same float32 input and weights, computed in float64",
+        dataset::LOGITS => "what the full model should give",
+        dataset::LABELS => "the true class",
+        dataset::PREDICTIONS => "the class with the largest logit",
+        dataset::CONFIDENCE => "p(best class) − p(second best class), softmax of the logits",
+        dataset::SAMPLE_INDEX => "the image's position in its split of CIFAR-10",
+        dataset::TIER => "the confidence tier, from 0, that chose the sample",
+        _ => "",
+    }
 }
 
 /// Axes after the first of the submodel's input, as `trtexec` writes them.

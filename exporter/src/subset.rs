@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proto::bundle::{Bundle, BundleError as ReadError};
-use proto::manifest::{Accuracy, Choice, Dataset, Manifest, Role, Selection, Subset, dataset};
+use proto::manifest::{Accuracy, Choice, Dataset, Float64Golden, Golden, Manifest, Role, Selection, Subset, dataset};
 use proto::npy::{Dtype, Element, Npy, NpyError, NpyWriter};
 
 use crate::bundle::{self, BundleError};
@@ -161,17 +161,35 @@ pub fn write(request: &Request<'_>, mut go_on: impl FnMut(u64) -> bool) -> Resul
         Choice::Conf { group_sizes } => group_sizes.len(),
         Choice::Range { .. } => old.tiers.upper_bounds.len().max(1),
     };
+    let float64 = match &old.golden.float64 {
+        Some(_) => Some(Float64Golden { largest_error: largest_float64_error(bundle, &rows)? }),
+        None => None,
+    };
     let subset = Subset { of: bundle.blake3(), of_samples: samples.correct.len(), choice: choice.clone() };
     let manifest = Manifest {
         datasets: datasets.into_iter().collect(),
         selection: Selection { split: old.selection.split, subset: Some(subset) },
         tiers: chosen.tiers(tier_count),
         accuracy: Accuracy { samples: rows.len(), correct: chosen.correct.iter().filter(|&&correct| correct).count() },
+        golden: Golden { float64, ..old.golden.clone() },
         ..old.clone()
     };
     let manifest = bundle::finish(folder, manifest, request.raw)?;
     staged.commit().map_err(BundleError::from)?;
     Ok(manifest)
+}
+
+/// The largest distance of the chosen rows' golden outputs from the same in float64.
+fn largest_float64_error(bundle: &Bundle, rows: &[usize]) -> Result<f64, SubsetError> {
+    let golden: Npy<f32> = bundle.dataset(dataset::SUBMODEL_OUTPUT)?;
+    let exact: Npy<f64> = bundle.dataset(dataset::SUBMODEL_OUTPUT_F64)?;
+    let mut largest = 0.0f64;
+    for &row in rows {
+        let (golden, exact) = (golden.rows(row..row + 1)?, exact.rows(row..row + 1)?);
+        let errors = golden.iter().zip(exact.iter()).map(|(&golden, &exact)| (f64::from(golden) - exact).abs());
+        largest = errors.fold(largest, f64::max);
+    }
+    Ok(largest)
 }
 
 /// Models, their test data and weights, which are the other bundle's.

@@ -242,7 +242,11 @@ impl Bundle {
 
     fn absent<'a>(&self, kind: &'static str, name: &str, there: impl Iterator<Item = &'a String>) -> BundleError {
         let available = there.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let available = if available.is_empty() { "none".to_owned() } else { available };
+        let available = match available.as_str() {
+            "" if kind == "dataset" => "none\nhint: the bundle was exported with --samples 0: models alone".to_owned(),
+            "" => "none".to_owned(),
+            _ => available,
+        };
         BundleError::Absent { path: self.root.join(MANIFEST_FILE), kind, name: name.to_owned(), available }
     }
 

@@ -115,6 +115,7 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
     with(&["--parts", "full,head"]).refuses(&["expected submodel"]);
     with(&["--parts", "submodel,neck"]).refuses(&["neck"]);
     with(&["--samples", "-3"]).refuses(&["-3"]);
+    with(&["--samples", "0", "--raw"]).refuses(&["--raw", "has none"]);
     with(&["--indices", "none.txt"]).refuses(&["none.txt"]);
     let list = folder.path().join("list.txt");
     for (text, message) in [("", "no number"), ("1 2 x", "`x`"), ("1\n-2", "`-2`"), ("9999 10000", "images 0 to 9999")]

@@ -127,6 +127,29 @@ print("same rows")
 }
 
 #[test]
+fn a_subset_of_the_folder_one_stands_in_goes_beside_it_and_has_its_own_float64_error() {
+    let folder = scratch();
+    let weights = tests::fresh_weights(folder.path(), "nano");
+    let bundle = folder.path().join("bundle");
+    let mut command = Program::Exporter.command();
+    command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(tests::data()).arg("--out").arg(&bundle);
+    run(command.args(["--samples", "6", "--golden", "f64"])).expect_status(0).says("of the test split");
+    let subset = ["subset", ".", "--mode", "range", "--range", "4", "6"];
+    run(Program::Exporter.command().current_dir(&bundle).args(subset)).expect_status(0);
+    let script = r#"
+import json, pathlib, sys, numpy
+bundle = pathlib.Path(sys.argv[1])
+exact, golden = (numpy.load(bundle / f"npy/{name}.npy") for name in ("submodel_output_f64", "submodel_output"))
+manifest = json.load(open(bundle / "manifest.json"))
+assert len(golden) == 2 and manifest["golden"]["float64"]["largest_error"] == abs(exact - golden).max()
+text = (bundle / "README.md").read_text()
+assert manifest["selection"]["subset"]["of"] in text and "images [0, 1, 2] of the test split" in text, text
+print("its own")
+"#;
+    python(script, &[&folder.path().join("bundle_4_6")]).expect_status(0).says("its own");
+}
+
+#[test]
 fn what_cannot_be_chosen_is_refused() {
     let folder = scratch();
     let bundle = forged(folder.path());
@@ -151,6 +174,18 @@ fn what_cannot_be_chosen_is_refused() {
         .args(["subset", own, "--mode", "range", "--range", "0", "5", "--force", "--out", own]))
     .refuses(&["the bundle itself"]);
     assert!(bundle.join("manifest.json").is_file());
+    let inside = bundle.join("further/out");
+    run(Program::Exporter
+        .command()
+        .args(["subset", own, "--mode", "range", "--range", "0", "5", "--out"])
+        .arg(&inside))
+    .refuses(&["inside the bundle"]);
+    let logits = bundle.join("npy/logits.npy");
+    for (plot, text) in [(logits, "expected .svg"), (inside.with_file_name("x.svg"), "inside the bundle")] {
+        exporter(&["tiers", "--plot", plot.to_str().expect("text")], &bundle).refuses(&[text]);
+    }
+    assert!(!bundle.join("further").exists());
+    exporter(&["tiers", "--plot", "/nonexistent/x.svg"], &bundle).refuses(&["no such folder"]);
     tests::forge_manifest(&bundle, |manifest| manifest.format_version = "2.0".to_owned());
     refused(&["--mode", "range", "--range", "0", "5"], &["format_version 2.0"]);
     exporter(&["tiers"], &bundle).refuses(&["format_version 2.0"]);

@@ -33,6 +33,10 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let Loaded { path, vit, info, sha256 } =
         weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
     let indices = indices(arguments)?;
+    ensure!(
+        !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
+        "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
+    );
     let split = match arguments.split {
         // Without samples there is no need of the images.
         _ if indices.is_empty() => cifar10::Split::default(),

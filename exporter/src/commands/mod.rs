@@ -41,8 +41,9 @@ fn say_written(manifest: &Manifest, out: &std::path::Path) {
     let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
     if accuracy.samples > 0 {
         say!(
-            "samples      {}, of which {} are classified correctly ({:.2} %)",
+            "samples      {} of the {} split, of which {} are classified correctly ({:.2} %)",
             accuracy.samples,
+            manifest.selection.split,
             accuracy.correct,
             100.0 * accuracy.correct as f64 / accuracy.samples as f64
         );

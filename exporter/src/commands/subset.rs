@@ -1,6 +1,6 @@
 //! `exporter subset`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -17,7 +17,10 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
     let started = Instant::now();
     let stop = stop_flag().context("no handler for signals")?;
     let choice = choice(arguments)?;
-    let out = arguments.out.clone().unwrap_or_else(|| default_out(arguments, &choice));
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => default_out(&arguments.bundle, &choice)?,
+    };
     let bundle = open_checked(&arguments.bundle)?;
     let bar = progress_bar(0, "{bytes} written  {binary_bytes_per_sec}");
     let request =
@@ -62,12 +65,17 @@ fn choice(arguments: &SubsetArgs) -> Result<Choice> {
 }
 
 /// Beside the bundle, named as the Python repository names its subsets.
-fn default_out(arguments: &SubsetArgs, choice: &Choice) -> PathBuf {
+fn default_out(bundle: &Path, choice: &Choice) -> Result<PathBuf> {
     let suffix = match choice {
         Choice::Conf { group_sizes } => format!("_cnf_{}", group_sizes.len()),
         Choice::Range { start, end } => format!("_{start}_{end}"),
     };
-    let mut name = arguments.bundle.file_name().unwrap_or_default().to_owned();
+    // `.` and `..` have no name of their own.
+    let bundle = match bundle.file_name() {
+        Some(_) => bundle.to_owned(),
+        None => bundle.canonicalize().with_context(|| bundle.display().to_string())?,
+    };
+    let mut name = bundle.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
-    arguments.bundle.with_file_name(name)
+    Ok(bundle.with_file_name(name))
 }

@@ -1,8 +1,10 @@
 //! `exporter tiers`.
 
 use std::fs;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use exporter::bundle::bundle_around;
 use exporter::histogram;
 use exporter::samples::Samples;
 use proto::staging;
@@ -24,6 +26,14 @@ struct Row {
 }
 
 pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
+    if let Some(path) = &arguments.plot {
+        ensure!(path.extension().is_some_and(|ending| ending == "svg"), "--plot {}: expected .svg", path.display());
+        if let Some(bundle) = bundle_around(path) {
+            bail!("--plot {}: inside the bundle {}, which stays as it is", path.display(), bundle.display());
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        ensure!(folder.is_dir(), "--plot {}: no such folder", path.display());
+    }
     let bundle = open_checked(&arguments.bundle)?;
     let samples = Samples::read(&bundle)?;
     let all = samples.correct.len();

@@ -65,6 +65,10 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         golden.threads,
         golden.batch_size
     );
+    say!("samples      images of CIFAR-10's {} split", manifest.selection.split);
+    if let Some(subset) = &manifest.selection.subset {
+        say!("subset       of {} samples of the bundle with blake3 {}", grouped(subset.of_samples), subset.of);
+    }
     let accuracy = &manifest.accuracy;
     say!(
         "accuracy     {:.2} % ({} of {} samples)",
@@ -85,7 +89,7 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     }
     say!("datasets");
     for (name, dataset) in &manifest.datasets {
-        say!("  {name:<16} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
+        say!("  {name:<20} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
     }
     say!(
         "files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)",
