@@ -35,9 +35,9 @@ test: lint data ## Check format and lints, and run all tests
 	@$(PYTHON) scripts/setup.py openvino python-tools
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
-bench: data ## Measure training and export against PyTorch (fetches 2.8 GB, once)
+bench: data ## Measure training, export and verification against PyTorch (fetches 2.8 GB, once)
 	@$(PYTHON) scripts/setup.py bench
-	@status=0; for part in training export; do \
+	@status=0; for part in training export verify; do \
 		$(PYTHON) bench/$$part.py --data "$(DATA)" || status=1; done; exit $$status
 
 verifier: ## Build the verifier alone; needs no libtorch

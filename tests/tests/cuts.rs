@@ -79,7 +79,9 @@ fn every_cut_of_nano_joins_to_the_full_model() {
 
 #[test]
 fn every_cut_of_tiny_joins_to_the_full_model() {
-    joined_parts_are_the_full_model("tiny", [0, 6, 11], 4);
+    // More take minutes: TINY_SAMPLES=200 cargo test --release --workspace --test cuts
+    let samples = std::env::var("TINY_SAMPLES").map_or(4, |number| number.parse().expect("TINY_SAMPLES is a number"));
+    joined_parts_are_the_full_model("tiny", [0, 6, 11], samples);
 }
 
 #[test]
