@@ -12,6 +12,7 @@ use proto::manifest::{
 };
 use proto::module::{Module, UnknownModule};
 use proto::npy::Dtype;
+use proto::plain;
 use proto::preprocessing::Preprocessing;
 use proto::staging::{StagedFolder, StagingError};
 use rayon::prelude::*;
@@ -84,9 +85,14 @@ pub enum BundleError {
         /// The bundle around it.
         bundle: PathBuf,
     },
-    /// What is to be replaced is no bundle.
-    #[error("{0} is not a bundle alone, so --force does not replace it\nhint: --out names another folder")]
-    NotABundle(PathBuf),
+    /// What is in the place may not be removed.
+    #[error("{path}: not a bundle alone, so --force leaves it as it is: {reason}\nhint: --out names another folder")]
+    NotABundle {
+        /// The place.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No such module.
     #[error(transparent)]
     Module(#[from] UnknownModule),
@@ -139,7 +145,7 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
     check_room(request.out, needed_bytes(request, &models))?;
     let staged = stage(request.out, request.replace)?;
     let manifest = write_into(Folder::new(staged.path()), request, module, models, go_on)?;
-    staged.commit()?;
+    commit(staged, request.out, request.replace)?;
     Ok(manifest)
 }
 
@@ -148,10 +154,18 @@ pub(crate) fn stage(out: &Path, replace: bool) -> Result<StagedFolder, BundleErr
     if let Some(bundle) = bundle_around(out) {
         return Err(BundleError::InsideBundle { out: out.to_owned(), bundle });
     }
-    if replace && !is_replaceable(out) {
-        return Err(BundleError::NotABundle(out.to_owned()));
+    if replace {
+        check_replaceable(out)?;
     }
     Ok(StagedFolder::create(out, replace)?)
+}
+
+/// Gives a bundle its place; what is there by now must still be one that may be replaced.
+pub(crate) fn commit(staged: StagedFolder, out: &Path, replace: bool) -> Result<(), BundleError> {
+    if replace {
+        check_replaceable(out)?;
+    }
+    Ok(staged.commit()?)
 }
 
 /// The bundle that a path would lie in, if any: what is put there would be no part of it, and unknown to its hashes.
@@ -162,22 +176,59 @@ pub fn bundle_around(path: &Path) -> Option<PathBuf> {
     nearest.ancestors().find(is_bundle).map(Path::to_owned)
 }
 
-/// Whether a path is free, an empty folder or a bundle with nothing else in it: replacing removes what is there.
-fn is_replaceable(path: &Path) -> bool {
-    const OURS: [&str; 7] = [MANIFEST_FILE, SHA256SUMS_FILE, README_FILE, "onnx", "npy", "raw", "weights"];
-    if path.is_symlink() {
-        return false;
+/// A path that replacing may remove is free, an empty folder, or a bundle with nothing in it but its own files.
+fn check_replaceable(path: &Path) -> Result<(), BundleError> {
+    let refused = |reason: String| Err(BundleError::NotABundle { path: path.to_owned(), reason });
+    let metadata = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return refused(error.to_string()),
+        Ok(metadata) => metadata,
+    };
+    if !metadata.is_dir() {
+        return refused("it is no folder".to_owned());
     }
-    match fs::read_dir(path) {
-        Ok(entries) => {
-            let names: Vec<_> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
-            let ours = |name: &io::Result<std::ffi::OsString>| {
-                name.as_ref().is_ok_and(|name| OURS.iter().any(|ours| name == ours))
-            };
-            names.is_empty() || (names.iter().all(ours) && path.join(MANIFEST_FILE).is_file())
+    let files = match files_below(path) {
+        Ok(files) => files,
+        Err(error) => return refused(error.to_string()),
+    };
+    if files.is_empty() {
+        return Ok(());
+    }
+    /// Of a bundle of any version.
+    #[derive(serde::Deserialize)]
+    struct Listing {
+        #[serde(rename = "format_version")]
+        _format_version: String,
+        files: BTreeMap<String, serde_json::Value>,
+    }
+    let manifest = plain::read(&path.join(MANIFEST_FILE)).ok();
+    let Some(listing) = manifest.and_then(|json| serde_json::from_slice::<Listing>(&json).ok()) else {
+        return refused("it has no manifest.json of a bundle".to_owned());
+    };
+    let is_own = |file: &String| listing.files.contains_key(file) || file == MANIFEST_FILE || file == SHA256SUMS_FILE;
+    match files.iter().find(|file| !is_own(file)) {
+        None => Ok(()),
+        Some(file) => refused(format!("{file:?} in it is none of the bundle's files")),
+    }
+}
+
+/// Everything below a folder that is no folder, and folders that are empty, by path with forward slashes.
+fn files_below(root: &Path) -> io::Result<Vec<String>> {
+    fn walk(folder: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                walk(&entry.path(), &format!("{name}/"), files)?;
+            } else {
+                files.push(name);
+            }
         }
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(())
     }
+    let mut files = Vec::new();
+    walk(root, "", &mut files)?;
+    Ok(files)
 }
 
 /// The graphs, whose weights are still the network's own.

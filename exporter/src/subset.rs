@@ -34,9 +34,8 @@ pub struct Request<'a> {
 pub enum SubsetError {
     /// A tier has fewer samples than asked for.
     #[error(
-        "--group-sizes {}: more than there are; correctly classified samples in each of {} tiers: {}\n\
-         hint: --group-sizes {} would work",
-        list(.asked), .available.len(), list(.available), list(&fitting(.asked, .available))
+        "--group-sizes {}: more than there are; correctly classified samples in each of {} tiers: {}{}",
+        list(.asked), .available.len(), list(.available), hint(.asked, .available)
     )]
     TooFew {
         /// Samples asked for, by tier.
@@ -175,7 +174,7 @@ pub fn write(request: &Request<'_>, mut go_on: impl FnMut(u64) -> bool) -> Resul
         ..old.clone()
     };
     let manifest = bundle::finish(folder, manifest, request.raw)?;
-    staged.commit().map_err(BundleError::from)?;
+    bundle::commit(staged, out, request.replace)?;
     Ok(manifest)
 }
 
@@ -257,8 +256,13 @@ fn list(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn fitting(asked: &[usize], available: &[usize]) -> Vec<usize> {
-    asked.iter().zip(available).map(|(&asked, &available)| asked.min(available)).collect()
+/// Sizes that would work, if any sample would be in them.
+fn hint(asked: &[usize], available: &[usize]) -> String {
+    let fitting: Vec<usize> = asked.iter().zip(available).map(|(&asked, &available)| asked.min(available)).collect();
+    match fitting.iter().sum() {
+        0 => String::new(),
+        1.. => format!("\nhint: --group-sizes {} would work", list(&fitting)),
+    }
 }
 
 #[cfg(test)]

@@ -312,7 +312,8 @@ fn parse(path: &Path, json: &str) -> Result<Manifest, BundleError> {
         .ok_or_else(|| malformed("no format_version".to_owned()))?;
     let numbers = |version: &str| -> Option<(u32, u32)> {
         let (major, minor) = version.split_once('.')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
+        let number = |digits: &str| digits.parse().ok().filter(|number: &u32| number.to_string() == digits);
+        Some((number(major)?, number(minor)?))
     };
     if numbers(version).map(|(major, _)| major) != numbers(FORMAT_VERSION).map(|(major, _)| major) {
         return Err(BundleError::Version { path: path.to_owned(), found: version.to_owned() });

@@ -9,7 +9,7 @@
 //! | [`npy`] | reading (mapped) and writing (streamed) NPY files |
 //! | [`manifest`], [`bundle`] | the bundle's description, and opening one safely |
 //! | [`tier`] | confidence ranges |
-//! | [`digest`], [`staging`] | file hashes, and files that are whole or absent |
+//! | [`digest`], [`staging`], [`plain`] | file hashes, files that are whole or absent, files that are no pipes |
 
 #[cfg(target_endian = "big")]
 compile_error!("bundles are little-endian and are mapped without conversion");
@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod module;
 pub mod npy;
 pub mod onnx;
+pub mod plain;
 pub mod preprocessing;
 pub mod staging;
 pub mod tier;

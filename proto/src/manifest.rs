@@ -307,6 +307,12 @@ impl Manifest {
             return Err(format!("preset {}, but its config is that of {preset}", self.model.preset));
         }
         Module::parse(&self.module, config).map_err(|error| error.to_string())?;
+        for name in self.datasets.keys().chain(self.parts.keys()) {
+            // They become names of files.
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Err(format!("{name:?} names a dataset or a part: expected letters, digits and underscores"));
+            }
+        }
         for (name, dataset) in &self.datasets {
             if dataset.shape.first() != Some(&self.accuracy.samples) {
                 return Err(format!(

@@ -80,6 +80,14 @@ pub enum StagingError {
     /// The path has no last component, such as `/` or `..`.
     #[error("{0} does not name a folder that could be made")]
     NoName(PathBuf),
+    /// All is done but the last step.
+    #[error("what was there before is replaced, but could not be removed from {path}: {error}")]
+    Leftover {
+        /// Where it is now.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
+    },
     /// The file system said no.
     #[error("{path}: {error}")]
     Io {
@@ -100,6 +108,8 @@ pub struct StagedFolder {
     target: PathBuf,
     replace: bool,
     committed: bool,
+    /// Folders around it that were made for it, the innermost first.
+    parents: Vec<PathBuf>,
     _lock: File,
 }
 
@@ -114,7 +124,9 @@ impl StagedFolder {
             let path = path.to_owned();
             move |error| StagingError::Io { path, error }
         };
+        let mut parents = Vec::new();
         if let Some(parent) = target.parent().filter(|parent| *parent != Path::new("")) {
+            parents.extend(parent.ancestors().take_while(|folder| *folder != Path::new("") && !folder.exists()));
             fs::create_dir_all(parent).map_err(at(parent))?;
         }
         let mut hidden = std::ffi::OsString::from(".");
@@ -124,15 +136,28 @@ impl StagedFolder {
         if partial.is_symlink() {
             return Err(StagingError::Exists(partial)); // following it would empty somebody's folder
         }
-        fs::create_dir_all(&partial).map_err(at(&partial))?;
-        let lock = File::open(&partial).map_err(at(&partial))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(at(&partial)(error)),
-        }
-        let staged =
-            Self { partial: partial.clone(), target: target.to_owned(), replace, committed: false, _lock: lock };
+        let lock = loop {
+            fs::create_dir_all(&partial).map_err(at(&partial))?;
+            let lock = File::open(&partial).map_err(at(&partial))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(at(&partial)(error)),
+            }
+            // Between opening and locking, another process may have given the folder its final name.
+            if is_still_at(&lock, &partial) {
+                break lock;
+            }
+        };
+        let parents = parents.into_iter().map(Path::to_owned).collect();
+        let staged = Self {
+            partial: partial.clone(),
+            target: target.to_owned(),
+            replace,
+            committed: false,
+            parents,
+            _lock: lock,
+        };
         empty_folder(&partial).map_err(at(&partial))?;
         Ok(staged)
     }
@@ -149,6 +174,11 @@ impl StagedFolder {
             if !self.replace {
                 return Err(StagingError::Exists(self.target.clone()));
             }
+            if exchange(&self.partial, &self.target) {
+                self.committed = true;
+                let old = self.partial.clone();
+                return remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error });
+            }
             let old = self.partial.with_extension("vit-part-replaced");
             remove_folder(&old).map_err(at)?;
             fs::rename(&self.target, &old).map_err(at)?;
@@ -157,7 +187,7 @@ impl StagedFolder {
                 return Err(at(error));
             }
             self.committed = true;
-            return remove_folder(&old).map_err(|error| StagingError::Io { path: old, error });
+            return remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error });
         }
         fs::rename(&self.partial, &self.target).map_err(at)?;
         self.committed = true;
@@ -170,7 +200,39 @@ impl Drop for StagedFolder {
         if !self.committed {
             // Nothing better can be done about a failure here than what the next run does: replace the folder.
             let _ = fs::remove_dir_all(&self.partial);
+            for parent in &self.parents {
+                let _ = fs::remove_dir(parent); // fails, as it should, if something else is in it by now
+            }
         }
+    }
+}
+
+/// Swaps two names at once, so that no moment is without either; false where the system cannot.
+fn exchange(a: &Path, b: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (a, b);
+        false
+    }
+}
+
+/// Whether an open folder is still the one of this name.
+fn is_still_at(folder: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        folder.metadata().map(identity).ok() == path.symlink_metadata().map(identity).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        path.is_dir()
     }
 }
 

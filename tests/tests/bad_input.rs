@@ -143,7 +143,7 @@ fn output_that_exists_or_cannot_be_written() {
         command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(out).arg("--data").arg(data());
         run(command.args(["--samples", "4", "--force"]))
     };
-    force(&out).refuses(&["bundle is not a bundle alone", "--force does not replace it"]);
+    force(&out).refuses(&["bundle: not a bundle alone", "--force leaves it as it is"]);
     assert_eq!(entries(&out), ["precious"]);
     // A file where a folder would have to be: fails also for root, whom permissions do not stop.
     let below_a_file = weights.join("bundle");

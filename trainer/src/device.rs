@@ -41,7 +41,7 @@ impl DeviceChoice {
             Self::Cpu => Ok(tch::Device::Cpu),
             Self::Auto if found == 0 => Ok(tch::Device::Cpu),
             Self::Auto => Ok(tch::Device::Cuda(0)),
-            Self::Cuda(index) if (index as i64) < found => Ok(tch::Device::Cuda(index)),
+            Self::Cuda(index) if i64::try_from(index).is_ok_and(|index| index < found) => Ok(tch::Device::Cuda(index)),
             Self::Cuda(_) => Err(DeviceError::Unavailable { asked: self, found }),
         }
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, VitConfig};
+use proto::plain;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
@@ -192,7 +193,7 @@ impl SavedState {
     /// Reads a state file.
     pub fn read(path: &Path) -> Result<Self, StateError> {
         let at = |fault| StateError { path: path.to_owned(), fault };
-        let bytes = fs::read(path).map_err(|error| at(error.into()))?;
+        let bytes = plain::read(path).map_err(|error| at(error.into()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
         let text = text.ok_or_else(|| at(StateFault::Description("absent".to_owned())))?;

@@ -3,12 +3,12 @@
 //! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key, [`METADATA_KEY`], whose
 //! value is [`WeightsInfo`] as JSON.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
 use proto::digest::DigestReader;
+use proto::plain;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -199,7 +199,7 @@ pub struct Loaded {
 /// Reads a weights file into a network on a device, one tensor after the other.
 pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
     let at = |fault| WeightsError { path: path.to_owned(), fault };
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let file = plain::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => at(WeightsFault::Absent),
         _ => at(error.into()),
     })?;

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use proto::plain;
+
 /// The environment variable that names the library.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 
@@ -57,15 +59,12 @@ pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
     folders.filter_map(|folder| library_in(&folder)).next().ok_or(LocateError::NotFound)
 }
 
-/// Refuses a library that is not whole. One cut short by an interrupted copy can kill the process that maps it: an ELF file's section table, which
-/// ends it, must be inside.
+/// Refuses a library that is not whole. One cut short by an interrupted copy can kill the process that maps it: an ELF
+/// file's section table, which ends it, must be inside.
 pub fn check_whole(path: &Path) -> Result<(), String> {
     let mut header = [0u8; 64];
-    let mut file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut file = plain::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
-    }
     if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
         return Ok(()); // not a 64-bit little-endian ELF file: the loader will say what it is
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
     match result {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // A message that nobody can read changes no exit status.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             commands::Status::NoResult.into()
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use proto::manifest::Part;
 use proto::onnx::{ModelProto, TensorProto, tensor_proto};
+use proto::plain;
 
 use crate::fault::{Fault, FaultError, Target};
 
@@ -47,7 +48,7 @@ impl Model {
     /// Reads a part's model. Data outside its file must be in the part's own external file, and inside it.
     pub fn open(path: &Path, part: &Part) -> Result<Self, ModelError> {
         let unreadable = |reason: String| ModelError::Unreadable { path: path.to_owned(), reason };
-        let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        let bytes = plain::read(path).map_err(|error| unreadable(error.to_string()))?;
         let proto = ModelProto::decode(bytes.as_slice()).map_err(|error| unreadable(error.to_string()))?;
         let model = Self { path: path.to_owned(), proto };
         model.check_external_data(part)?;

@@ -1,6 +1,6 @@
 //! `exporter bundle`.
 
-use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use exporter::bundle::{self, PARTS, Request};
 use exporter::onnx_file::LARGEST_MESSAGE;
 use proto::manifest::{Split, part};
 use proto::npy::Npy;
+use proto::plain;
 use trainer::cifar10;
 use trainer::device::device_name;
 use trainer::signals::stop_flag;
@@ -101,13 +102,17 @@ fn indices(arguments: &BundleArgs) -> Result<Vec<usize>> {
     let numbers = if path.extension().is_some_and(|extension| extension == "npy") {
         let npy = Npy::<i64>::open(path)?;
         ensure!(npy.shape().len() == 1, "{}: shape {:?}, expected one axis", path.display(), npy.shape());
+        let bytes = npy.rows_len() as u64 * 8;
+        ensure!(bytes <= LARGEST_LIST, "{}: {} numbers, expected a list of images", path.display(), npy.rows_len());
         let rows = npy.rows(0..npy.rows_len())?;
         rows.iter().map(|&number| usize::try_from(number).map_err(|_| number.to_string())).collect()
     } else {
         let name = || path.display().to_string();
-        let size = fs::metadata(path).with_context(name)?.len();
+        let mut file = plain::open(path).with_context(name)?;
+        let size = file.metadata().with_context(name)?.len();
         ensure!(size <= LARGEST_LIST, "{}: {size} bytes, expected a list of numbers", name());
-        let text = fs::read_to_string(path).with_context(name)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(name)?;
         let words = text.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
         words.map(|word| word.parse().map_err(|_| word.to_owned())).collect::<Result<Vec<usize>, String>>()
     };

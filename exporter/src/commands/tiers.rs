@@ -1,6 +1,7 @@
 //! `exporter tiers`.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -31,6 +32,7 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
         if let Some(bundle) = bundle_around(path) {
             bail!("--plot {}: inside the bundle {}, which stays as it is", path.display(), bundle.display());
         }
+        ensure!(!path.exists() || path.is_file(), "--plot {}: not a regular file", path.display());
         let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         ensure!(folder.is_dir(), "--plot {}: no such folder", path.display());
     }
@@ -54,7 +56,11 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
     };
     let rows: Vec<Row> = (0..arguments.tiers).map(row).collect();
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&rows)?);
+        // The result itself: a reader may go away, but a full disk must not be passed over.
+        match writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&rows)?) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => bail!("standard output: {error}"),
+            _ => {}
+        }
     } else {
         say!("tier  confidence        correct  incorrect   share  accuracy");
         for Row { tier, above, up_to, correct, incorrect, share, accuracy } in &rows {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
+use proto::plain;
+
 use super::{DataError, IMAGE_BYTES, Image, Split};
 
 /// Bytes of a record.
@@ -15,7 +17,7 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
     let at = |error| DataError::Io { path: path.to_owned(), error };
     check_size(path)?;
-    let mut file = File::open(path).map_err(at)?;
+    let mut file = plain::open(path).map_err(at)?;
     let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
     file.read_to_end(&mut bytes).map_err(at)?;
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {

@@ -1,7 +1,6 @@
 //! `verifier inspect`: what a bundle, an ONNX file or an NPY file holds.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,6 +11,7 @@ use proto::npy;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
+use proto::plain;
 
 use super::{Status, grouped};
 use crate::cli::InspectArgs;
@@ -100,7 +100,7 @@ fn inspect_bundle(path: &Path) -> Result<()> {
 }
 
 fn inspect_onnx(path: &Path) -> Result<()> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = plain::read(path).with_context(|| path.display().to_string())?;
     let model =
         ModelProto::decode(bytes.as_slice()).with_context(|| format!("{}: not an ONNX model", path.display()))?;
     let graph =
