@@ -159,6 +159,10 @@ fn output_that_exists_or_cannot_be_written() {
     let bundle = folder.path().join("sound");
     export(&weights, &bundle, 4).expect_status(0);
     force(&bundle).expect_status(0);
+    fs::write(bundle.join("npy/mine.txt"), "").expect("write");
+    force(&bundle).refuses(&["\"npy/mine.txt\" in it is none of the bundle's files"]);
+    fs::remove_file(bundle.join("npy/mine.txt")).expect("remove");
+    force(&bundle.join("onnx/further")).refuses(&["inside the bundle"]);
     let report = below_a_file.join("report.json");
     check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["report.json: cannot be written"]);
     check(&bundle, &["--report", "report.docx"]).refuses(&["ends in .json, .md, .csv or .xml"]);
@@ -223,6 +227,18 @@ fn an_array_whose_header_lies_about_its_size() {
     check(&bundle, &[]).refuses(&["submodel_output.npy", "ends within its header"]);
     forge(&bundle, file, |bytes| bytes[0] = b'N');
     check(&bundle, &[]).refuses(&["not an NPY file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_not_waited_for() {
+    let folder = scratch();
+    let pipe = folder.path().join("pipe.safetensors");
+    run(std::process::Command::new("mkfifo").arg(&pipe)).expect_status(0);
+    let pipe = pipe.to_str().expect("text");
+    Program::Exporter.run(["bundle", "--weights", pipe]).refuses(&["not a regular file"]);
+    Program::Trainer.run(["import", "--pth", pipe, "--model", "nano"]).refuses(&["not a regular file"]);
+    Program::Verifier.run(["devices", "--runtime", pipe]).refuses(&["not a regular file"]);
 }
 
 #[test]
@@ -293,6 +309,13 @@ fn a_manifest_that_contradicts_itself_or_forges_output() {
     };
     refusal(&|manifest| manifest.model.preset = "base".to_owned(), &["preset base, but its config is that of nano"]);
     refusal(&|manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(), &["unknown module"]);
+    refusal(
+        &|manifest| {
+            let labels = manifest.datasets["labels"].clone();
+            manifest.datasets.insert("../../labels".to_owned(), labels);
+        },
+        &["expected letters, digits and underscores"],
+    );
     refusal(&|manifest| manifest.module.push_str("\nverdict      PA"), &["control characters"]);
     refusal(&|manifest| manifest.accuracy.samples = 5, &["the bundle has 5 samples"]);
     refusal(&|manifest| manifest.model.config.dim = 192, &["malformed manifest"]);
