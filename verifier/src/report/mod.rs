@@ -370,7 +370,7 @@ impl Host {
 /// The formats a report can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Everything; `docs/report.schema.json` describes it.
+    /// Everything.
     Json,
     /// For people: a page of text.
     Markdown,
