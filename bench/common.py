@@ -1,5 +1,6 @@
 """What the benchmarks share: child processes measured, medians with their spread, a table, and the verdict."""
 
+import argparse
 import json
 import os
 import platform
@@ -58,6 +59,21 @@ class Comparison:
         sign = "≥" if self.more_is_better else "≤"
         verdict = "met" if self.met else "NOT MET"
         return [f"{self.what}, {self.unit}", *spread, f"{self.ratio:.2f}×", f"{sign} {self.bound:.2f}×", verdict]
+
+
+def absolute(path):
+    """Of a path that the user names: children run in the project's folder."""
+    return Path(path).resolve()
+
+
+def flags(description):
+    """The flags that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant [default: 5]")
+    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
+    parser.add_argument("--data", type=absolute, default=ROOT / "data", help="folder that holds CIFAR-10")
+    parser.add_argument("--programs", type=absolute, default=ROOT / "target/release", help="folder of the programs")
+    return parser
 
 
 def run(command, environment):

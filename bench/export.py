@@ -7,14 +7,13 @@ less what its start and end take, and peak memory.
 Exit status: 0 every bound met, 1 some not, 2 could not measure.
 """
 
-import argparse
 import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from common import MET, NOT_MET, ROOT, Comparison, cores, fail, machine, run, table, write
+from common import MET, NOT_MET, ROOT, Comparison, fail, flags, machine, run, table, write
 
 PYTORCH = ROOT / ".deps/bench"
 REPORT = ROOT / "reports/bench_export.json"
@@ -24,14 +23,9 @@ MEMORY_SAMPLES, MEMORY_BOUND_MIB, MEMORY_FLAT = (2000, 10000), 1229, 1.05
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant [default: 5]")
-    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
-    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder that holds CIFAR-10")
-    parser.add_argument("--programs", type=Path, default=ROOT / "target/release", help="folder of the programs")
+    parser = flags(__doc__.splitlines()[0])
     parser.add_argument("--no-memory", action="store_true", help="leave out the long recordings")
     options = parser.parse_args()
-    options.data, options.programs = options.data.resolve(), options.programs.resolve()
     if not PYTORCH.is_dir():
         fail(f"{PYTORCH}: no PyTorch there\nhint: `python3 scripts/setup.py bench` installs it")
     environment = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")}

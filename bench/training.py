@@ -6,7 +6,6 @@ Three contestants take turns, each a process of its own, on the CPU with the sam
 Medians are compared. Exit status: 0 every bound met, 1 some not, 2 could not measure.
 """
 
-import argparse
 import json
 import platform
 import re
@@ -15,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import MET, NOT_MET, ROOT, Comparison, cores, fail, machine, run, table, write
+from common import MET, NOT_MET, ROOT, Comparison, fail, flags, machine, run, table, write
 
 PYTORCH = ROOT / ".deps/bench"
 REPORT = ROOT / "reports/bench_training.json"
@@ -50,15 +49,10 @@ FLAT_EPOCHS, FLAT_STEPS, FLAT_BATCH, FLAT_BOUND = 20, 100, 16, 1.01
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant [default: 5]")
+    parser = flags(__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round of few steps: too short to judge by")
-    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
     parser.add_argument("--compile", action="store_true", help="let `tuned` use torch.compile (needs a C++ compiler)")
-    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder that holds CIFAR-10")
-    parser.add_argument("--trainer", type=Path, default=ROOT / "target/release/trainer")
     options = parser.parse_args()
-    options.data, options.trainer = options.data.resolve(), options.trainer.resolve()
     if not PYTORCH.is_dir():
         fail(f"{PYTORCH}: no PyTorch there\nhint: `python3 scripts/setup.py bench` installs it")
 
@@ -93,7 +87,7 @@ def measure(contestant, workload, options):
     if contestant == "ours":
         with tempfile.TemporaryDirectory() as out:
             rest = ["--test-samples", workload.batch_size, "--device", "cpu", "--out", out]
-            child = run([options.trainer, "train", *arguments, *precision, *rest, *SAME_WORK], threads)
+            child = run([options.programs / "trainer", "train", *arguments, *precision, *rest, *SAME_WORK], threads)
             metrics = Path(out) / f"vit_{workload.model}_cifar10" / "metrics.jsonl"
             result = json.loads(metrics.read_text().splitlines()[-1])
         result = {"images_per_second": result["images_per_second"], "libtorch": libtorch_version(child.stdout)}
@@ -110,7 +104,7 @@ def memory_growth(options):
     with tempfile.TemporaryDirectory() as out:
         arguments = ["--model", "nano", "--batch-size", FLAT_BATCH, "--epochs", FLAT_EPOCHS, "--test-samples", 100,
                      "--train-samples", FLAT_STEPS * FLAT_BATCH, "--data", options.data, "--device", "cpu", "--out", out]
-        run([options.trainer, "train", *arguments], {"OMP_NUM_THREADS": str(options.threads)})
+        run([options.programs / "trainer", "train", *arguments], {"OMP_NUM_THREADS": str(options.threads)})
         lines = (Path(out) / "vit_nano_cifar10/metrics.jsonl").read_text().splitlines()
     first, last = (json.loads(line)["resident_bytes"] for line in (lines[0], lines[-1]))
     return {"step_100_bytes": first, "step_2000_bytes": last, "ratio": last / first, "bound": f"<= {FLAT_BOUND}",

@@ -5,14 +5,13 @@ Whole processes in turn, on the CPU with the same number of threads; medians are
 first. Exit status: 0 every bound met, 1 some not, 2 could not measure.
 """
 
-import argparse
 import json
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-from common import MET, NOT_MET, ROOT, Comparison, cores, fail, machine, run, table, write
+from common import MET, NOT_MET, ROOT, Comparison, fail, flags, machine, run, table, write
 
 PYTORCH = ROOT / ".deps/bench"
 REPORT = ROOT / "reports/bench_verify.json"
@@ -22,11 +21,7 @@ OVERHEAD_BOUND, MEMORY_FLAT = 1.15, 1.05
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant [default: 5]")
-    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
-    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder that holds CIFAR-10")
-    parser.add_argument("--programs", type=Path, default=ROOT / "target/release", help="folder of the programs")
+    parser = flags(__doc__.splitlines()[0])
     parser.add_argument("--no-memory", action="store_true", help=f"leave out the check of {MORE_SAMPLES} samples (5 GB)")
     options = parser.parse_args()
     if not PYTORCH.is_dir():
@@ -35,13 +30,13 @@ def main():
 
     with tempfile.TemporaryDirectory(dir=ROOT / "target") as scratch:
         scratch = Path(scratch)
-        run([options.programs / "trainer", "train", "--model", MODEL, "--epochs", 0, "--data", options.data.resolve(),
+        run([options.programs / "trainer", "train", "--model", MODEL, "--epochs", 0, "--data", options.data,
              "--device", "cpu", "--out", scratch], environment)
 
         def bundle(samples):
             out = scratch / f"bundle_{samples}"
             run([options.programs / "exporter", "bundle", "--weights", scratch / f"vit_{MODEL}_cifar10.safetensors",
-                 "--out", out, "--samples", samples, "--parts", "submodel", "--data", options.data.resolve()], environment)
+                 "--out", out, "--samples", samples, "--parts", "submodel", "--data", options.data], environment)
             return out
 
         def ours(folder):

@@ -151,7 +151,7 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
 
 /// Makes the hidden folder for a bundle. What `replace` may remove must be a bundle and nothing else.
 pub(crate) fn stage(out: &Path, replace: bool) -> Result<StagedFolder, BundleError> {
-    if let Some(bundle) = bundle_around(out) {
+    if let Some(bundle) = proto::bundle::around(out) {
         return Err(BundleError::InsideBundle { out: out.to_owned(), bundle });
     }
     if replace {
@@ -166,14 +166,6 @@ pub(crate) fn commit(staged: StagedFolder, out: &Path, replace: bool) -> Result<
         check_replaceable(out)?;
     }
     Ok(staged.commit()?)
-}
-
-/// The bundle that a path would lie in, if any: what is put there would be no part of it, and unknown to its hashes.
-pub fn bundle_around(path: &Path) -> Option<PathBuf> {
-    let parent = std::path::absolute(path).ok()?.parent()?.to_owned();
-    let nearest = parent.ancestors().find_map(|folder| folder.canonicalize().ok())?;
-    let is_bundle = |folder: &&Path| folder.join(MANIFEST_FILE).is_file() && folder.join(SHA256SUMS_FILE).is_file();
-    nearest.ancestors().find(is_bundle).map(Path::to_owned)
 }
 
 /// A path that replacing may remove is free, an empty folder, or a bundle with nothing in it but its own files.

@@ -276,6 +276,14 @@ impl Bundle {
     }
 }
 
+/// The bundle that a path would lie in, if any: what is put there would be no part of it, and unknown to its hashes.
+pub fn around(path: &Path) -> Option<PathBuf> {
+    let parent = std::path::absolute(path).ok()?.parent()?.to_owned();
+    let nearest = parent.ancestors().find_map(|folder| folder.canonicalize().ok())?;
+    let is_bundle = |folder: &&Path| folder.join(MANIFEST_FILE).is_file() && folder.join(SHA256SUMS_FILE).is_file();
+    nearest.ancestors().find(is_bundle).map(Path::to_owned)
+}
+
 /// Resolves a path of the manifest to a plain file inside the folder, and gives its size.
 fn plain_file(root: &Path, file: &str) -> Result<(PathBuf, u64), BundleError> {
     let refused = |reason| BundleError::UnsafePath { file: file.to_owned(), reason };

@@ -21,14 +21,21 @@ pub enum Device {
     Other(String),
 }
 
-/// Short names that ONNX Runtime takes and the full ones that its profiles give, where one is not the other with
-/// `ExecutionProvider` behind it (`include/onnxruntime/core/graph/constants.h`).
-const PROVIDERS: [(&str, &str); 5] = [
-    ("XNNPACK", "XnnpackExecutionProvider"),
+/// Names that ONNX Runtime takes and those that its profiles give, as ONNX Runtime 1.31.1 lists them when it is asked for
+/// a provider that it does not know.
+const PROVIDERS: [(&str, &str); 12] = [
+    ("Azure", "AzureExecutionProvider"),
+    ("CoreML", "CoreMLExecutionProvider"),
+    ("DML", "DmlExecutionProvider"),
+    ("JS", "JsExecutionProvider"),
+    ("MIGraphX", "MIGraphXExecutionProvider"),
+    ("NvTensorRtRtx", "NvTensorRTRTXExecutionProvider"),
+    ("QNN", "QNNExecutionProvider"),
     ("SNPE", "SNPEExecutionProvider"),
-    ("COREML", "CoreMLExecutionProvider"),
-    ("WEBGPU", "WebGpuExecutionProvider"),
-    ("VITISAI", "VitisAIExecutionProvider"),
+    ("VitisAI", "VitisAIExecutionProvider"),
+    ("WebGPU", "WebGpuExecutionProvider"),
+    ("WEBNN", "WebNNExecutionProvider"),
+    ("XNNPACK", "XnnpackExecutionProvider"),
 ];
 
 impl Device {
@@ -55,7 +62,11 @@ impl Device {
             Self::Cuda => "CUDA".to_owned(),
             Self::TensorRt => "TensorRT".to_owned(),
             Self::OpenVino => "OpenVINO".to_owned(),
-            Self::Other(name) => name.strip_suffix("ExecutionProvider").unwrap_or(name).to_owned(),
+            Self::Other(_) => {
+                let full = self.provider();
+                let known = PROVIDERS.iter().find(|(_, name)| *name == full).map(|(short, _)| *short);
+                known.or_else(|| full.strip_suffix("ExecutionProvider")).unwrap_or(&full).to_owned()
+            }
         }
     }
 
@@ -65,7 +76,7 @@ impl Device {
             (Self::Cpu, _) => "float32",
             (Self::Cuda, false) => "float32, TF32 off",
             (Self::Cuda, true) => "float32 with TF32 allowed",
-            (Self::TensorRt, false) => "float32 (fp16, bf16 and int8 off; TF32 off by NVIDIA_TF32_OVERRIDE=0)",
+            (Self::TensorRt, false) => "float32 (fp16 off, TF32 off by NVIDIA_TF32_OVERRIDE=0)",
             (Self::TensorRt, true) => "float32 with TF32 and fp16 allowed",
             (Self::OpenVino, false) => "float32 (precision FP32)",
             (Self::OpenVino, true) => "the device's own choice (precision not set)",
@@ -116,7 +127,9 @@ mod tests {
         assert_eq!(provider("cuda"), "CUDAExecutionProvider");
         assert_eq!(provider("TensorRT"), "TensorrtExecutionProvider");
         assert_eq!(provider("xnnpack"), "XnnpackExecutionProvider");
-        assert_eq!(provider("QNN"), "QNNExecutionProvider");
+        assert_eq!(provider("qnn"), "QNNExecutionProvider");
+        assert_eq!(provider("Somebodys"), "SomebodysExecutionProvider");
+        assert_eq!("xnnpack".parse::<Device>().map(|device| device.short_name()), Ok("XNNPACK".to_owned()));
         assert_eq!(provider("MIGraphXExecutionProvider"), "MIGraphXExecutionProvider");
         assert_eq!("CPUExecutionProvider".parse(), Ok(Device::Cpu));
         assert_eq!("QNNExecutionProvider".parse::<Device>().map(|device| device.short_name()), Ok("QNN".to_owned()));

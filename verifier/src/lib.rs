@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`check`] | the loop: run, put faults in, compare |
+//! | [`check`] | the loop: run, compare; `injection` puts the faults in and judges what they changed |
 //! | [`verdict`] | what a check came to |
 //! | [`compare`] | one sample against its golden, as `torch.isclose` |
 //! | [`geometry`] | the shape that errors make in a sample |
@@ -21,6 +21,7 @@ pub mod compare;
 pub mod device;
 pub mod fault;
 pub mod geometry;
+mod injection;
 pub mod locate;
 pub mod model;
 pub mod onnxruntime;

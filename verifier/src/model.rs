@@ -61,7 +61,9 @@ impl Model {
     }
 
     fn check_external_data(&self, part: &Part) -> Result<(), ModelError> {
-        let listed = part.external_data.as_ref().map(|file| {
+        // ONNX looks for the file in the model's own folder: only one that is listed there is covered by a hash.
+        let folder = |file: &str| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let listed = part.external_data.as_ref().filter(|file| folder(file) == folder(&part.file)).map(|file| {
             let name = file.rsplit('/').next().unwrap_or(file).to_owned();
             let size = fs::metadata(self.path.with_file_name(&name)).map_or(0, |metadata| metadata.len());
             (name, size)
@@ -76,7 +78,9 @@ impl Model {
                 tensor.external_data.iter().map(|entry| (entry.key(), entry.value())).collect();
             let location = entries.get("location").copied().unwrap_or_default();
             let Some((name, size)) = &listed else {
-                return Err(refused(format!("is stored in another file, {location:?}, and the manifest names none")));
+                return Err(refused(format!(
+                    "is stored in another file, {location:?}, and the manifest names none beside the model"
+                )));
             };
             if location != name {
                 return Err(refused(format!("is stored in {location:?}, but the manifest names {name:?}")));
@@ -103,6 +107,8 @@ impl Model {
     }
 
     fn change(&mut self, fault: &Fault, name: &str) -> Result<(), FaultError> {
+        // A model in memory has no folder in which ONNX Runtime could find them.
+        let is_whole = self.proto.external_tensors().is_empty();
         let initializers = self.proto.graph.as_mut().map(|graph| &mut graph.initializer);
         let mut initializers: Vec<&mut TensorProto> = initializers.into_iter().flatten().collect();
         let Some(position) = initializers.iter().position(|tensor| tensor.name() == name) else {
@@ -119,8 +125,8 @@ impl Model {
         if tensor.data_type != Some(tensor_proto::DataType::Float as i32) {
             return Err(refused("is not float32"));
         }
-        if tensor.is_external() {
-            return Err(refused("is stored outside the model's file, which no fault can change in memory"));
+        if !is_whole {
+            return Err(refused("is of a model that keeps weights in a second file, which cannot be run from memory"));
         }
         let shape: Vec<usize> = tensor.dims.iter().map(|&axis| usize::try_from(axis).unwrap_or_default()).collect();
         let element = fault.element(name, &shape)?;

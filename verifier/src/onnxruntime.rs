@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use ort::AsPointer as _;
 use ort::environment::Environment;
-use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _, ExecutionProviderDispatch};
+use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -177,6 +177,20 @@ pub enum LoadError {
     /// No place for the profile.
     #[error("no temporary folder for the runtime's profile: {0}")]
     Profile(std::io::Error),
+}
+
+impl Options {
+    /// What is known about the arithmetic: the settings that keep it in float32, and that the user's may undo them.
+    pub fn precision(&self) -> String {
+        let own = self.device.precision(self.allow_reduced_precision);
+        match self.device_options.as_slice() {
+            [] => own.to_owned(),
+            options => {
+                let given: Vec<String> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                format!("{own}; unless changed by the device options {}", given.join(", "))
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -362,40 +376,29 @@ fn configure(builder: SessionBuilder, options: &Options, profile: &Path) -> Resu
 fn register(mut builder: SessionBuilder, options: &Options, library: &Path) -> Result<SessionBuilder, LoadError> {
     const CUDA_HINT: &str = "--device cpu runs on the CPU; on a machine with an NVIDIA GPU, `make setup DEVICE=cuda` fetches the CUDA build of ONNX Runtime and its libraries";
     let option = |reason| LoadError::Option { device: options.device.clone(), reason };
-    let id =
-        options.device_id.map(|id| i32::try_from(id).map_err(|_| option("there is no such device id"))).transpose()?;
+    // A provider that can be one of several has it as a setting of this name.
+    let id = options.device_id.map(|id| ("device_id".to_owned(), id.to_string()));
+    let settings: Vec<(String, String)> = id.into_iter().chain(options.device_options.iter().cloned()).collect();
     let (provider, hint): (Result<Option<ExecutionProviderDispatch>, String>, _) = match &options.device {
-        Device::Cpu if id.is_some() || !options.device_options.is_empty() => {
+        Device::Cpu if !settings.is_empty() => {
             return Err(option("it has neither --device-id nor --device-option"));
         }
         Device::Cpu => return Ok(builder),
         Device::Cuda => {
             preload_cuda(library);
-            let mut provider = ep::CUDA::default().with_tf32(options.allow_reduced_precision);
-            if let Some(id) = id {
-                provider = provider.with_device_id(id);
-            }
-            for (key, value) in &options.device_options {
-                provider = provider.with_arbitrary_config(key, value);
-            }
-            (Ok(Some(provider.build())), CUDA_HINT)
+            let provider = ep::CUDA::default().with_tf32(options.allow_reduced_precision);
+            (Ok(Some(with_settings(provider, &settings).build())), CUDA_HINT)
         }
         Device::TensorRt => {
             preload_cuda(library);
-            let mut provider = ep::TensorRT::default().with_fp16(options.allow_reduced_precision);
-            if let Some(id) = id {
-                provider = provider.with_device_id(id);
-            }
-            for (key, value) in &options.device_options {
-                provider = provider.with_arbitrary_config(key, value);
-            }
+            let provider = ep::TensorRT::default().with_fp16(options.allow_reduced_precision);
             (
-                Ok(Some(provider.build())),
+                Ok(Some(with_settings(provider, &settings).build())),
                 "--device cuda runs on the GPU without TensorRT; the CUDA build of ONNX Runtime also needs NVIDIA's TensorRT libraries (pip's `tensorrt`), found through LD_LIBRARY_PATH",
             )
         }
         Device::OpenVino => {
-            if id.is_some() {
+            if options.device_id.is_some() {
                 return Err(option("it is chosen by --device-option device_type=GPU.1, not by --device-id"));
             }
             let mut provider = ep::OpenVINO::default().with_device_type("CPU");
@@ -405,17 +408,12 @@ fn register(mut builder: SessionBuilder, options: &Options, library: &Path) -> R
             if let Some(threads) = options.threads {
                 provider = provider.with_num_threads(threads);
             }
-            for (key, value) in &options.device_options {
-                provider = provider.with_arbitrary_config(key, value);
-            }
             (
-                Ok(Some(provider.build())),
+                Ok(Some(with_settings(provider, &settings).build())),
                 "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with OpenVINO, to be named with --runtime",
             )
         }
         Device::Other(_) => {
-            let id = id.map(|id| ("device_id".to_owned(), id.to_string()));
-            let settings: Vec<_> = id.into_iter().chain(options.device_options.iter().cloned()).collect();
             // Libraries before 1.22 know some providers by their short names alone.
             let registered = append_provider(&mut builder, &options.device.provider(), &settings).or_else(|error| {
                 append_provider(&mut builder, &options.device.short_name(), &settings).map_err(|_| error)
@@ -436,6 +434,11 @@ fn register(mut builder: SessionBuilder, options: &Options, library: &Path) -> R
         None => builder,
     };
     builder.with_disable_cpu_fallback().map_err(|error| refused(error.to_string()))
+}
+
+/// The user's settings, after those that this program makes.
+fn with_settings<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, settings: &[(String, String)]) -> P {
+    settings.iter().fold(provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
 }
 
 /// Registers a provider that is known by its name alone: `ort` has a type for every provider, the C API takes any.

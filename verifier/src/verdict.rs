@@ -1,8 +1,11 @@
 //! What a check came to.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::compare::{Peak, SampleComparison, ulp_distance};
+use crate::fault::Fault;
 use crate::geometry::Geometry;
 
 /// The result of a check.
@@ -172,12 +175,15 @@ impl Verdict {
         total
     }
 
+    /// Samples with an element outside and no fault in them; with a weight fault, there is one in every sample.
+    pub fn flagged_without_fault(&self, faults: &[Fault]) -> usize {
+        let touched = |sample: usize| faults.iter().any(|fault| fault.sample().is_none_or(|own| own == sample));
+        self.faulty.iter().map(|faulty| faulty.sample).filter(|&sample| !touched(sample)).collect::<BTreeSet<_>>().len()
+    }
+
     /// Samples with an element outside, each once.
     pub fn faulty_samples(&self) -> usize {
-        let mut samples: Vec<usize> = self.faulty.iter().map(|faulty| faulty.sample).collect();
-        samples.sort_unstable();
-        samples.dedup();
-        samples.len()
+        self.faulty.iter().map(|faulty| faulty.sample).collect::<BTreeSet<_>>().len()
     }
 }
 

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use exporter::bundle::bundle_around;
 use exporter::histogram;
 use exporter::samples::Samples;
-use proto::staging;
+use proto::{bundle, staging};
 use serde::Serialize;
 
 use super::{open_checked, say};
@@ -29,7 +28,7 @@ struct Row {
 pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
     if let Some(path) = &arguments.plot {
         ensure!(path.extension().is_some_and(|ending| ending == "svg"), "--plot {}: expected .svg", path.display());
-        if let Some(bundle) = bundle_around(path) {
+        if let Some(bundle) = bundle::around(path) {
             bail!("--plot {}: inside the bundle {}, which stays as it is", path.display(), bundle.display());
         }
         ensure!(!path.exists() || path.is_file(), "--plot {}: not a regular file", path.display());

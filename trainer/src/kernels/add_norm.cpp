@@ -5,6 +5,7 @@
 
 #include "dropout.h"
 #include "operations.h"
+#include "rows.h"
 
 #include <cmath>
 
@@ -120,7 +121,7 @@ struct AddNormFunction : torch::autograd::Function<AddNormFunction> {
         Tensor in = x.contiguous(), other = residual.contiguous();
         Tensor sum = at::empty_like(other), normed = at::empty_like(in);
         int64_t width = in.size(-1), rows = in.numel() / width;
-        Tensor bias = bias_or_zeros(given_bias, width), scale = bias_or_zeros(weight, width), add = bias_or_zeros(shift, width);
+        Tensor bias = bias_or_zeros(given_bias, width), scale = row_of(weight, "weight", width), add = row_of(shift, "shift", width);
         Tensor moments = at::empty({rows, 2}, at::kFloat);
         Parameters with = {elements<const float>(scale), elements<const float>(add), elements<const float>(bias)};
         auto past = elements<const float>(other);
@@ -154,7 +155,7 @@ struct AddNormFunction : torch::autograd::Function<AddNormFunction> {
         bool same = dropout.threshold() == 0 && kind == at::kFloat;
         Tensor grad_residual = at::empty_like(sum), grad_x = same ? grad_residual : at::empty_like(grad_normed);
         ThreadSums sums(3, width);
-        auto past = elements<const float>(grad_sum), row_of = elements<const float>(sum), factor = elements<const float>(weight);
+        auto past = elements<const float>(grad_sum), whole = elements<const float>(sum), factor = elements<const float>(weight);
         auto of = elements<const Moments>(moments);
         auto to_residual = elements<float>(grad_residual);
         in_kind(grad_normed, [&]<typename T>(T) {
@@ -164,7 +165,7 @@ struct AddNormFunction : torch::autograd::Function<AddNormFunction> {
                 Gradients to = {sums.of(thread, 0), sums.of(thread, 1), sums.of(thread, 2)};
                 for (int64_t row = start; row < end; row++) {
                     int64_t at = row * width;
-                    backward_row(slope + at, past + at, row_of + at, of[row], factor, to_residual + at,
+                    backward_row(slope + at, past + at, whole + at, of[row], factor, to_residual + at,
                                  same ? nullptr : to_x + at, to, width, RowDropout(dropout, at));
                 }
             });

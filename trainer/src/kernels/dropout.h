@@ -1,19 +1,13 @@
-// Which elements dropout drops, and what its loops share.
+// Which elements dropout drops.
 
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <optional>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "elements.h"
-
-// Elements that one thread takes at a time.
-constexpr int64_t GRAIN = 1 << 14;
 
 // The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser) is below p·2³².
 IN_LOOP float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
@@ -66,29 +60,3 @@ struct RowDropout {
         return survivor(value * scale, first + column, key, threshold);
     }
 };
-
-// Calls run(thread, first row, end) on all threads; without rows, not at all.
-template <typename F> void for_rows(int64_t rows, int64_t width, F run) {
-    at::parallel_for(0, rows, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, width)),
-                     [&](int64_t start, int64_t end) { run(at::get_thread_num(), start, end); });
-}
-
-// Sums over rows, [count, width]: every thread has its own.
-struct ThreadSums {
-    at::Tensor sums;
-
-    ThreadSums(int64_t count, int64_t width) : sums(at::zeros({at::get_num_threads(), count, width}, at::kFloat)) {}
-
-    float *of(int64_t thread, int64_t index) const {
-        return elements<float>(sums) + (thread * sums.size(1) + index) * sums.size(2);
-    }
-    at::Tensor total() const { return sums.sum(0); }
-};
-
-// A bias [width] as elements that are there, zeros if there is none.
-inline at::Tensor bias_or_zeros(const std::optional<at::Tensor> &bias, int64_t width) {
-    if (!bias) return at::zeros({width}, at::kFloat);
-    check(*bias, "bias", false);
-    TORCH_CHECK(bias->dim() == 1 && bias->size(0) == width, "bias of shape ", bias->sizes(), ", expected [", width, "]");
-    return bias->contiguous();
-}

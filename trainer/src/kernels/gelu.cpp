@@ -2,6 +2,7 @@
 
 #include "dropout.h"
 #include "operations.h"
+#include "rows.h"
 
 #include <cmath>
 

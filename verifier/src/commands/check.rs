@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use proto::bundle::Bundle;
-use proto::manifest::{Part, part};
+use proto::bundle::{self, Bundle};
+use proto::manifest::Part;
 use verifier::check::{self, Hooks, Request, Runtimes};
 use verifier::compare::Tolerance;
 use verifier::fault::Fault;
@@ -19,13 +19,10 @@ use verifier::recording::{Recording, Recordings};
 use verifier::report::{BundleReport, Host, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport};
 use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
-use verifier::verdict::{Extreme, Fate, FaultySample, OutputVerdict, Stop, Verdict};
+use verifier::verdict::{Fate, Stop, Verdict};
 
-use super::{Status, grouped};
+use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
-
-/// Faulty samples shown to a person; the report has all of them.
-const SHOWN: usize = 20;
 
 /// The last sample that `--inject` changes.
 const LAST_INJECTED: usize = 300;
@@ -39,7 +36,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
     );
     let mut report = empty_report(arguments, &faults);
     for path in &arguments.reports {
-        refuse_inside("--report", path.parent(), &arguments.bundle)?;
+        refuse_inside("--report", path)?;
         // Before the long run, not after it; and an earlier run's verdict must not survive this one.
         report.error = Some("the run did not finish".to_owned());
         write(&report, path)?;
@@ -66,19 +63,12 @@ fn write(report: &Report, path: &Path) -> Result<()> {
     report.write(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Nothing is written into the bundle that is checked.
-fn refuse_inside(flag: &str, folder: Option<&Path>, bundle: &Path) -> Result<()> {
-    let folder = folder.filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let Ok(bundle) = bundle.canonicalize() else { return Ok(()) }; // reported elsewhere
-    // The nearest folder that exists: what is to be made lies in it.
-    let existing = folder.ancestors().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
-    let nearest = existing.filter_map(|folder| folder.canonicalize().ok()).next();
-    ensure!(
-        nearest.is_none_or(|folder| !folder.starts_with(&bundle)),
-        "{flag} {}: inside the bundle, which a check leaves as it is",
-        folder.display()
-    );
-    Ok(())
+/// Nothing is written into a bundle, which a check leaves as it is.
+fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
+    match bundle::around(path) {
+        None => Ok(()),
+        Some(bundle) => bail!("{flag} {}: inside the bundle {}", path.display(), bundle.display()),
+    }
 }
 
 fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<Status> {
@@ -111,7 +101,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let mut specimens = match &arguments.dump_faulty {
         None => None,
         Some(folder) => {
-            refuse_inside("--dump-faulty", Some(folder), &arguments.bundle)?;
+            refuse_inside("--dump-faulty", folder)?;
             Some(Specimens::create(folder, report.options.tolerance).context("--dump-faulty")?)
         }
     };
@@ -126,7 +116,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     };
     drop(changed);
     report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
-    print_setting(&bundle, &engine, &sound, &options, arguments, recordings.origin);
+    show::setting(&bundle, &engine, &sound, &options, arguments, recordings.origin);
 
     let request = Request {
         inputs: &recordings.inputs,
@@ -153,8 +143,8 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
 
     let sample_index = |sample: usize| recordings.sample_index[sample];
     report.result = Some(ResultReport::new(&verdict, faults, sample_index, recordings.origin));
-    print_comparison(&verdict, sample_index);
-    print_faults(&verdict, faults);
+    show::comparison(&verdict, sample_index);
+    show::faults(&verdict, faults);
     if let (Some(specimens), Some(folder)) = (&specimens, &arguments.dump_faulty) {
         say!("kept         {} faulty samples in {}", grouped(specimens.kept()), folder.display());
     }
@@ -221,140 +211,6 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
     }
 }
 
-fn print_setting(
-    bundle: &Bundle,
-    engine: &Engine,
-    runtime: &OnnxRuntime,
-    options: &Options,
-    arguments: &CheckArgs,
-    origin: &str,
-) {
-    let manifest = bundle.manifest();
-    let placed: Vec<String> =
-        runtime.placement().iter().map(|(provider, nodes)| format!("{nodes} nodes on {provider}")).collect();
-    let library = engine.library();
-    say!("bundle       {} ({}, {})", bundle.root().display(), manifest.model.preset, manifest.module);
-    say!("hashes       {} files as in the manifest", manifest.files.len());
-    if arguments.part != part::SUBMODEL {
-        say!("part         {}, recorded in {origin}", arguments.part);
-    }
-    say!("runtime      ONNX Runtime {} ({})", library.version, library.path.display());
-    say!("             SHA-256 {}", library.sha256);
-    let precision = options.device.precision(options.allow_reduced_precision);
-    say!("device       {} ({}), {precision}", options.device, placed.join(", "));
-}
-
-fn print_comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64) {
-    let total = verdict.total();
-    say!(
-        "compared     {} samples, {} elements, {:.0} samples/s",
-        grouped(verdict.samples),
-        grouped(total.elements),
-        verdict.samples as f64 / (verdict.seconds.running + verdict.seconds.comparing + verdict.seconds.reading)
-    );
-    say!(
-        "differing    {} elements in {} samples are not equal to the golden",
-        grouped(total.differing_elements),
-        grouped(verdict.differing_samples)
-    );
-    if let [output] = verdict.outputs.as_slice() {
-        print_largest(output);
-    } else {
-        for output in &verdict.outputs {
-            say!("output       {}", output.name);
-            print_largest(output);
-        }
-    }
-    if let Some(repeats) = &verdict.repeats {
-        match repeats.differing_elements {
-            0 => say!("repeated     {} runs of each batch gave the same bits", grouped(repeats.runs)),
-            count => say!(
-                "repeated     {} runs of each batch: {} elements in {} samples of later runs have other bits, by up to {:.3e}",
-                grouped(repeats.runs),
-                grouped(count),
-                grouped(repeats.differing_samples),
-                repeats.largest_difference
-            ),
-        }
-    }
-    say!(
-        "outside      {} elements, and {} that are not finite, in {} samples",
-        grouped(total.mismatches),
-        grouped(total.non_finite),
-        grouped(verdict.faulty_samples())
-    );
-    for faulty in verdict.faulty.iter().take(SHOWN) {
-        print_faulty(faulty, sample_index(faulty.sample), &verdict.outputs);
-    }
-    if verdict.faulty.len() > SHOWN {
-        say!("  … and {} more samples (--report lists them all)", grouped(verdict.faulty.len() - SHOWN));
-    }
-}
-
-fn print_largest(output: &OutputVerdict) {
-    say!("largest      finite absolute error {}", extreme(&output.max_abs_error, |value| format!("{value:.3e}")));
-    say!(
-        "             finite ULP distance   {} (large near zero)",
-        extreme(&output.max_ulp, |value| grouped(value as usize))
-    );
-}
-
-fn print_faulty(faulty: &FaultySample, sample_index: i64, outputs: &[OutputVerdict]) {
-    for output in &faulty.outputs {
-        let worst = &output.worst;
-        let run = if faulty.run > 0 { format!(", run {}", faulty.run) } else { String::new() };
-        let name = if outputs.len() > 1 { format!(", {}", outputs[output.output].name) } else { String::new() };
-        say!(
-            "  sample {} (image {sample_index}{run}{name}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, found {:e}, xor {:08x}",
-            faulty.sample,
-            output.mismatches,
-            output.non_finite,
-            output.geometry,
-            &worst.index[1..],
-            worst.golden,
-            worst.actual,
-            worst.xor()
-        );
-    }
-}
-
-fn print_faults(verdict: &Verdict, faults: &[Fault]) {
-    if faults.is_empty() {
-        return;
-    }
-    let count = |fate| verdict.faults.iter().filter(|result| result.fate() == fate).count();
-    say!(
-        "injected     {} faults: {} found, {} missed, {} masked; {} samples without one were flagged",
-        faults.len(),
-        count(Fate::Detected),
-        count(Fate::Missed),
-        count(Fate::Masked),
-        grouped(clean_flagged(verdict, faults))
-    );
-    for (fault, result) in faults.iter().zip(&verdict.faults) {
-        let change = match result.non_finite {
-            true => "to or from a value that is not finite".to_owned(),
-            false => format!("by up to {:.3e}", result.largest_change),
-        };
-        let fate = match result.fate() {
-            Fate::Detected => "found",
-            Fate::Missed => "MISSED",
-            Fate::Masked => "masked",
-        };
-        say!(
-            "  {fate:<7} {fault}: changed {change}; beyond the tolerance in {} samples, flagged in {}",
-            grouped(result.samples_beyond),
-            grouped(result.samples_flagged)
-        );
-    }
-}
-
-/// Faulty samples that no fault is in; with a weight fault, there is a fault in every sample.
-fn clean_flagged(verdict: &Verdict, faults: &[Fault]) -> usize {
-    let touched = |sample: usize| faults.iter().any(|fault| fault.sample().is_none_or(|own| own == sample));
-    verdict.faulty.iter().filter(|faulty| !touched(faulty.sample)).count()
-}
-
 fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples: usize) -> Status {
     let faulty = verdict.faulty_samples();
     let stopped = match verdict.stopped {
@@ -363,7 +219,7 @@ fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples:
     };
     if expect_detected {
         let missed = verdict.faults.iter().filter(|result| result.fate() == Fate::Missed).count();
-        let clean = clean_flagged(verdict, faults);
+        let clean = verdict.flagged_without_fault(faults);
         let all = verdict.stopped.is_none();
         if missed == 0 && clean == 0 && all {
             let masked = verdict.faults.iter().filter(|result| result.fate() == Fate::Masked).count();
@@ -381,13 +237,6 @@ fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples:
     }
     say!("verdict      FAIL: {} of {} samples are faulty{stopped}", grouped(faulty), grouped(verdict.samples));
     Status::Fail
-}
-
-fn extreme<T: Copy>(extreme: &Extreme<T>, value: impl Fn(T) -> String) -> String {
-    match &extreme.index {
-        None => "0: every element is equal to the golden".to_owned(),
-        Some(index) => format!("{} at {index:?}", value(extreme.value)),
-    }
 }
 
 /// A bar on a terminal, nothing elsewhere.

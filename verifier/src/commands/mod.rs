@@ -11,6 +11,7 @@ macro_rules! say {
 pub(crate) mod check;
 pub(crate) mod devices;
 pub(crate) mod inspect;
+mod show;
 
 use std::process::ExitCode;
 

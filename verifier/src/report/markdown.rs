@@ -44,7 +44,7 @@ fn setting(page: &mut String, report: &Report) {
         rows.push(("runtime", format!("ONNX Runtime {}", runtime.library.version)));
         rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
         rows.push(("nodes", nodes.join(", ")));
-        rows.push(("arithmetic", runtime.precision.to_owned()));
+        rows.push(("arithmetic", runtime.precision.clone()));
     }
     page.push_str("| | |\n|---|---|\n");
     for (name, value) in rows {

@@ -129,7 +129,7 @@ pub struct RuntimeReport {
     /// The execution provider asked for.
     pub provider: String,
     /// Its arithmetic.
-    pub precision: &'static str,
+    pub precision: String,
     /// Nodes that ran on each provider in the profiled first run.
     pub nodes: Placement,
     /// Graph optimisation level.
@@ -165,6 +165,8 @@ pub struct ResultReport {
     /// The faults and what became of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultReport>,
+    /// Samples with an element outside and no fault in them.
+    pub flagged_without_fault: usize,
     /// Every sample with an element outside.
     pub faulty: Vec<FaultyReport>,
     /// Seconds in the runtime, in the comparison, and in reading what was recorded.
@@ -276,7 +278,7 @@ impl RuntimeReport {
         Self {
             library: library.clone(),
             provider: options.device.provider(),
-            precision: options.device.precision(options.allow_reduced_precision),
+            precision: options.precision(),
             nodes: runtime.placement().clone(),
             optimization: options.optimization,
             deterministic: true,
@@ -304,6 +306,7 @@ impl ResultReport {
             outputs: verdict.outputs.iter().map(|output| output_report(Some(output.name.clone()), output)).collect(),
             repeats: verdict.repeats,
             faults: faults.iter().zip(&verdict.faults).map(|(fault, result)| fault_report(fault, result)).collect(),
+            flagged_without_fault: verdict.flagged_without_fault(faults),
             faulty: verdict
                 .faulty
                 .iter()
@@ -376,7 +379,7 @@ pub enum Format {
     Markdown,
     /// One line for each output of a faulty sample.
     Csv,
-    /// For test runners: a test case for each gate and each batch of findings.
+    /// For test runners: a test case for the run itself, for each output and for each fault.
     Junit,
 }
 
