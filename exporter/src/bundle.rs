@@ -204,7 +204,7 @@ fn check_replaceable(path: &Path) -> Result<(), BundleError> {
     }
 }
 
-/// Everything below a folder that is no folder, and folders that are empty, by path with forward slashes.
+/// Everything below a folder that is no folder itself, by path with forward slashes.
 fn files_below(root: &Path) -> io::Result<Vec<String>> {
     fn walk(folder: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
