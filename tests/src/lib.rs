@@ -79,6 +79,21 @@ impl Program {
     }
 }
 
+/// The same command, hearing every signal: a shell without job control starts what it runs in the background deaf to SIGINT,
+/// and the tests would hand that on.
+pub fn with_default_signals(command: &Command) -> Command {
+    let mut wrapped = Command::new("env");
+    wrapped.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped.current_dir(command.get_current_dir().unwrap_or_else(|| Path::new(".")));
+    wrapped
+}
+
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ended {
     let text = format!("{command:?}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Program, bundle, check, python, run, scratch};
+use tests::{Program, bundle, check, python, run, scratch, with_default_signals};
 
 #[test]
 fn faults_of_every_kind_are_found_missed_or_masked() {
@@ -98,9 +98,7 @@ fn an_interrupted_check_says_that_it_is_partial() {
     let report = folder.path().join("r.json");
     let mut command = Program::Verifier.command();
     command.arg("check").arg(&bundle).args(["--device", "cpu", "--batch-size", "1", "--repeat", "1000000"]);
-    let mut child = command
-        .arg("--report")
-        .arg(&report)
+    let mut child = with_default_signals(command.arg("--report").arg(&report))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()

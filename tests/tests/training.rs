@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tests::{Ended, Program, data, run, scratch};
+use tests::{Ended, Program, data, run, scratch, with_default_signals};
 
 /// Small enough for seconds, and everything that a state must hold: dropout, averaged weights, momentum, patch choices.
 const TINY: [&str; 10] =
@@ -81,8 +81,8 @@ fn stopped_twice_equals_straight_through(arguments: &[&str]) {
     let (straight, stopped) = (scratch(), scratch());
     run(&mut train(straight.path(), arguments)).expect_status(0);
 
-    let resumed = || train(stopped.path(), &[arguments, &["--resume"]].concat());
-    let in_first = start(train(stopped.path(), arguments));
+    let resumed = || with_default_signals(&train(stopped.path(), &[arguments, &["--resume"]].concat()));
+    let in_first = start(with_default_signals(&train(stopped.path(), arguments)));
     let stop = |child: Child, name: &str, epoch: &str| {
         signal(&child, name);
         let output = child.wait_with_output().expect("wait");
@@ -152,7 +152,7 @@ fn killed_at_twenty_moments_it_always_goes_on() {
 
 /// A run that was stopped in its first epoch.
 fn stopped_run(out: &Path) {
-    let child = start(train(out, &NANO));
+    let child = start(with_default_signals(&train(out, &NANO)));
     signal(&child, "-TERM");
     assert_eq!(child.wait_with_output().expect("wait").status.code(), Some(2));
 }
