@@ -127,7 +127,8 @@ pub enum CheckError {
 /// Runs the check. When it is stopped, what was compared until then is the verdict.
 pub fn check(request: &Request<'_>, runtimes: &mut Runtimes<'_>, hooks: &mut Hooks<'_>) -> Result<Verdict, CheckError> {
     check_counts(request)?;
-    let mut run = Run::new(request)?;
+    let injection = Injection::new(request)?;
+    let mut run = Run::new(request, &injection);
     for start in request.samples.clone().step_by(request.batch_size) {
         if (hooks.stop)() {
             run.verdict.stopped = Some(Stop::Interrupted);
@@ -172,33 +173,29 @@ fn check_counts(request: &Request<'_>) -> Result<(), CheckError> {
 /// A check under way.
 struct Run<'a> {
     request: &'a Request<'a>,
-    injection: Injection<'a>,
+    injection: &'a Injection<'a>,
     verdict: Verdict,
 }
 
-/// The tensors of one batch.
-struct Batch<'a> {
-    samples: Range<usize>,
-    inputs: Vec<Window<'a>>,
-    goldens: Vec<Window<'a>>,
-}
+/// Bytes of the goldens that are mapped at once: enough to keep all cores busy, and little beside a run's own memory.
+const WINDOW_BYTES: usize = 4 << 20;
 
 impl<'a> Run<'a> {
-    fn new(request: &'a Request<'a>) -> Result<Self, CheckError> {
+    fn new(request: &'a Request<'a>, injection: &'a Injection<'a>) -> Self {
         let outputs = request
             .goldens
             .iter()
             .map(|golden| OutputVerdict { name: golden.name().to_owned(), ..OutputVerdict::default() });
-        Ok(Self {
+        Self {
             request,
-            injection: Injection::new(request)?,
+            injection,
             verdict: Verdict {
                 outputs: outputs.collect(),
                 faults: vec![FaultResult::default(); request.faults.len()],
                 repeats: (request.repeat > 1).then(|| Repeats { runs: request.repeat, ..Repeats::default() }),
                 ..Verdict::default()
             },
-        })
+        }
     }
 
     fn batch(
@@ -208,24 +205,13 @@ impl<'a> Run<'a> {
         hooks: &mut Hooks<'_>,
     ) -> Result<(), CheckError> {
         let started = Instant::now();
-        let windows = |recordings: &'a [Recording]| -> Result<Vec<Window<'a>>, CheckError> {
-            recordings
-                .iter()
-                .map(|recording| {
-                    let window = recording.window(samples.clone())?;
-                    all_finite(recording, &window, samples.start)?;
-                    Ok(window)
-                })
-                .collect()
-        };
-        let batch = Batch {
-            inputs: windows(self.request.inputs)?,
-            goldens: windows(self.request.goldens)?,
-            samples: samples.clone(),
-        };
+        let inputs = windows(self.request.inputs, &samples)?;
+        for (recording, window) in self.request.inputs.iter().zip(&inputs) {
+            all_finite(recording, window, samples.start)?;
+        }
         self.verdict.seconds.reading += started.elapsed().as_secs_f64();
 
-        let sound_inputs: Vec<&[f32]> = batch.inputs.iter().map(|window| &**window).collect();
+        let sound_inputs: Vec<&[f32]> = inputs.iter().map(|window| &**window).collect();
         let spoiled = self.injection.inputs(&samples, &sound_inputs);
         let is_touched = self.injection.has_weight_faults() || spoiled.is_some();
         let given: Vec<&[f32]> = match &spoiled {
@@ -257,10 +243,10 @@ impl<'a> Run<'a> {
                 }
                 // What a later run repeats bit for bit is judged already.
                 let wanted = match &first {
-                    Some(first) => this.differing_from_first(&batch, first, outputs),
-                    None => batch.samples.clone().collect(),
+                    Some(first) => this.differing_from_first(samples.start, first, outputs),
+                    None => samples.clone().collect(),
                 };
-                outcome = this.compare(&batch, number, &wanted, outputs, sound.as_deref(), hooks);
+                outcome = this.compare(samples.start, number, &wanted, outputs, sound.as_deref(), hooks);
             })?;
             outcome?;
             if keep {
@@ -281,7 +267,7 @@ impl<'a> Run<'a> {
         let expected: Vec<usize> =
             self.request.goldens.iter().map(|golden| golden.sample_elements() * samples.len()).collect();
         let mut problem = Some("the runtime gave back no output".to_owned());
-        let (started, mut taken) = (Instant::now(), 0.0);
+        let (started, mut taken, reading) = (Instant::now(), 0.0, self.verdict.seconds.reading);
         runtime
             .run(inputs, samples.len(), &mut |outputs| {
                 let within = Instant::now();
@@ -295,7 +281,7 @@ impl<'a> Run<'a> {
             .and_then(|()| problem.map_or(Ok(()), |problem| Err(RunError(problem))))
             .map_err(|error| CheckError::Run { first: samples.start, last: samples.end - 1, error })?;
         self.verdict.seconds.running += started.elapsed().as_secs_f64() - taken;
-        self.verdict.seconds.comparing += taken;
+        self.verdict.seconds.comparing += taken - (self.verdict.seconds.reading - reading);
         Ok(())
     }
 
@@ -313,7 +299,7 @@ impl<'a> Run<'a> {
     }
 
     /// Counts what a later run does not repeat bit for bit, and gives the samples it is in.
-    fn differing_from_first(&mut self, batch: &Batch<'_>, first: &[Vec<f32>], outputs: &[&[f32]]) -> Vec<usize> {
+    fn differing_from_first(&mut self, start: usize, first: &[Vec<f32>], outputs: &[&[f32]]) -> Vec<usize> {
         let repeats = self.verdict.repeats.get_or_insert_default();
         let mut samples = BTreeSet::new();
         for ((first, output), golden) in first.iter().zip(outputs).zip(self.request.goldens) {
@@ -321,49 +307,52 @@ impl<'a> Run<'a> {
             for (index, (&a, &b)) in pairs.filter(|(_, (a, b))| a.to_bits() != b.to_bits()) {
                 repeats.differing_elements += 1;
                 repeats.raise(a, b);
-                samples.insert(batch.samples.start + index / golden.sample_elements());
+                samples.insert(start + index / golden.sample_elements());
             }
         }
         repeats.differing_samples += samples.len();
         samples.into_iter().collect()
     }
 
-    /// Compares some samples of a batch.
+    /// Compares some samples of the batch that begins at `start`; they are in ascending order.
     fn compare(
         &mut self,
-        batch: &Batch<'_>,
+        start: usize,
         run: usize,
         wanted: &[usize],
         outputs: &[&[f32]],
         sound: Option<&[Vec<f32>]>,
         hooks: &mut Hooks<'_>,
     ) -> Result<(), CheckError> {
-        let (request, injection) = (self.request, &self.injection);
-        // Every sample on its own, on all cores; the sums are made in order.
-        let compared: Vec<Vec<Compared<'_>>> = wanted
-            .par_iter()
-            .map(|&sample| {
-                let of_output = |(output, golden): (usize, &Recording)| {
-                    let (offset, length) = (sample - batch.samples.start, golden.sample_elements());
-                    let own = offset * length..(offset + 1) * length;
-                    let (computed, recorded) = (&outputs[output][own.clone()], &batch.goldens[output][own.clone()]);
-                    let actual = injection.spoil(Kind::Output, output, sample, computed);
-                    let golden = injection.spoil(Kind::Golden, output, sample, recorded);
-                    let comparison = compare_sample(&actual, &golden, request.tolerance);
-                    Compared {
-                        computed,
-                        recorded,
-                        sound: sound.map(|sound| &sound[output][own]),
-                        actual,
-                        golden,
-                        comparison,
-                    }
-                };
-                request.goldens.iter().enumerate().map(of_output).collect()
-            })
-            .collect();
-        for (&sample, outputs) in wanted.iter().zip(&compared) {
-            self.add(sample, run, outputs, hooks)?;
+        let (request, injection) = (self.request, self.injection);
+        let sample_bytes: usize = request.goldens.iter().map(|golden| 4 * golden.sample_elements()).sum();
+        for wanted in wanted.chunks((WINDOW_BYTES / sample_bytes).max(1)) {
+            let started = Instant::now();
+            let mapped = wanted[0]..wanted[wanted.len() - 1] + 1;
+            let goldens = windows(request.goldens, &mapped)?;
+            self.verdict.seconds.reading += started.elapsed().as_secs_f64();
+            // Every sample on its own, on all cores; the sums are made in order.
+            let compared: Vec<Vec<Compared<'_>>> = wanted
+                .par_iter()
+                .map(|&sample| {
+                    let of_output = |(output, golden): (usize, &Recording)| {
+                        let length = golden.sample_elements();
+                        let own = |first: usize| (sample - first) * length..(sample - first + 1) * length;
+                        let recorded = &goldens[output][own(mapped.start)];
+                        all_finite(golden, recorded, sample)?;
+                        let computed = &outputs[output][own(start)];
+                        let actual = injection.spoil(Kind::Output, output, sample, computed);
+                        let golden = injection.spoil(Kind::Golden, output, sample, recorded);
+                        let comparison = compare_sample(&actual, &golden, request.tolerance);
+                        let sound = sound.map(|sound| &sound[output][own(start)]);
+                        Ok(Compared { computed, recorded, sound, actual, golden, comparison })
+                    };
+                    request.goldens.iter().enumerate().map(of_output).collect()
+                })
+                .collect::<Result<_, CheckError>>()?;
+            for (&sample, outputs) in wanted.iter().zip(&compared) {
+                self.add(sample, run, outputs, hooks)?;
+            }
         }
         Ok(())
     }
@@ -405,6 +394,10 @@ impl<'a> Run<'a> {
         self.verdict.faulty.push(faulty);
         Ok(())
     }
+}
+
+fn windows<'a>(recordings: &'a [Recording], samples: &Range<usize>) -> Result<Vec<Window<'a>>, CheckError> {
+    recordings.iter().map(|recording| Ok(recording.window(samples.clone())?)).collect()
 }
 
 fn faulty_output(

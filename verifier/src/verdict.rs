@@ -147,7 +147,7 @@ pub enum Stop {
 /// Where the time went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Seconds {
-    /// Mapping the recorded tensors and looking for values that are not finite.
+    /// Mapping the recorded tensors, and looking for input values that are not finite.
     pub reading: f64,
     /// In the runtime.
     pub running: f64,
