@@ -31,6 +31,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  verifier check bundles/nano --device cuda --atol 5e-6 --rtol 1e-5 --batch-size 64\n  verifier check bundles/nano --device cpu --inject --report faults.json --report faults.md\n  verifier check bundles/nano --device cpu --fault 'weight:to_qkv_weight[10,20]^30' --expect-detected\n\nA device asked for is a device used: if any part would run elsewhere, the exit status is 2.\nFaults act all at once, in copies in memory: the bundle stays as it is.\n\nExit status:\n  0  everything compared and within tolerance\n  1  compared, and something was outside\n  2  could not run or could not finish"
     )]
     Check(Box<CheckArgs>),
+    /// Find the tolerance that fits this device, and which bit flips it would catch
+    #[command(
+        after_help = "Example:\n  verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg\n\nRuns without faults; writes bundles/nano.calibration.json, which `check` uses on the same device, runtime and machine.\n\nExit status:\n  0  written\n  1  a further pass had a false alarm: nothing was written\n  2  could not run or could not finish"
+    )]
+    Calibrate(Box<CalibrateArgs>),
     /// Show what the ONNX Runtime library offers, and which devices work here
     #[command(after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
     Devices(DevicesArgs),
@@ -50,12 +55,18 @@ pub(crate) struct CheckArgs {
     pub(crate) part: String,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
-    /// Absolute tolerance
-    #[arg(long, default_value = "5e-6", value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
-    pub(crate) atol: f32,
-    /// Tolerance relative to the golden
-    #[arg(long, default_value = "1e-5", value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
-    pub(crate) rtol: f32,
+    /// Absolute tolerance [default: calibrated, else 5e-6]
+    #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) atol: Option<f32>,
+    /// Tolerance relative to the golden [default: calibrated, else 1e-5]
+    #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) rtol: Option<f32>,
+    /// Calibrations to look for this setting in [default: <BUNDLE>.calibration.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_calibration")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Use no calibration
+    #[arg(long)]
+    pub(crate) no_calibration: bool,
     /// Samples in one run of the model
     #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
@@ -88,6 +99,38 @@ pub(crate) struct CheckArgs {
     pub(crate) reports: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Folder that `exporter bundle` wrote
+    pub(crate) bundle: PathBuf,
+    /// Part to run: submodel, or full, head and tail on their test data sets
+    #[arg(long, default_value = "submodel", value_name = "NAME")]
+    pub(crate) part: String,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Passes over all samples before the tolerance is chosen; one more checks it
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) passes: usize,
+    /// Relative part of the tolerance; the absolute part is found
+    #[arg(long, default_value = "0", value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) rtol: f32,
+    /// How many times the least absolute tolerance without a false alarm to choose
+    #[arg(long, default_value = "2", value_name = "F", value_parser = margin, allow_negative_numbers = true)]
+    pub(crate) margin: f32,
+    /// Samples in one run of the model
+    #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) batch_size: usize,
+    /// Samples START up to, but not including, END [default: all]
+    #[arg(long, num_args = 2, value_names = ["START", "END"])]
+    pub(crate) range: Option<Vec<usize>>,
+    /// File to write [default: <BUNDLE>.calibration.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Draw the detection floor, which share of the flips of each bit is caught
+    #[arg(long, value_name = "FILE.svg", value_parser = svg_file)]
+    pub(crate) plot: Option<PathBuf>,
+}
+
 /// What runs a model, and where.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
@@ -112,6 +155,13 @@ pub(crate) struct TargetArgs {
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
+}
+
+impl CheckArgs {
+    /// Whether the user gave a tolerance, which then is the one.
+    pub(crate) fn has_tolerance(&self) -> bool {
+        self.atol.is_some() || self.rtol.is_some()
+    }
 }
 
 impl TargetArgs {
@@ -147,6 +197,21 @@ fn tolerance(text: &str) -> Result<f32, String> {
     }
 }
 
+fn margin(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_finite() && value >= 1.0 => Ok(value),
+        _ => Err("expected a finite number from 1".to_owned()),
+    }
+}
+
+fn svg_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(extension) if extension == "svg" => Ok(path),
+        _ => Err("expected a name that ends in .svg".to_owned()),
+    }
+}
+
 fn report_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match Format::of(&path) {
@@ -166,6 +231,7 @@ impl Command {
     /// Whether reduced precision may be left to the provider.
     pub(crate) fn allows_reduced_precision(&self) -> bool {
         match self {
+            Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             Self::Devices(_) | Self::Inspect(_) => false,
         }

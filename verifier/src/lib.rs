@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`check`] | the loop: run, compare; `injection` puts the faults in and judges what they changed |
 //! | [`verdict`] | what a check came to |
+//! | [`calibration`] | what tolerance fits a device, and which bit flips it would catch |
 //! | [`compare`] | one sample against its golden, as `torch.isclose` |
 //! | [`geometry`] | the shape that errors make in a sample |
 //! | [`fault`] | deliberate errors that prove that real ones would be noticed |
@@ -16,6 +17,7 @@
 //! | [`specimens`] | faulty samples kept as NPY files |
 //! | [`report`] | the verdict in files |
 
+pub mod calibration;
 pub mod check;
 pub mod compare;
 pub mod device;

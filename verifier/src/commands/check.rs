@@ -1,6 +1,7 @@
 //! `verifier check`.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use proto::bundle::{self, Bundle};
 use proto::manifest::Part;
+use verifier::calibration::file::{self, Entry, Setting};
 use verifier::check::{self, Hooks, Request, Runtimes};
 use verifier::compare::Tolerance;
 use verifier::fault::Fault;
@@ -16,13 +18,19 @@ use verifier::locate::locate;
 use verifier::model::Model;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options, Source};
 use verifier::recording::{Recording, Recordings};
-use verifier::report::{BundleReport, Host, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport};
+use verifier::report::{
+    BundleReport, Host, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport, ToleranceOrigin,
+};
 use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
 use verifier::verdict::{Fate, Stop, Verdict};
 
 use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
+
+/// The Python repository's tolerance.
+const ATOL: f32 = 5e-6;
+const RTOL: f32 = 1e-5;
 
 /// The last sample that `--inject` changes.
 const LAST_INJECTED: usize = 300;
@@ -64,7 +72,7 @@ fn write(report: &Report, path: &Path) -> Result<()> {
 }
 
 /// Nothing is written into a bundle, which a check leaves as it is.
-fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
+pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
     match bundle::around(path) {
         None => Ok(()),
         Some(bundle) => bail!("{flag} {}: inside the bundle {}", path.display(), bundle.display()),
@@ -78,25 +86,22 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let library = locate(arguments.target.runtime.as_deref())?;
     let (path, part) = bundle.part(&arguments.part)?;
     report.bundle = Some(BundleReport::new(&bundle));
-    let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left");
-    bundle.verify_files(|bytes| bar.inc(bytes))?;
-    bar.finish_and_clear();
-
+    verify(&bundle)?;
     let recordings = Recordings::of(&bundle, &arguments.part)?;
     let there = recordings.goldens.first().map_or(0, Recording::samples);
-    ensure!(there > 0, check::CheckError::NoSamples);
     ensure!(
         !arguments.inject || there > LAST_INJECTED,
         "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are {there}\n\
          hint: export at least {} samples, or choose your own with --fault",
         LAST_INJECTED + 1
     );
-    let samples = match arguments.range.as_deref() {
-        Some(&[start, end]) => start..end,
-        _ => 0..there,
-    };
-    if samples.is_empty() || samples.end > there {
-        bail!(check::CheckError::Samples { samples, there });
+    let samples = samples(&recordings, arguments.range.as_deref())?;
+    let options = arguments.target.options();
+    let engine = Engine::start(&library)?;
+    let setting = Setting::new(bundle.blake3(), &arguments.part, engine.library(), &options, arguments.batch_size);
+    let calibration = Calibrated::look_up(arguments, &setting)?;
+    if let Calibrated::Found { entry, .. } = &calibration {
+        (report.options.tolerance, report.options.tolerance_origin) = (entry.tolerance, ToleranceOrigin::Calibration);
     }
     let mut specimens = match &arguments.dump_faulty {
         None => None,
@@ -106,8 +111,6 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
         }
     };
 
-    let options = arguments.target.options();
-    let engine = Engine::start(&library)?;
     let changed = Model::open(&path, part)?.with_weight_faults(faults)?;
     let mut sound = load(&engine, Source::File(&path), &path, part, &options, &recordings)?;
     let mut faulty = match &changed {
@@ -116,7 +119,8 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     };
     drop(changed);
     report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
-    show::setting(&bundle, &engine, &sound, &options, arguments, recordings.origin);
+    show::setting(&bundle, &engine, &sound, &options, &arguments.part, recordings.origin);
+    show::tolerance(&report.options, &calibration);
 
     let request = Request {
         inputs: &recordings.inputs,
@@ -156,8 +160,63 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     Ok(status)
 }
 
+/// Compares every file of the bundle with its hash.
+pub(super) fn verify(bundle: &Bundle) -> Result<()> {
+    let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left");
+    bundle.verify_files(|bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// The samples asked for, all of them unless a range is given; at least one.
+pub(super) fn samples(recordings: &Recordings, range: Option<&[usize]>) -> Result<Range<usize>> {
+    let there = recordings.goldens.first().map_or(0, Recording::samples);
+    ensure!(there > 0, check::CheckError::NoSamples);
+    let samples = match range {
+        Some(&[start, end]) => start..end,
+        _ => 0..there,
+    };
+    if samples.is_empty() || samples.end > there {
+        bail!(check::CheckError::Samples { samples, there });
+    }
+    Ok(samples)
+}
+
+/// What there is of calibrations.
+pub(super) enum Calibrated {
+    /// None was looked for, or there is none.
+    Not,
+    /// One for this very setting.
+    Found { path: PathBuf, entry: Box<Entry> },
+    /// Some, but for other settings; what the nearest has otherwise.
+    Otherwise { path: PathBuf, differences: Vec<String> },
+}
+
+impl Calibrated {
+    fn look_up(arguments: &CheckArgs, setting: &Setting) -> Result<Self> {
+        if arguments.no_calibration || arguments.has_tolerance() {
+            return Ok(Self::Not);
+        }
+        if let Some(path) = &arguments.calibration {
+            ensure!(path.exists(), "--calibration {}: no such file", path.display());
+        }
+        let Some(path) = arguments.calibration.clone().or_else(|| file::beside(&arguments.bundle)) else {
+            return Ok(Self::Not);
+        };
+        let entries = file::read(&path)?;
+        let mut others: Vec<_> =
+            entries.into_iter().map(|entry| (setting.differences(&entry.setting), entry)).collect();
+        others.sort_by_key(|(differences, _)| differences.len());
+        Ok(match others.into_iter().next() {
+            None => Self::Not,
+            Some((differences, entry)) if differences.is_empty() => Self::Found { path, entry: Box::new(entry) },
+            Some((differences, _)) => Self::Otherwise { path, differences },
+        })
+    }
+}
+
 /// One sample is enough to see where the nodes run.
-fn load(
+pub(super) fn load(
     engine: &Engine,
     source: Source<'_>,
     path: &Path,
@@ -171,7 +230,7 @@ fn load(
 }
 
 /// Set by the first SIGINT or SIGTERM; the second one ends the process.
-fn stop_flag() -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop)).context("signals")?;
@@ -195,7 +254,11 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             device_id: target.device_id,
             device_options: target.device_options.iter().map(|(key, value)| format!("{key}={value}")).collect(),
             allow_reduced_precision: target.allow_reduced_precision,
-            tolerance: Tolerance { atol: arguments.atol, rtol: arguments.rtol },
+            tolerance: Tolerance { atol: arguments.atol.unwrap_or(ATOL), rtol: arguments.rtol.unwrap_or(RTOL) },
+            tolerance_origin: match arguments.has_tolerance() {
+                true => ToleranceOrigin::Flags,
+                false => ToleranceOrigin::Default,
+            },
             batch_size: arguments.batch_size,
             repeat: arguments.repeat,
             samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),
@@ -240,7 +303,7 @@ fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples:
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn progress_bar(length: u64, counts: &str) -> ProgressBar {
+pub(super) fn progress_bar(length: u64, counts: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(&format!("{{bar:40}} {counts}")).expect("a valid template");
     ProgressBar::new(length).with_style(style)
 }

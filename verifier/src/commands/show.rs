@@ -2,12 +2,14 @@
 
 use proto::bundle::Bundle;
 use proto::manifest::part;
+use verifier::compare::Tolerance;
 use verifier::fault::Fault;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options};
+use verifier::report::{OptionsReport, ToleranceOrigin};
 use verifier::verdict::{Extreme, Fate, FaultySample, OutputVerdict, Verdict};
 
+use super::check::Calibrated;
 use super::grouped;
-use crate::cli::CheckArgs;
 
 /// Faulty samples shown to a person; the report has all of them.
 const SHOWN: usize = 20;
@@ -17,7 +19,7 @@ pub(super) fn setting(
     engine: &Engine,
     runtime: &OnnxRuntime,
     options: &Options,
-    arguments: &CheckArgs,
+    part_name: &str,
     origin: &str,
 ) {
     let manifest = bundle.manifest();
@@ -26,12 +28,27 @@ pub(super) fn setting(
     let library = engine.library();
     say!("bundle       {} ({}, {})", bundle.root().display(), manifest.model.preset, manifest.module);
     say!("hashes       {} files as in the manifest", manifest.files.len());
-    if arguments.part != part::SUBMODEL {
-        say!("part         {}, recorded in {origin}", arguments.part);
+    if part_name != part::SUBMODEL {
+        say!("part         {part_name}, recorded in {origin}");
     }
     say!("runtime      ONNX Runtime {} ({})", library.version, library.path.display());
     say!("             SHA-256 {}", library.sha256);
     say!("device       {} ({}), {}", options.device, placed.join(", "), options.precision());
+}
+
+pub(super) fn tolerance(options: &OptionsReport, calibration: &Calibrated) {
+    let Tolerance { atol, rtol } = options.tolerance;
+    let origin = match (calibration, options.tolerance_origin) {
+        (Calibrated::Found { path, entry }, _) => {
+            format!("calibrated in {} passes: {}", grouped(entry.passes), path.display())
+        }
+        (_, ToleranceOrigin::Flags) => "given".to_owned(),
+        _ => "the default".to_owned(),
+    };
+    say!("tolerance    atol {atol:e}, rtol {rtol:e} ({origin})");
+    if let Calibrated::Otherwise { path, differences } = calibration {
+        say!("             not that of {}, which is for {}", path.display(), differences.join(", "));
+    }
 }
 
 pub(super) fn comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64) {
@@ -139,7 +156,7 @@ pub(super) fn faults(verdict: &Verdict, faults: &[Fault]) {
     }
 }
 
-fn extreme<T: Copy>(extreme: &Extreme<T>, value: impl Fn(T) -> String) -> String {
+pub(super) fn extreme<T: Copy>(extreme: &Extreme<T>, value: impl Fn(T) -> String) -> String {
     match &extreme.index {
         None => "0: every element is equal to the golden".to_owned(),
         Some(index) => format!("{} at {index:?}", value(extreme.value)),

@@ -27,7 +27,13 @@ fn setting(page: &mut String, report: &Report) {
         ("bundle", options.bundle.display().to_string()),
         ("part", options.part.clone()),
         ("device", options.device.to_string()),
-        ("tolerance", format!("atol {:e}, rtol {:e}", options.tolerance.atol, options.tolerance.rtol)),
+        (
+            "tolerance",
+            format!(
+                "atol {:e}, rtol {:e} ({:?})",
+                options.tolerance.atol, options.tolerance.rtol, options.tolerance_origin
+            ),
+        ),
         ("batch size", options.batch_size.to_string()),
         ("verifier", report.verifier.to_owned()),
         ("host", format!("{} ({} {}, {} cores)", report.host.cpu, report.host.os, report.host.arch, report.host.cores)),

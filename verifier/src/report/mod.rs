@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proto::bundle::Bundle;
 use proto::manifest::Golden;
 use proto::staging;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::Tolerance;
 use crate::device::Device;
@@ -23,7 +23,7 @@ use crate::verdict::{
 };
 
 /// The version of the report's layout.
-pub const REPORT_VERSION: &str = "2.0";
+pub const REPORT_VERSION: &str = "2.1";
 
 /// A report.
 #[derive(Debug, Serialize)]
@@ -76,6 +76,8 @@ pub struct OptionsReport {
     /// The tolerance.
     #[serde(flatten)]
     pub tolerance: Tolerance,
+    /// Where the tolerance comes from.
+    pub tolerance_origin: ToleranceOrigin,
     /// Samples in one run.
     pub batch_size: usize,
     /// Runs of each batch.
@@ -92,13 +94,25 @@ pub struct OptionsReport {
     pub expect_detected: bool,
 }
 
+/// Where a tolerance comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToleranceOrigin {
+    /// The program's own, 5e-6 and 1e-5.
+    Default,
+    /// The user's.
+    Flags,
+    /// A calibration of this setting.
+    Calibration,
+}
+
 /// The machine.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// Operating system.
-    pub os: &'static str,
+    pub os: String,
     /// Processor architecture.
-    pub arch: &'static str,
+    pub arch: String,
     /// The processor's own name.
     pub cpu: String,
     /// Processors this process may use.
@@ -362,8 +376,8 @@ impl Host {
     /// This machine.
     pub fn this() -> Self {
         Self {
-            os: std::env::consts::OS,
-            arch: std::env::consts::ARCH,
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
             cpu: cpu_name().unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         }
