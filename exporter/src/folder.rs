@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proto::digest::{DigestWriter, FileDigest};
 use proto::manifest::{MANIFEST_FILE, Manifest, SHA256SUMS_FILE};
+use proto::staging;
 
 /// Elements of a file are written in blocks of this size.
 const BLOCK: usize = 1 << 20;
@@ -117,13 +118,10 @@ impl Folder {
 
 /// Refuses to begin what cannot be ended: the file system of `target`, which need not exist, must have this much room.
 pub fn check_room(target: &Path, needed: u64) -> Result<(), NoRoom> {
-    let absolute = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
-    let existing = absolute.ancestors().find(|folder| folder.is_dir());
-    let Some(free) = existing.and_then(|folder| rustix::fs::statvfs(folder).ok()) else {
-        return Ok(()); // unknown: the write itself will tell
-    };
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
-    if needed <= free { Ok(()) } else { Err(NoRoom { path: target.to_owned(), needed, free }) }
+    match staging::free_bytes(target) {
+        Some(free) if needed > free => Err(NoRoom { path: target.to_owned(), needed, free }),
+        _ => Ok(()), // enough, or unknown: then the write itself will tell
+    }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> FolderError + use<> {

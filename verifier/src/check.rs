@@ -43,10 +43,15 @@ pub struct Runtimes<'a> {
     pub faulty: Option<&'a mut dyn Runtime>,
 }
 
+/// Takes the outputs of a batch.
+pub type TakeOutputs<'a> = dyn FnMut(&[&[f32]]) -> Result<(), String> + 'a;
+
 /// What the caller does meanwhile.
 pub struct Hooks<'a> {
     /// Told the samples done after each batch.
     pub progress: &'a mut dyn FnMut(usize),
+    /// Given what the runtime computed of each batch in its first run, before faults of outputs.
+    pub outputs: &'a mut TakeOutputs<'a>,
     /// Given every faulty sample.
     pub faulty: &'a mut dyn FnMut(&Specimen<'_>) -> Result<(), String>,
     /// Asked before each batch whether to end.
@@ -238,6 +243,12 @@ impl<'a> Run<'a> {
             let mut outcome = Ok(());
             let mut kept = None;
             self.run(runtime, &given, &samples, |this, outputs| {
+                if number == 0 {
+                    outcome = (hooks.outputs)(outputs).map_err(CheckError::Hook);
+                    if outcome.is_err() {
+                        return;
+                    }
+                }
                 if keep {
                     kept = Some(outputs.iter().map(|output| output.to_vec()).collect());
                 }

@@ -36,6 +36,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg\n\nRuns without faults; writes bundles/nano.calibration.json, which `check` uses on the same device, runtime and machine.\n\nExit status:\n  0  written\n  1  a further pass had a false alarm: nothing was written\n  2  could not run or could not finish"
     )]
     Calibrate(Box<CalibrateArgs>),
+    /// Run several runtimes, devices and optimisation levels, and compare them with the golden and with each other
+    #[command(
+        after_help = "Example:\n  verifier compare bundles/nano --device cpu --device openvino --runtime a/libonnxruntime.so --runtime b/libonnxruntime.so \\\n    --optimization none --optimization all --report compare.md\n\nEach combination is a process of its own: one that crashes or hangs is a row of the table, not the end.\n\nExit status:\n  0  all ran, and are within tolerance of the golden\n  1  all ran, and something was outside\n  2  some did not come to an end"
+    )]
+    Compare(Box<CompareArgs>),
     /// Show what the ONNX Runtime library offers, and which devices work here
     #[command(after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
     Devices(DevicesArgs),
@@ -82,6 +87,9 @@ pub(crate) struct CheckArgs {
     /// Keep golden, output and positions of every faulty sample as NPY in this new folder
     #[arg(long, value_name = "DIR")]
     pub(crate) dump_faulty: Option<PathBuf>,
+    /// Keep all that the runtime computed, before any fault of outputs, as NPY in this new folder
+    #[arg(long, value_name = "DIR", conflicts_with = "fail_fast")]
+    pub(crate) save_outputs: Option<PathBuf>,
     /// Self-test: put the five wrong values of the Python repository into the golden, to see them found (needs 301 samples)
     #[arg(long, overrides_with = "no_inject")]
     pub(crate) inject: bool,
@@ -129,6 +137,48 @@ pub(crate) struct CalibrateArgs {
     /// Draw the detection floor, which share of the flips of each bit is caught
     #[arg(long, value_name = "FILE.svg", value_parser = svg_file)]
     pub(crate) plot: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Folder that `exporter bundle` wrote
+    pub(crate) bundle: PathBuf,
+    /// ONNX Runtime library; repeatable [default: as for `check`]
+    #[arg(long = "runtime", value_name = "LIB")]
+    pub(crate) runtimes: Vec<PathBuf>,
+    /// Device; repeatable
+    #[arg(long = "device", value_name = "NAME", required = true)]
+    pub(crate) devices: Vec<Device>,
+    /// How far the runtime may rewrite the graph; repeatable
+    #[arg(long = "optimization", value_enum, value_name = "LEVEL", default_value = "all")]
+    pub(crate) optimizations: Vec<Optimization>,
+    /// Part to run: submodel, or full, head and tail on their test data sets
+    #[arg(long, default_value = "submodel", value_name = "NAME")]
+    pub(crate) part: String,
+    /// Absolute tolerance [default: 5e-6]
+    #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) atol: Option<f32>,
+    /// Tolerance relative to the golden [default: 1e-5]
+    #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) rtol: Option<f32>,
+    /// Samples in one run of the model
+    #[arg(long, alias = "batch_size", default_value_t = 64, value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) batch_size: usize,
+    /// Samples START up to, but not including, END [default: all]
+    #[arg(long, num_args = 2, value_names = ["START", "END"])]
+    pub(crate) range: Option<Vec<usize>>,
+    /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
+    pub(crate) threads: Option<usize>,
+    /// Seconds after which a run is killed
+    #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: f64,
+    /// Folder for the outputs of all runs, which are removed in the end [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
+    /// Write the tables: FILE.json or .md; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = table_file)]
+    pub(crate) reports: Vec<PathBuf>,
 }
 
 /// What runs a model, and where.
@@ -204,6 +254,21 @@ fn margin(text: &str) -> Result<f32, String> {
     }
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
+        _ => Err("expected a number of seconds above 0".to_owned()),
+    }
+}
+
+fn table_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("json" | "md") => Ok(path),
+        _ => Err("expected a name that ends in .json or .md".to_owned()),
+    }
+}
+
 fn svg_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension() {
@@ -233,7 +298,7 @@ impl Command {
         match self {
             Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
-            Self::Devices(_) | Self::Inspect(_) => false,
+            Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => false,
         }
     }
 }

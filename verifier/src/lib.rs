@@ -14,12 +14,15 @@
 //! | [`device`], [`placement`] | what to run on, and the proof that it ran there |
 //! | [`probe`] | a tiny model, to see whether a device works |
 //! | [`locate`] | which runtime library is loaded |
+//! | [`outputs`] | what a run computed, kept as NPY files |
+//! | [`contest`] | several runtimes and devices against each other, a child process each |
 //! | [`specimens`] | faulty samples kept as NPY files |
 //! | [`report`] | the verdict in files |
 
 pub mod calibration;
 pub mod check;
 pub mod compare;
+pub mod contest;
 pub mod device;
 pub mod fault;
 pub mod geometry;
@@ -27,6 +30,7 @@ mod injection;
 pub mod locate;
 pub mod model;
 pub mod onnxruntime;
+pub mod outputs;
 pub mod placement;
 pub mod probe;
 pub mod recording;

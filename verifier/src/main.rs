@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let result = match command {
         cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(&arguments),
         cli::Command::Check(arguments) => commands::check::check(&arguments),
+        cli::Command::Compare(arguments) => commands::compare::compare(&arguments),
         cli::Command::Devices(arguments) => commands::devices::devices(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(&arguments),
     };

@@ -75,6 +75,7 @@ impl<'a> Case<'a> {
         let done = std::cell::Cell::new(0);
         let mut hooks = Hooks {
             progress: &mut |samples| done.set(done.get() + samples),
+            outputs: &mut |_| Ok(()),
             faulty: &mut |_| Ok(()),
             stop: &|| done.get() >= self.stop_after,
         };

@@ -17,6 +17,7 @@ use verifier::fault::Fault;
 use verifier::locate::locate;
 use verifier::model::Model;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options, Source};
+use verifier::outputs::Outputs;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{
     BundleReport, Host, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport, ToleranceOrigin,
@@ -29,8 +30,8 @@ use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
 
 /// The Python repository's tolerance.
-const ATOL: f32 = 5e-6;
-const RTOL: f32 = 1e-5;
+pub(super) const ATOL: f32 = 5e-6;
+pub(super) const RTOL: f32 = 1e-5;
 
 /// The last sample that `--inject` changes.
 const LAST_INJECTED: usize = 300;
@@ -122,6 +123,14 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     show::setting(&bundle, &engine, &sound, &options, &arguments.part, recordings.origin);
     show::tolerance(&report.options, &calibration);
 
+    let mut saved = match &arguments.save_outputs {
+        None => None,
+        Some(folder) => {
+            refuse_inside("--save-outputs", folder)?;
+            let saved = Outputs::create(folder, &recordings.goldens, samples.len()).context("--save-outputs")?;
+            Some(saved)
+        }
+    };
     let request = Request {
         inputs: &recordings.inputs,
         goldens: &recordings.goldens,
@@ -136,6 +145,10 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let mut runtimes = Runtimes { sound: &mut sound, faulty: faulty.as_mut().map(|faulty| faulty as &mut dyn Runtime) };
     let mut hooks = Hooks {
         progress: &mut |samples| bar.inc(samples as u64),
+        outputs: &mut |outputs| match &mut saved {
+            Some(saved) => saved.write(outputs).map_err(|error| error.to_string()),
+            None => Ok(()),
+        },
         faulty: &mut |specimen| match &mut specimens {
             Some(specimens) => specimens.keep(specimen).map_err(|error| error.to_string()),
             None => Ok(()),
@@ -154,6 +167,10 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     }
     if verdict.stopped == Some(Stop::Interrupted) {
         bail!("interrupted after {} of {} samples: the result is partial", grouped(verdict.samples), samples.len());
+    }
+    if let (Some(saved), Some(folder)) = (saved, &arguments.save_outputs) {
+        saved.finish().context("--save-outputs")?;
+        say!("outputs      {}", folder.display());
     }
     let status = conclude(&verdict, faults, arguments.expect_detected, samples.len());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());

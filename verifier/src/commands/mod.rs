@@ -10,6 +10,7 @@ macro_rules! say {
 
 pub(crate) mod calibrate;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod devices;
 pub(crate) mod inspect;
 mod show;
