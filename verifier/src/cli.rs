@@ -240,8 +240,9 @@ pub(crate) struct InspectArgs {
     pub(crate) path: PathBuf,
 }
 
+/// Rounded twice, as a Python number that `torch.isclose` is given for float32 tensors.
 fn tolerance(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
+    match text.parse::<f64>().map(|value| value as f32) {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
         _ => Err("expected a finite number from 0".to_owned()),
     }
@@ -299,6 +300,22 @@ impl Command {
             Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tolerances_are_rounded_as_torch_rounds_them() {
+        // torch.isclose(torch.tensor(1 + 2**-23), torch.tensor(0.0), rtol=0, atol=1.000000059604644775390626) is false:
+        // in float64 the tolerance lies halfway between 1 and that, in decimals above.
+        assert_eq!(tolerance("1.000000059604644775390626"), Ok(1.0));
+        assert_eq!(tolerance("5e-6"), Ok(5e-6));
+        for refused in ["1e39", "inf", "nan", "-1", ""] {
+            assert!(tolerance(refused).is_err(), "{refused}");
         }
     }
 }
