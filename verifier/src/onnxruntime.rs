@@ -315,16 +315,20 @@ impl Runtime for OnnxRuntime {
 /// not stop that), and no TF32 in NVIDIA's libraries, some of which have no other switch. To be called first, while
 /// there is one thread.
 ///
-/// glibc reads its own when a process begins, so that this one begins again: tensors of a run lie in huge pages, which take
+/// glibc reads its own when a process begins, so that this one begins again: tensors of a run go back to the system when
+/// they are free, so that memory stays flat, and lie in huge pages, which take
 /// a fifth off the time of a large model without an arena. Where that does not work it goes on as it is.
 #[expect(unsafe_code, reason = "setting variables of the process")]
 pub fn settle_environment(allow_reduced_precision: bool) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if std::env::var_os(GLIBC_VARIABLE).is_none() {
+    if let (None, Ok(program)) = (std::env::var_os(GLIBC_VARIABLE), std::env::current_exe()) {
         use std::os::unix::process::CommandExt as _;
         let mut arguments = std::env::args_os();
-        let mut again = std::process::Command::new("/proc/self/exe");
-        again.arg0(arguments.next().unwrap_or_default()).args(arguments).env(GLIBC_VARIABLE, "glibc.malloc.hugetlb=1");
+        let mut again = std::process::Command::new(program);
+        again
+            .arg0(arguments.next().unwrap_or_default())
+            .args(arguments)
+            .env(GLIBC_VARIABLE, "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1");
         let _ = again.exec();
     }
     // SAFETY: no other thread runs yet that could read the environment meanwhile.
