@@ -169,6 +169,13 @@ pub fn onnxruntime() -> PathBuf {
     library
 }
 
+/// A build of ONNX Runtime with a second real provider.
+pub fn openvino() -> PathBuf {
+    let library = root().join(".deps/openvino/onnxruntime/capi/libonnxruntime.so.1.24.1");
+    assert!(library.is_file(), "{}: missing; `make test` installs it", library.display());
+    library
+}
+
 /// Runs a Python script with the tools that `make test` installs.
 pub fn python(script: &str, arguments: &[&Path]) -> Ended {
     let tools = root().join(".deps/python-tools");

@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tests::{Program, bundle, onnxruntime, root, run, scratch};
-
-fn openvino() -> PathBuf {
-    root().join(".deps/openvino/onnxruntime/capi/libonnxruntime.so.1.24.1")
-}
+use tests::{Program, bundle, onnxruntime, openvino, run, scratch};
 
 /// A library that does something else than being ONNX Runtime.
 fn impostor(folder: &Path, name: &str, body: &str) -> PathBuf {

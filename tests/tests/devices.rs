@@ -1,12 +1,6 @@
 //! A device asked for is a device used, or the exit status is 2. OpenVINO stands for every device but the CPU.
 
-use std::path::PathBuf;
-
-use tests::{Program, bundle, root, run, scratch};
-
-fn openvino() -> PathBuf {
-    root().join(".deps/openvino/onnxruntime/capi/libonnxruntime.so.1.24.1")
-}
+use tests::{Program, bundle, openvino, run, scratch};
 
 #[test]
 fn cuda_is_the_default_and_its_absence_is_an_error_that_says_what_to_do() {
