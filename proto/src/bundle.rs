@@ -329,7 +329,8 @@ fn parse(path: &Path, json: &str) -> Result<Manifest, BundleError> {
     if let Some(text) = text_with_control_characters(&value) {
         return Err(malformed(format!("control characters in {text:?}")));
     }
-    let manifest: Manifest = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+    // From the text, in which a key that stands twice can still be seen.
+    let manifest: Manifest = serde_json::from_str(json).map_err(|error| malformed(error.to_string()))?;
     manifest.check().map_err(malformed)?;
     Ok(manifest)
 }

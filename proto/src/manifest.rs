@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_with::rust::maps_duplicate_key_is_error;
 
 use crate::config::{Preset, VitConfig};
 use crate::digest::FileDigest;
@@ -67,8 +68,10 @@ pub struct Manifest {
     /// The module that was cut out, by its name in the Python model.
     pub module: String,
     /// The ONNX models, by name.
+    #[serde(with = "maps_duplicate_key_is_error")]
     pub parts: BTreeMap<String, Part>,
     /// The NPY files, by name.
+    #[serde(with = "maps_duplicate_key_is_error")]
     pub datasets: BTreeMap<String, Dataset>,
     /// Which images the samples are.
     pub selection: Selection,
@@ -81,6 +84,7 @@ pub struct Manifest {
     /// How many samples the full model classifies correctly.
     pub accuracy: Accuracy,
     /// Size and hashes of every file but this one and SHA256SUMS, by path with forward slashes.
+    #[serde(with = "maps_duplicate_key_is_error")]
     pub files: BTreeMap<String, FileDigest>,
 }
 
@@ -116,6 +120,7 @@ pub struct Part {
     /// Graph outputs, in the graph's order.
     pub outputs: Vec<Tensor>,
     /// Initializers that hold parameters, by the initializer's name.
+    #[serde(with = "maps_duplicate_key_is_error")]
     pub initializers: BTreeMap<String, Initializer>,
     /// Path in the bundle of the file with the large initializers, of a model that one file cannot hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
