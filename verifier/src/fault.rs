@@ -128,7 +128,10 @@ impl Fault {
         if self.index.iter().zip(&shape).any(|(&index, &length)| index >= length) {
             return Err(FaultError::OutOfBounds { fault, tensor, shape });
         }
-        Ok(self.index.iter().zip(&shape).fold(0, |flat, (&index, &length)| flat * length + index))
+        let place = |flat: usize, (&index, &length): (&usize, &usize)| flat.checked_mul(length)?.checked_add(index);
+        // A shape too large to count may stand in a file; it has no such element.
+        let element = self.index.iter().zip(&shape).try_fold(0, place);
+        element.ok_or(FaultError::OutOfBounds { fault, tensor, shape })
     }
 }
 
@@ -297,5 +300,8 @@ mod tests {
             assert!(message.contains("golden[300,34,13]=12 lies outside `x`"), "{message}");
         }
         assert!(last.element("x", &[301, 65]).expect_err("axes").to_string().contains("3 indices"));
+        // A flat index that does not fit must not come out as another element's.
+        let far: Fault = "weight:w[4294967296,0]=1".parse().expect("a fault");
+        assert!(far.element("w", &[usize::MAX, 1 << 32]).expect_err("too far").to_string().contains("lies outside"));
     }
 }

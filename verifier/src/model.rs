@@ -131,8 +131,7 @@ impl Model {
         let shape: Vec<usize> = tensor.dims.iter().map(|&axis| usize::try_from(axis).unwrap_or_default()).collect();
         let element = fault.element(name, &shape)?;
         if let Some(raw) = tensor.raw_data.as_mut().filter(|raw| !raw.is_empty()) {
-            let bytes =
-                raw.get_mut(4 * element..4 * element + 4).ok_or_else(|| refused("has less data than its shape"))?;
+            let bytes = raw.chunks_exact_mut(4).nth(element).ok_or_else(|| refused("has less data than its shape"))?;
             let value = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             bytes.copy_from_slice(&fault.change.apply(value).to_le_bytes());
         } else {
