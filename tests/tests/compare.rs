@@ -31,13 +31,13 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         (folder.path().join("r.json"), folder.path().join("r.md"), folder.path().join("scratch"));
     fs::create_dir(&temporary).expect("folder");
     let mut command = Program::Verifier.command();
-    command.arg("compare").arg(&bundle).args(["--device", "cpu", "--device", "openvino", "--timeout", "8"]);
+    command.arg("compare").arg(&bundle).args(["--device", "cpu", "--device", "openvino", "--timeout", "20"]);
     for runtime in [&onnxruntime(), &openvino(), &hangs, &crashes] {
         command.arg("--runtime").arg(runtime);
     }
     command.arg("--scratch").arg(&temporary).arg("--report").arg(&json).arg("--report").arg(&page);
     let ended = run(&mut command).expect_status(2).says("| 1.31.1 ").says("| openvino ").says("1 and 4");
-    ended.says("NO RESULT: 5 of 8 runs").says("killed after the time limit of 8 s").says("crashed: ended by SIGABRT");
+    ended.says("NO RESULT: 5 of 8 runs").says("killed after the time limit of 20 s").says("crashed: ended by SIGABRT");
 
     let report = read(&json);
     let outcome = |number: usize| &report["contestants"][number - 1];

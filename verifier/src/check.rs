@@ -10,7 +10,7 @@ use crate::compare::{Outcome, Tolerance, compare_sample};
 use crate::fault::{Fault, FaultError};
 use crate::geometry::Extent;
 use crate::injection::{Compared, Injection, Kind};
-use crate::recording::{Recording, Window};
+use crate::recording::{Recording, windows};
 use crate::runtime::{RunError, Runtime};
 use crate::verdict::{ElementPair, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Repeats, Stop, Verdict};
 
@@ -405,10 +405,6 @@ impl<'a> Run<'a> {
         self.verdict.faulty.push(faulty);
         Ok(())
     }
-}
-
-fn windows<'a>(recordings: &'a [Recording], samples: &Range<usize>) -> Result<Vec<Window<'a>>, CheckError> {
-    recordings.iter().map(|recording| Ok(recording.window(samples.clone())?)).collect()
 }
 
 fn faulty_output(

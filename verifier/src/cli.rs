@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
+use proto::manifest::Part;
 use verifier::device::Device;
 use verifier::fault::Fault;
-use verifier::onnxruntime::{Optimization, Options};
+use verifier::onnxruntime::{Memory, Optimization, Options};
 use verifier::report::Format;
 
 /// Whole numbers in a range.
@@ -215,7 +216,12 @@ impl CheckArgs {
 }
 
 impl TargetArgs {
-    pub(crate) fn options(&self) -> Options {
+    /// How a part is to be run. Large ones on the CPU let the process begin again: nothing may have been done yet.
+    pub(crate) fn settle(&self, part: &Part, batch_size: usize) -> Options {
+        let memory = Memory::of_runs(part, batch_size);
+        if self.device == Device::Cpu {
+            memory.settle();
+        }
         Options {
             device: self.device.clone(),
             device_id: self.device_id,
@@ -223,6 +229,7 @@ impl TargetArgs {
             allow_reduced_precision: self.allow_reduced_precision,
             threads: self.threads,
             optimization: self.optimization,
+            memory,
         }
     }
 }

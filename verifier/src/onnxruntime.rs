@@ -32,6 +32,9 @@ const CUDNN_FOLDER: &str = ".deps/py/nvidia/cudnn/lib";
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const GLIBC_VARIABLE: &str = "GLIBC_TUNABLES";
 
+/// Input bytes of a run from which on the CPU goes without the arena.
+const LARGE_RUN_BYTES: usize = 16 << 20;
+
 /// The library that was loaded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Library {
@@ -60,6 +63,15 @@ pub enum Optimization {
     All,
 }
 
+/// Where the CPU's tensors of a run come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// ONNX Runtime's arena, which keeps what it has and doubles when it grows: quickest, and no matter while a run is small.
+    Arena,
+    /// The system, for each operator anew: a large run holds what its operators need at one time, less than half of the arena.
+    System,
+}
+
 /// How a model is to be run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -75,6 +87,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Rewriting of the graph.
     pub optimization: Optimization,
+    /// Where tensors come from on the CPU.
+    pub memory: Memory,
 }
 
 /// Where the model is.
@@ -181,6 +195,30 @@ pub enum LoadError {
     /// No place for the profile.
     #[error("no temporary folder for the runtime's profile: {0}")]
     Profile(std::io::Error),
+}
+
+impl Memory {
+    /// For runs of a part with as many samples.
+    pub fn of_runs(part: &Part, batch_size: usize) -> Self {
+        let elements = |tensor: &Tensor| tensor.sample_shape().map_or(0, |axes| axes.iter().product());
+        let sample_bytes: usize = 4 * part.inputs.iter().map(elements).sum::<usize>();
+        if sample_bytes.saturating_mul(batch_size) < LARGE_RUN_BYTES { Self::Arena } else { Self::System }
+    }
+
+    /// Sets the C library up for it. glibc reads its settings when a process begins, so that this one begins again, once: freed
+    /// tensors go back to the system, and they lie in huge pages, since fresh ones cost an eighth of the time of `base` else.
+    /// Where that does not work, or the user has settings of his own, it goes on as it is. Nothing may have been printed yet.
+    pub fn settle(self) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        if let (Self::System, None, Ok(program)) = (self, std::env::var_os(GLIBC_VARIABLE), std::env::current_exe()) {
+            use std::os::unix::process::CommandExt as _;
+            let mut arguments = std::env::args_os();
+            let mut again = std::process::Command::new(program);
+            again.arg0(arguments.next().unwrap_or_default()).args(arguments);
+            again.env(GLIBC_VARIABLE, "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1");
+            let _ = again.exec();
+        }
+    }
 }
 
 impl Options {
@@ -314,23 +352,8 @@ impl Runtime for OnnxRuntime {
 /// Settings of the process that must be made before the libraries are loaded: no usage data (the API's own switch does
 /// not stop that), and no TF32 in NVIDIA's libraries, some of which have no other switch. To be called first, while
 /// there is one thread.
-///
-/// glibc reads its own when a process begins, so that this one begins again: tensors of a run go back to the system when
-/// they are free, so that memory stays flat, and lie in huge pages, which take
-/// a fifth off the time of a large model without an arena. Where that does not work it goes on as it is.
 #[expect(unsafe_code, reason = "setting variables of the process")]
 pub fn settle_environment(allow_reduced_precision: bool) {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if let (None, Ok(program)) = (std::env::var_os(GLIBC_VARIABLE), std::env::current_exe()) {
-        use std::os::unix::process::CommandExt as _;
-        let mut arguments = std::env::args_os();
-        let mut again = std::process::Command::new(program);
-        again
-            .arg0(arguments.next().unwrap_or_default())
-            .args(arguments)
-            .env(GLIBC_VARIABLE, "glibc.malloc.mmap_threshold=1048576:glibc.malloc.hugetlb=1");
-        let _ = again.exec();
-    }
     // SAFETY: no other thread runs yet that could read the environment meanwhile.
     unsafe {
         std::env::set_var("ORT_DISABLE_TELEMETRY", "1");
@@ -404,9 +427,9 @@ fn register(mut builder: SessionBuilder, options: &Options, library: &Path) -> R
         Device::Cpu if !settings.is_empty() => {
             return Err(option("it has neither --device-id nor --device-option"));
         }
-        // The arena doubles when it grows and gives nothing back: without it a run holds what its operators need at one time.
         Device::Cpu => {
-            let provider = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
+            let arena = options.memory == Memory::Arena;
+            let provider = ep::CPU::default().with_arena_allocator(arena).build().error_on_failure();
             return builder.with_execution_providers([provider]).map_err(|error| LoadError::Provider {
                 device: Device::Cpu,
                 provider: Device::Cpu.provider(),

@@ -129,6 +129,11 @@ impl Recording {
     }
 }
 
+/// The same samples of several recordings.
+pub fn windows<'a>(recordings: &'a [Recording], samples: &Range<usize>) -> Result<Vec<Window<'a>>, NpyError> {
+    recordings.iter().map(|recording| recording.window(samples.clone())).collect()
+}
+
 impl Deref for Window<'_> {
     type Target = [f32];
 

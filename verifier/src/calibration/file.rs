@@ -148,6 +148,27 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
     }
 }
 
+/// What a file has for a setting.
+#[derive(Debug)]
+pub enum LookUp {
+    /// No calibration at all.
+    Nothing,
+    /// The one for this very setting.
+    Same(Box<Entry>),
+    /// Others; what the setting of the nearest has otherwise.
+    Others(Vec<String>),
+}
+
+/// Looks for the calibration of a setting.
+pub fn look_up(path: &Path, setting: &Setting) -> Result<LookUp, FileError> {
+    let entries = read(path)?.into_iter().map(|entry| (setting.differences(&entry.setting), entry));
+    Ok(match entries.min_by_key(|(differences, _)| differences.len()) {
+        None => LookUp::Nothing,
+        Some((differences, entry)) if differences.is_empty() => LookUp::Same(Box::new(entry)),
+        Some((differences, _)) => LookUp::Others(differences),
+    })
+}
+
 /// Adds an entry to a file, in the place of one for the same setting.
 pub fn store(path: &Path, entry: Entry) -> Result<(), FileError> {
     let mut calibrations = read(path)?;

@@ -11,12 +11,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::compare::{SampleComparison, Tolerance, compare_sample};
-use crate::recording::Recording;
+use crate::compare::{Outcome, SampleComparison, Tolerance, compare_sample};
+use crate::recording::{Recording, windows};
 use crate::runtime::{RunError, Runtime};
-use crate::verdict::{Extreme, OutputVerdict};
+use crate::verdict::{Extreme, OutputVerdict, Verdict};
 
 pub use floor::{BITS, Floor};
+
+/// Lets every pair of numbers pass whose distance is one: what is outside is not finite, or further apart than any number.
+const LIMITLESS: Tolerance = Tolerance { atol: f32::MAX, rtol: 0.0 };
 
 /// What is measured, and how.
 #[derive(Debug)]
@@ -116,7 +119,6 @@ pub fn calibrate(
     let mut totals = vec![OutputVerdict::default(); request.goldens.len()];
     let mut first_pass: Vec<String> = Vec::new();
     let (mut smallest_atol, mut differing_samples) = (0f32, 0);
-    let exact = Tolerance { atol: 0.0, rtol: request.rtol };
     for pass in 1..=request.passes {
         let mut position = 0;
         each_batch(request, runtime, progress, stop, |samples, outputs, goldens| {
@@ -128,7 +130,7 @@ pub fn calibrate(
                         let own = elements(golden, sample, samples.start);
                         let (actual, golden) = (&outputs[output][own.clone()], &goldens[output][own]);
                         Measured {
-                            comparison: compare_sample(actual, golden, exact),
+                            comparison: compare_sample(actual, golden, LIMITLESS),
                             needed_atol: needed_atol(actual, golden, request.rtol),
                             digest: proto::digest::blake3_bytes(bytemuck::cast_slice(actual)),
                         }
@@ -139,8 +141,16 @@ pub fn calibrate(
             for (sample, measured) in samples.clone().zip(&measured) {
                 let mut differs = false;
                 for (output, (measured, golden)) in measured.iter().zip(request.goldens).enumerate() {
-                    let own = elements(golden, sample, samples.start);
-                    refuse_non_finite(pass, sample, golden, &outputs[output][own.clone()], &goldens[output][own])?;
+                    if measured.comparison.is_faulty() {
+                        let own = elements(golden, sample, samples.start);
+                        return Err(not_finite(
+                            pass,
+                            sample,
+                            golden,
+                            &outputs[output][own.clone()],
+                            &goldens[output][own],
+                        ));
+                    }
                     let counted = if pass == 1 { golden.sample_elements() } else { 0 };
                     totals[output].add(sample, golden.sample_shape(), &measured.comparison, counted);
                     smallest_atol = smallest_atol.max(measured.needed_atol);
@@ -158,7 +168,7 @@ pub fn calibrate(
     }
     let tolerance = Tolerance { atol: (smallest_atol * request.margin).min(f32::MAX), rtol: request.rtol };
     let (floor, false_alarms) = check_chosen(request, tolerance, runtime, progress, stop)?;
-    let total = crate::verdict::Verdict { outputs: totals, ..Default::default() }.total();
+    let total = Verdict { outputs: totals, ..Default::default() }.total();
     Ok(Calibration {
         elements: total.elements,
         max_abs_error: total.max_abs_error,
@@ -252,13 +262,6 @@ fn with_goldens(
     take(samples, outputs, &goldens)
 }
 
-fn windows<'a>(
-    recordings: &'a [Recording],
-    samples: &Range<usize>,
-) -> Result<Vec<crate::recording::Window<'a>>, proto::npy::NpyError> {
-    recordings.iter().map(|recording| recording.window(samples.clone())).collect()
-}
-
 /// The elements of a sample in a batch that begins with `start`.
 fn elements(recording: &Recording, sample: usize, start: usize) -> Range<usize> {
     let length = recording.sample_elements();
@@ -270,7 +273,7 @@ fn needed_atol(actual: &[f32], golden: &[f32], rtol: f32) -> f32 {
     let parts = || actual.iter().zip(golden).map(|(&y, &g)| ((y - g).abs(), (rtol * g).abs()));
     let mut atol = parts().map(|(error, allowed)| error - allowed).fold(0f32, f32::max);
     if !atol.is_finite() {
-        return atol; // refused by the caller
+        return atol; // the caller refuses such a sample
     }
     // The subtraction and the sum are rounded: a few steps up, until the sum reaches the error.
     for (error, allowed) in parts() {
@@ -281,24 +284,11 @@ fn needed_atol(actual: &[f32], golden: &[f32], rtol: f32) -> f32 {
     atol
 }
 
-fn refuse_non_finite(
-    pass: usize,
-    sample: usize,
-    recording: &Recording,
-    actual: &[f32],
-    golden: &[f32],
-) -> Result<(), CalibrationError> {
-    match actual.iter().zip(golden).position(|(&y, &g)| !(y - g).is_finite()) {
-        None => Ok(()),
-        Some(element) => Err(CalibrationError::NotFinite {
-            pass,
-            sample,
-            name: recording.name().to_owned(),
-            element,
-            actual: actual[element],
-            golden: golden[element],
-        }),
-    }
+fn not_finite(pass: usize, sample: usize, recording: &Recording, actual: &[f32], golden: &[f32]) -> CalibrationError {
+    let outside = |(&y, &g): (&f32, &f32)| LIMITLESS.outcome(y, g) != Outcome::Close;
+    let element = actual.iter().zip(golden).position(outside).expect("one is outside");
+    let name = recording.name().to_owned();
+    CalibrationError::NotFinite { pass, sample, name, element, actual: actual[element], golden: golden[element] }
 }
 
 #[cfg(test)]

@@ -3,19 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-/// Gives back its input, changed by the run's number.
-struct Noisy<F: FnMut(usize, &mut Vec<f32>)>(F, usize);
-
-impl<F: FnMut(usize, &mut Vec<f32>)> Runtime for Noisy<F> {
-    fn run(&mut self, inputs: &[&[f32]], _: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError> {
-        let mut result = inputs[0].to_vec();
-        (self.0)(self.1, &mut result);
-        self.1 += 1;
-        outputs(&[&result]);
-        Ok(())
-    }
-}
+use crate::runtime::Echo;
 
 /// Three samples of four elements in batches of two: each pass is two runs.
 fn calibrated(
@@ -34,7 +22,7 @@ fn calibrated(
         rtol,
         margin: 2.0,
     };
-    calibrate(&request, &mut Noisy(noise, 0), &mut |_| {}, &|| false)
+    calibrate(&request, &mut Echo(noise, 0), &mut |_| {}, &|| false)
 }
 
 #[test]

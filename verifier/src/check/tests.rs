@@ -3,23 +3,11 @@
 use super::*;
 use crate::fault::{Change, Target};
 use crate::geometry::Geometry;
+use crate::runtime::Echo;
 use crate::verdict::Fate;
 use proptest::prelude::*;
 
 const TOLERANCE: Tolerance = Tolerance { atol: 5e-6, rtol: 1e-5 };
-
-/// Gives back its input, changed by the call's number.
-struct Echo<F: FnMut(usize, &mut Vec<f32>)>(F, usize);
-
-impl<F: FnMut(usize, &mut Vec<f32>)> Runtime for Echo<F> {
-    fn run(&mut self, inputs: &[&[f32]], _: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError> {
-        let mut result = inputs[0].to_vec();
-        (self.0)(self.1, &mut result);
-        self.1 += 1;
-        outputs(&[&result]);
-        Ok(())
-    }
-}
 
 /// Claims success and gives nothing back.
 struct Silent;

@@ -1,7 +1,7 @@
 //! `verifier calibrate`.
 
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use proto::bundle::Bundle;
@@ -13,17 +13,18 @@ use verifier::model::Model;
 use verifier::onnxruntime::{Engine, Source};
 use verifier::recording::Recordings;
 
-use super::check::{load, progress_bar, refuse_inside, samples, stop_flag, verify};
+use super::steps::{load, progress_bar, refuse_inside, samples, stop_flag, unix_seconds, verify};
 use super::{Status, grouped, show};
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Status> {
     let started = Instant::now();
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    let stop = stop_flag()?;
+    let started_unix_seconds = unix_seconds();
     let bundle = Bundle::open(&arguments.bundle)?;
-    let library = locate(arguments.target.runtime.as_deref())?;
     let (path, part) = bundle.part(&arguments.part)?;
+    let options = arguments.target.settle(part, arguments.batch_size);
+    let stop = stop_flag()?;
+    let library = locate(arguments.target.runtime.as_deref())?;
     let out = arguments.out.clone().or_else(|| file::beside(bundle.root()));
     let out = out.context("the bundle's folder has no name: --out FILE names the file to write")?;
     refuse_inside("--out", &out)?;
@@ -35,7 +36,6 @@ pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Status> {
     let recordings = Recordings::of(&bundle, &arguments.part)?;
     let samples = samples(&recordings, arguments.range.as_deref())?;
 
-    let options = arguments.target.options();
     let engine = Engine::start(&library)?;
     Model::open(&path, part)?;
     let mut runtime = load(&engine, Source::File(&path), &path, part, &options, &recordings)?;
@@ -72,7 +72,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Status> {
         return Ok(Status::Fail);
     }
     let setting = Setting::new(bundle.blake3(), &arguments.part, engine.library(), &options, arguments.batch_size);
-    file::store(&out, Entry::new(setting, since_epoch, &request, &found))?;
+    file::store(&out, Entry::new(setting, started_unix_seconds, &request, &found))?;
     say!("written      {}", out.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(Status::Pass)

@@ -1,22 +1,18 @@
 //! `verifier check`.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
-use proto::bundle::{self, Bundle};
-use proto::manifest::Part;
-use verifier::calibration::file::{self, Entry, Setting};
+use proto::bundle::Bundle;
+use verifier::calibration::file::{self, LookUp, Setting};
 use verifier::check::{self, Hooks, Request, Runtimes};
 use verifier::compare::Tolerance;
 use verifier::fault::Fault;
 use verifier::locate::locate;
 use verifier::model::Model;
-use verifier::onnxruntime::{Engine, OnnxRuntime, Options, Source};
+use verifier::onnxruntime::{Engine, Source};
 use verifier::outputs::Outputs;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{
@@ -26,12 +22,9 @@ use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
 use verifier::verdict::{Fate, Stop, Verdict};
 
+use super::steps::{ATOL, RTOL, load, progress_bar, refuse_inside, samples, stop_flag, unix_seconds, verify};
 use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
-
-/// The Python repository's tolerance.
-pub(super) const ATOL: f32 = 5e-6;
-pub(super) const RTOL: f32 = 1e-5;
 
 /// The last sample that `--inject` changes.
 const LAST_INJECTED: usize = 300;
@@ -51,12 +44,8 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
         write(&report, path)?;
     }
     let result = run(arguments, &faults, &mut report);
-    let (status, verdict) = match &result {
-        Ok(status @ Status::Pass) => (*status, "pass"),
-        Ok(status) => (*status, "fail"),
-        Err(_) => (Status::NoResult, "error"),
-    };
-    report.verdict = verdict;
+    let status = *result.as_ref().unwrap_or(&Status::NoResult);
+    report.verdict = status.verdict();
     report.exit_status = status.code();
     report.error = result.as_ref().err().map(|error| format!("{error:#}"));
     for path in &arguments.reports {
@@ -72,20 +61,13 @@ fn write(report: &Report, path: &Path) -> Result<()> {
     report.write(path).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Nothing is written into a bundle, which a check leaves as it is.
-pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
-    match bundle::around(path) {
-        None => Ok(()),
-        Some(bundle) => bail!("{flag} {}: inside the bundle {}", path.display(), bundle.display()),
-    }
-}
-
 fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<Status> {
     let started = Instant::now();
-    let stop = stop_flag()?;
     let bundle = Bundle::open(&arguments.bundle)?;
-    let library = locate(arguments.target.runtime.as_deref())?;
     let (path, part) = bundle.part(&arguments.part)?;
+    let options = arguments.target.settle(part, arguments.batch_size);
+    let stop = stop_flag()?;
+    let library = locate(arguments.target.runtime.as_deref())?;
     report.bundle = Some(BundleReport::new(&bundle));
     verify(&bundle)?;
     let recordings = Recordings::of(&bundle, &arguments.part)?;
@@ -97,11 +79,10 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
         LAST_INJECTED + 1
     );
     let samples = samples(&recordings, arguments.range.as_deref())?;
-    let options = arguments.target.options();
     let engine = Engine::start(&library)?;
     let setting = Setting::new(bundle.blake3(), &arguments.part, engine.library(), &options, arguments.batch_size);
-    let calibration = Calibrated::look_up(arguments, &setting)?;
-    if let Calibrated::Found { entry, .. } = &calibration {
+    let calibration = calibration(arguments, &setting)?;
+    if let Some((_, LookUp::Same(entry))) = &calibration {
         (report.options.tolerance, report.options.tolerance_origin) = (entry.tolerance, ToleranceOrigin::Calibration);
     }
     let mut specimens = match &arguments.dump_faulty {
@@ -121,7 +102,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     drop(changed);
     report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
     show::setting(&bundle, &engine, &sound, &options, &arguments.part, recordings.origin);
-    show::tolerance(&report.options, &calibration);
+    show::tolerance(&report.options, calibration.as_ref());
 
     let mut saved = match &arguments.save_outputs {
         None => None,
@@ -177,83 +158,19 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     Ok(status)
 }
 
-/// Compares every file of the bundle with its hash.
-pub(super) fn verify(bundle: &Bundle) -> Result<()> {
-    let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left");
-    bundle.verify_files(|bytes| bar.inc(bytes))?;
-    bar.finish_and_clear();
-    Ok(())
-}
-
-/// The samples asked for, all of them unless a range is given; at least one.
-pub(super) fn samples(recordings: &Recordings, range: Option<&[usize]>) -> Result<Range<usize>> {
-    let there = recordings.goldens.first().map_or(0, Recording::samples);
-    ensure!(there > 0, check::CheckError::NoSamples);
-    let samples = match range {
-        Some(&[start, end]) => start..end,
-        _ => 0..there,
+/// What there is of calibrations, unless the user has another wish, and in which file.
+fn calibration(arguments: &CheckArgs, setting: &Setting) -> Result<Option<(PathBuf, LookUp)>> {
+    if arguments.no_calibration || arguments.has_tolerance() {
+        return Ok(None);
+    }
+    let path = match &arguments.calibration {
+        Some(path) if !path.exists() => bail!("--calibration {}: no such file", path.display()),
+        Some(path) => Some(path.clone()),
+        None => file::beside(&arguments.bundle),
     };
-    if samples.is_empty() || samples.end > there {
-        bail!(check::CheckError::Samples { samples, there });
-    }
-    Ok(samples)
-}
-
-/// What there is of calibrations.
-pub(super) enum Calibrated {
-    /// None was looked for, or there is none.
-    Not,
-    /// One for this very setting.
-    Found { path: PathBuf, entry: Box<Entry> },
-    /// Some, but for other settings; what the nearest has otherwise.
-    Otherwise { path: PathBuf, differences: Vec<String> },
-}
-
-impl Calibrated {
-    fn look_up(arguments: &CheckArgs, setting: &Setting) -> Result<Self> {
-        if arguments.no_calibration || arguments.has_tolerance() {
-            return Ok(Self::Not);
-        }
-        if let Some(path) = &arguments.calibration {
-            ensure!(path.exists(), "--calibration {}: no such file", path.display());
-        }
-        let Some(path) = arguments.calibration.clone().or_else(|| file::beside(&arguments.bundle)) else {
-            return Ok(Self::Not);
-        };
-        let entries = file::read(&path)?;
-        let mut others: Vec<_> =
-            entries.into_iter().map(|entry| (setting.differences(&entry.setting), entry)).collect();
-        others.sort_by_key(|(differences, _)| differences.len());
-        Ok(match others.into_iter().next() {
-            None => Self::Not,
-            Some((differences, entry)) if differences.is_empty() => Self::Found { path, entry: Box::new(entry) },
-            Some((differences, _)) => Self::Otherwise { path, differences },
-        })
-    }
-}
-
-/// One sample is enough to see where the nodes run.
-pub(super) fn load(
-    engine: &Engine,
-    source: Source<'_>,
-    path: &Path,
-    part: &Part,
-    options: &Options,
-    recordings: &Recordings,
-) -> Result<OnnxRuntime> {
-    let first = recordings.inputs.iter().map(|input| input.window(0..1)).collect::<Result<Vec<_>, _>>()?;
-    let first: Vec<&[f32]> = first.iter().map(|window| &**window).collect();
-    Ok(engine.load(source, path, part, options, &first)?)
-}
-
-/// Set by the first SIGINT or SIGTERM; the second one ends the process.
-pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop)).context("signals")?;
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
-    }
-    Ok(stop)
+    let Some(path) = path else { return Ok(None) };
+    let found = file::look_up(&path, setting)?;
+    Ok(Some((path, found)))
 }
 
 fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
@@ -283,7 +200,7 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             faults: faults.iter().map(Fault::to_string).collect(),
             expect_detected: arguments.expect_detected,
         },
-        started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+        started_unix_seconds: unix_seconds(),
         host: Host::this(),
         bundle: None,
         runtime: None,
@@ -317,10 +234,4 @@ fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples:
     }
     say!("verdict      FAIL: {} of {} samples are faulty{stopped}", grouped(faulty), grouped(verdict.samples));
     Status::Fail
-}
-
-/// A bar on a terminal, nothing elsewhere.
-pub(super) fn progress_bar(length: u64, counts: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!("{{bar:40}} {counts}")).expect("a valid template");
-    ProgressBar::new(length).with_style(style)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use proto::bundle::Bundle;
@@ -18,7 +18,7 @@ use verifier::locate::locate;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{BundleReport, Host};
 
-use super::check::{ATOL, RTOL, progress_bar, refuse_inside, samples, stop_flag};
+use super::steps::{ATOL, RTOL, progress_bar, refuse_inside, samples, stop_flag, unix_seconds};
 use super::{Status, grouped};
 use crate::cli::CompareArgs;
 
@@ -31,11 +31,7 @@ pub(crate) fn compare(arguments: &CompareArgs) -> Result<Status> {
     }
     let result = run(arguments, &mut report);
     let status = *result.as_ref().unwrap_or(&Status::NoResult);
-    report.verdict = match status {
-        Status::Pass => "pass",
-        Status::Fail => "fail",
-        Status::NoResult => "error",
-    };
+    report.verdict = status.verdict();
     report.exit_status = status.code();
     report.error = result.as_ref().err().map(|error| format!("{error:#}"));
     for path in &arguments.reports {
@@ -255,7 +251,7 @@ fn empty_report(arguments: &CompareArgs) -> ContestReport {
             threads: arguments.threads,
             timeout_seconds: arguments.timeout,
         },
-        started_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+        started_unix_seconds: unix_seconds(),
         host: Host::this(),
         bundle: None,
         contestants: vec![],

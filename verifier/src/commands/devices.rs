@@ -7,7 +7,7 @@ use proto::manifest::{Axis, Part, Tensor};
 use proto::npy::Dtype;
 use verifier::device::Device;
 use verifier::locate::locate;
-use verifier::onnxruntime::{Engine, LoadError, Optimization, Options, Source};
+use verifier::onnxruntime::{Engine, LoadError, Memory, Optimization, Options, Source};
 use verifier::probe;
 
 use super::Status;
@@ -43,6 +43,7 @@ pub(crate) fn devices(arguments: &DevicesArgs) -> Result<Status> {
             allow_reduced_precision: false,
             threads: None,
             optimization: Optimization::All,
+            memory: Memory::Arena,
         };
         let input = [1.0; probe::WIDTH];
         let outcome = engine.load(Source::Memory(&model), "probe".as_ref(), &part, &options, &[&input]);

@@ -14,6 +14,7 @@ pub(crate) mod compare;
 pub(crate) mod devices;
 pub(crate) mod inspect;
 mod show;
+mod steps;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,15 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// As reports have it.
+    pub(crate) fn verdict(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::NoResult => "error",
+        }
+    }
+
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Pass => 0,

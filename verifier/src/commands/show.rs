@@ -1,14 +1,16 @@
 //! A check as a person reads it: what runs where, how it compares, what became of the faults.
 
+use std::path::PathBuf;
+
 use proto::bundle::Bundle;
 use proto::manifest::part;
+use verifier::calibration::file::LookUp;
 use verifier::compare::Tolerance;
 use verifier::fault::Fault;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options};
 use verifier::report::{OptionsReport, ToleranceOrigin};
 use verifier::verdict::{Extreme, Fate, FaultySample, OutputVerdict, Verdict};
 
-use super::check::Calibrated;
 use super::grouped;
 
 /// Faulty samples shown to a person; the report has all of them.
@@ -36,17 +38,17 @@ pub(super) fn setting(
     say!("device       {} ({}), {}", options.device, placed.join(", "), options.precision());
 }
 
-pub(super) fn tolerance(options: &OptionsReport, calibration: &Calibrated) {
+pub(super) fn tolerance(options: &OptionsReport, calibration: Option<&(PathBuf, LookUp)>) {
     let Tolerance { atol, rtol } = options.tolerance;
     let origin = match (calibration, options.tolerance_origin) {
-        (Calibrated::Found { path, entry }, _) => {
+        (Some((path, LookUp::Same(entry))), _) => {
             format!("calibrated in {} passes: {}", grouped(entry.passes), path.display())
         }
         (_, ToleranceOrigin::Flags) => "given".to_owned(),
         _ => "the default".to_owned(),
     };
     say!("tolerance    atol {atol:e}, rtol {rtol:e} ({origin})");
-    if let Calibrated::Otherwise { path, differences } = calibration {
+    if let Some((path, LookUp::Others(differences))) = calibration {
         say!("             not that of {}, which is for {}", path.display(), differences.join(", "));
     }
 }
