@@ -42,6 +42,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  verifier compare bundles/nano --device cpu --device openvino --runtime a/libonnxruntime.so --runtime b/libonnxruntime.so \\\n    --optimization none --optimization all --report compare.md\n\nEach combination is a process of its own: one that crashes or hangs is a row of the table, not the end.\n\nExit status:\n  0  all ran, and are within tolerance of the golden\n  1  all ran, and something was outside\n  2  some did not come to an end"
     )]
     Compare(Box<CompareArgs>),
+    /// Time a part at several batch sizes, and compare everything that is timed with the golden
+    #[command(
+        after_help = "Example:\n  verifier bench bundles/nano --device cuda --batch-size 1 --batch-size 64 --report latency.md\n\nLatency is from handing over a batch to having its outputs; percentiles are nearest-rank.\n\nExit status:\n  0  timed, and everything within tolerance\n  1  timed, and something was outside\n  2  could not run or could not finish"
+    )]
+    Bench(Box<BenchArgs>),
     /// Show what the ONNX Runtime library offers, and which devices work here
     #[command(after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
     Devices(DevicesArgs),
@@ -182,6 +187,41 @@ pub(crate) struct CompareArgs {
     pub(crate) reports: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Folder that `exporter bundle` wrote
+    pub(crate) bundle: PathBuf,
+    /// Part to run: submodel, or full, head and tail on their test data sets
+    #[arg(long, default_value = "submodel", value_name = "NAME")]
+    pub(crate) part: String,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Samples in one run of the model; repeatable [default: 1, 8 and 64, as far as there are so many samples]
+    #[arg(long = "batch-size", alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
+    pub(crate) batch_sizes: Vec<usize>,
+    /// Runs before those that are timed
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = Number::new().range(1..=1_000_000))]
+    pub(crate) warmup: usize,
+    /// Timed runs of each batch size
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = Number::new().range(1..=1_000_000))]
+    pub(crate) runs: usize,
+    /// Seconds after which no further timed run of a batch size begins
+    #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+    /// Samples START up to, but not including, END [default: all]
+    #[arg(long, num_args = 2, value_names = ["START", "END"])]
+    pub(crate) range: Option<Vec<usize>>,
+    /// Absolute tolerance [default: 5e-6]
+    #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) atol: Option<f32>,
+    /// Tolerance relative to the golden [default: 1e-5]
+    #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
+    pub(crate) rtol: Option<f32>,
+    /// Write the times: FILE.json, .md or .csv; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = times_file)]
+    pub(crate) reports: Vec<PathBuf>,
+}
+
 /// What runs a model, and where.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
@@ -269,6 +309,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+fn times_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("json" | "md" | "csv") => Ok(path),
+        _ => Err("expected a name that ends in .json, .md or .csv".to_owned()),
+    }
+}
+
 fn table_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension().and_then(|ending| ending.to_str()) {
@@ -304,6 +352,7 @@ impl Command {
     /// Whether reduced precision may be left to the provider.
     pub(crate) fn allows_reduced_precision(&self) -> bool {
         match self {
+            Self::Bench(arguments) => arguments.target.allow_reduced_precision,
             Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => false,

@@ -5,6 +5,7 @@
 //! | [`check`] | the loop: run, compare; `injection` puts the faults in and judges what they changed |
 //! | [`verdict`] | what a check came to |
 //! | [`calibration`] | what tolerance fits a device, and which bit flips it would catch |
+//! | [`bench`] | how long runs take, right answers alone being worth it |
 //! | [`compare`] | one sample against its golden, as `torch.isclose` |
 //! | [`geometry`] | the shape that errors make in a sample |
 //! | [`fault`] | deliberate errors that prove that real ones would be noticed |
@@ -19,6 +20,7 @@
 //! | [`specimens`] | faulty samples kept as NPY files |
 //! | [`report`] | the verdict in files |
 
+pub mod bench;
 pub mod calibration;
 pub mod check;
 pub mod compare;

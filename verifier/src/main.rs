@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let command = cli::Cli::parse().command;
     verifier::onnxruntime::settle_environment(command.allows_reduced_precision());
     let result = match command {
+        cli::Command::Bench(arguments) => commands::bench::bench(&arguments),
         cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(&arguments),
         cli::Command::Check(arguments) => commands::check::check(&arguments),
         cli::Command::Compare(arguments) => commands::compare::compare(&arguments),

@@ -12,8 +12,9 @@ use verifier::locate::locate;
 use verifier::model::Model;
 use verifier::onnxruntime::{Engine, Source};
 use verifier::recording::Recordings;
+use verifier::report::unix_seconds;
 
-use super::steps::{load, progress_bar, refuse_inside, samples, stop_flag, unix_seconds, verify};
+use super::steps::{load, progress_bar, refuse_inside, samples, stop_flag, verify};
 use super::{Status, grouped, show};
 use crate::cli::CalibrateArgs;
 

@@ -1,5 +1,6 @@
 //! `verifier check`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -16,13 +17,13 @@ use verifier::onnxruntime::{Engine, Source};
 use verifier::outputs::Outputs;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{
-    BundleReport, Host, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport, ToleranceOrigin,
+    BundleReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport, ToleranceOrigin,
 };
 use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
 use verifier::verdict::{Fate, Stop, Verdict};
 
-use super::steps::{ATOL, RTOL, load, progress_bar, refuse_inside, samples, stop_flag, unix_seconds, verify};
+use super::steps::{ATOL, Document, RTOL, load, progress_bar, refuse_inside, reported, samples, stop_flag, verify};
 use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
 
@@ -36,29 +37,17 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
         !arguments.expect_detected || !faults.is_empty(),
         "--expect-detected without a fault: nothing would be proven\nhint: add --inject or --fault SPEC"
     );
-    let mut report = empty_report(arguments, &faults);
-    for path in &arguments.reports {
-        refuse_inside("--report", path)?;
-        // Before the long run, not after it; and an earlier run's verdict must not survive this one.
-        report.error = Some("the run did not finish".to_owned());
-        write(&report, path)?;
-    }
-    let result = run(arguments, &faults, &mut report);
-    let status = *result.as_ref().unwrap_or(&Status::NoResult);
-    report.verdict = status.verdict();
-    report.exit_status = status.code();
-    report.error = result.as_ref().err().map(|error| format!("{error:#}"));
-    for path in &arguments.reports {
-        write(&report, path)?;
-        if result.is_ok() {
-            say!("report       {}", path.display());
-        }
-    }
-    result
+    reported(&arguments.reports, empty_report(arguments, &faults), |report| run(arguments, &faults, report))
 }
 
-fn write(report: &Report, path: &Path) -> Result<()> {
-    report.write(path).with_context(|| format!("{}: cannot be written", path.display()))
+impl Document for Report {
+    fn heading(&mut self) -> &mut Heading {
+        &mut self.heading
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        Report::write(self, path)
+    }
 }
 
 fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<Status> {
@@ -68,7 +57,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let options = arguments.target.settle(part, arguments.batch_size);
     let stop = stop_flag()?;
     let library = locate(arguments.target.runtime.as_deref())?;
-    report.bundle = Some(BundleReport::new(&bundle));
+    report.heading.bundle = Some(BundleReport::new(&bundle));
     verify(&bundle)?;
     let recordings = Recordings::of(&bundle, &arguments.part)?;
     let there = recordings.goldens.first().map_or(0, Recording::samples);
@@ -177,10 +166,7 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
     let target = &arguments.target;
     Report {
         report_version: REPORT_VERSION,
-        verifier: env!("CARGO_PKG_VERSION"),
-        verdict: "error",
-        exit_status: Status::NoResult.code(),
-        error: None,
+        heading: Heading::begun(),
         options: OptionsReport {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
@@ -200,9 +186,6 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             faults: faults.iter().map(Fault::to_string).collect(),
             expect_detected: arguments.expect_detected,
         },
-        started_unix_seconds: unix_seconds(),
-        host: Host::this(),
-        bundle: None,
         runtime: None,
         result: None,
     }

@@ -1,5 +1,6 @@
 //! `verifier compare`: every runtime on every device, one child process after the other.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -16,36 +17,31 @@ use verifier::contest::pair::{Difference, difference};
 use verifier::contest::report::{CONTEST_VERSION, ContestReport, Contestant, OptionsReport, Outcome, Pair, Ran};
 use verifier::locate::locate;
 use verifier::recording::{Recording, Recordings};
-use verifier::report::{BundleReport, Host};
+use verifier::report::{BundleReport, Heading};
 
-use super::steps::{ATOL, RTOL, progress_bar, refuse_inside, samples, stop_flag, unix_seconds};
+use super::steps::{ATOL, Document, RTOL, progress_bar, reported, samples, stop_flag};
 use super::{Status, grouped};
 use crate::cli::CompareArgs;
 
 pub(crate) fn compare(arguments: &CompareArgs) -> Result<Status> {
-    let mut report = empty_report(arguments);
-    for path in &arguments.reports {
-        refuse_inside("--report", path)?;
-        report.error = Some("the run did not finish".to_owned());
-        write(&report, path)?;
+    reported(&arguments.reports, empty_report(arguments), |report| run(arguments, report))
+}
+
+impl Document for ContestReport {
+    fn heading(&mut self) -> &mut Heading {
+        &mut self.heading
     }
-    let result = run(arguments, &mut report);
-    let status = *result.as_ref().unwrap_or(&Status::NoResult);
-    report.verdict = status.verdict();
-    report.exit_status = status.code();
-    report.error = result.as_ref().err().map(|error| format!("{error:#}"));
-    for path in &arguments.reports {
-        write(&report, path)?;
-        say!("report       {}", path.display());
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        ContestReport::write(self, path)
     }
-    result
 }
 
 fn run(arguments: &CompareArgs, report: &mut ContestReport) -> Result<Status> {
     let started = Instant::now();
     let stop = stop_flag()?;
     let bundle = Bundle::open(&arguments.bundle)?;
-    report.bundle = Some(BundleReport::new(&bundle));
+    report.heading.bundle = Some(BundleReport::new(&bundle));
     let recordings = Recordings::of(&bundle, &arguments.part)?;
     let samples = samples(&recordings, arguments.range.as_deref())?;
     let runtimes = match arguments.runtimes.as_slice() {
@@ -238,10 +234,7 @@ fn tolerance(arguments: &CompareArgs) -> Tolerance {
 fn empty_report(arguments: &CompareArgs) -> ContestReport {
     ContestReport {
         contest_version: CONTEST_VERSION,
-        verifier: env!("CARGO_PKG_VERSION"),
-        verdict: "error",
-        exit_status: Status::NoResult.code(),
-        error: None,
+        heading: Heading::begun(),
         options: OptionsReport {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
@@ -251,19 +244,7 @@ fn empty_report(arguments: &CompareArgs) -> ContestReport {
             threads: arguments.threads,
             timeout_seconds: arguments.timeout,
         },
-        started_unix_seconds: unix_seconds(),
-        host: Host::this(),
-        bundle: None,
         contestants: vec![],
         pairs: vec![],
     }
-}
-
-fn write(report: &ContestReport, path: &Path) -> Result<()> {
-    let text = match path.extension() {
-        Some(ending) if ending == "md" => report.markdown(),
-        _ => serde_json::to_string_pretty(report)? + "\n",
-    };
-    staging::write_file(path, |writer| std::io::Write::write_all(writer, text.as_bytes()))
-        .with_context(|| format!("{}: cannot be written", path.display()))
 }

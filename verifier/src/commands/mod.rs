@@ -8,6 +8,7 @@ macro_rules! say {
     }};
 }
 
+pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod compare;

@@ -1,10 +1,10 @@
 //! What the commands that run a model do alike.
 
+use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +13,9 @@ use proto::manifest::Part;
 use verifier::check::CheckError;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options, Source};
 use verifier::recording::{Recording, Recordings};
+use verifier::report::Heading;
+
+use super::Status;
 
 /// The Python repository's tolerance.
 pub(super) const ATOL: f32 = 5e-6;
@@ -24,6 +27,40 @@ pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
         None => Ok(()),
         Some(bundle) => bail!("{flag} {}: inside the bundle {}", path.display(), bundle.display()),
     }
+}
+
+/// A report that a command fills in.
+pub(super) trait Document {
+    /// How the run ended.
+    fn heading(&mut self) -> &mut Heading;
+    /// Writes it in the format of the file's ending.
+    fn write(&self, path: &Path) -> io::Result<()>;
+}
+
+/// Runs a command and writes its report: before the long run too, since an earlier run's verdict must not survive this one.
+pub(super) fn reported<D: Document>(
+    paths: &[PathBuf],
+    mut report: D,
+    run: impl FnOnce(&mut D) -> Result<Status>,
+) -> Result<Status> {
+    let write =
+        |report: &D, path: &Path| report.write(path).with_context(|| format!("{}: cannot be written", path.display()));
+    for path in paths {
+        refuse_inside("--report", path)?;
+        write(&report, path)?;
+    }
+    let result = run(&mut report);
+    let status = *result.as_ref().unwrap_or(&Status::NoResult);
+    let heading = report.heading();
+    (heading.verdict, heading.exit_status) = (status.verdict(), status.code());
+    heading.error = result.as_ref().err().map(|error| format!("{error:#}"));
+    for path in paths {
+        write(&report, path)?;
+        if result.is_ok() {
+            say!("report       {}", path.display());
+        }
+    }
+    result
 }
 
 /// Compares every file of the bundle with its hash.
@@ -70,11 +107,6 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
     }
     Ok(stop)
-}
-
-/// Seconds since 1970-01-01 UTC.
-pub(super) fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -1,14 +1,17 @@
 //! The table of a contest, as JSON and as Markdown.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use proto::staging;
 use serde::Serialize;
 
 use super::pair::Difference;
 use crate::compare::Tolerance;
 use crate::onnxruntime::Optimization;
-use crate::report::{BundleReport, Host};
+use crate::report::table::{one_line, table};
+use crate::report::{Heading, Host};
 
 /// The version of the report's layout.
 pub const CONTEST_VERSION: &str = "1.0";
@@ -18,24 +21,11 @@ pub const CONTEST_VERSION: &str = "1.0";
 pub struct ContestReport {
     /// `major.minor` of this layout.
     pub contest_version: &'static str,
-    /// The version of the verifier.
-    pub verifier: &'static str,
-    /// `pass`, `fail`, or `error` when not every contestant ran to its end.
-    pub verdict: &'static str,
-    /// The exit status: 0, 1 or 2.
-    pub exit_status: u8,
-    /// Why there is no table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    /// How it ended, when and where.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// What was asked for.
     pub options: OptionsReport,
-    /// When it began, in seconds since 1970-01-01 UTC.
-    pub started_unix_seconds: u64,
-    /// The machine.
-    pub host: Host,
-    /// The bundle, if it could be opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<BundleReport>,
     /// Each contestant against the golden.
     pub contestants: Vec<Contestant>,
     /// Those that ran against each other.
@@ -129,16 +119,25 @@ pub struct Pair {
 }
 
 impl ContestReport {
+    /// Writes it: JSON, or a page where the file's name ends in `.md`; the file is whole or as it was.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let text = match path.extension() {
+            Some(ending) if ending == "md" => self.markdown(),
+            _ => serde_json::to_string_pretty(self)? + "\n",
+        };
+        staging::write_file(path, |writer| io::Write::write_all(writer, text.as_bytes()))
+    }
+
     /// The page for people.
     pub fn markdown(&self) -> String {
         let mut page = String::from("# Comparison of runtimes\n\n");
-        let _ = writeln!(page, "**{}**\n", self.verdict.to_uppercase());
-        if let Some(error) = &self.error {
+        let _ = writeln!(page, "**{}**\n", self.heading.verdict.to_uppercase());
+        if let Some(error) = &self.heading.error {
             let _ = writeln!(page, "{}\n", one_line(error));
         }
         let OptionsReport { bundle, part, tolerance, batch_size, samples, threads, timeout_seconds } = &self.options;
         let _ = writeln!(page, "- bundle `{}`, part {part}", bundle.display());
-        if let Some(bundle) = &self.bundle {
+        if let Some(bundle) = &self.heading.bundle {
             let _ = writeln!(page, "- {}, {}, BLAKE3 `{}`", bundle.preset, bundle.module, bundle.blake3);
             let _ = writeln!(page, "- golden of libtorch {} on {}", bundle.golden.libtorch, bundle.golden.device);
         }
@@ -148,8 +147,8 @@ impl ContestReport {
         }
         let threads = threads.map_or_else(|| "left to the runtime".to_owned(), |threads| threads.to_string());
         let _ = writeln!(page, "- threads {threads}, time limit {timeout_seconds} s");
-        let Host { cpu, os, arch, cores } = &self.host;
-        let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {}\n", self.verifier);
+        let Host { cpu, os, arch, cores } = &self.heading.host;
+        let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {}\n", self.heading.verifier);
         page.push_str(&self.tables());
         page.push_str("\nSHA-256 of the runtimes:\n\n");
         for contestant in &self.contestants {
@@ -217,32 +216,6 @@ fn difference(found: &Difference) -> Vec<String> {
     vec![largest, found.max_ulp.to_string(), share(found.identical_elements, found.elements), class]
 }
 
-/// A Markdown table with its columns aligned.
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let escaped = |cell: &String| one_line(cell).replace('|', "\\|");
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(escaped).collect()).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([header[column].chars().count(), 1]).max().unwrap_or(1)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let cells = cells.zip(&widths).map(|(cell, &width)| format!(" {cell:<width$} |"));
-        format!("|{}\n", cells.collect::<String>())
-    };
-    let rule: String = widths.iter().map(|width| format!("{}|", "-".repeat(width + 2))).collect();
-    let mut text = line(&mut header.iter().copied());
-    let _ = writeln!(text, "|{rule}");
-    for row in &rows {
-        text.push_str(&line(&mut row.iter().map(String::as_str)));
-    }
-    text
-}
-
 fn file_name(path: &std::path::Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -44,10 +44,10 @@ pub(super) fn write(report: &Report, writer: &mut dyn io::Write) -> io::Result<(
             faulty.worst.golden.clone(),
             faulty.worst.actual.clone(),
             faulty.worst.xor.clone(),
-            report.verdict.to_owned(),
+            report.heading.verdict.to_owned(),
         ])?;
     }
-    if report.verdict == "error" {
+    if report.heading.verdict == "error" {
         // A list without a line would read like a pass.
         let mut record = vec![""; COLUMNS.len()];
         record[COLUMNS.len() - 1] = "error";

@@ -17,12 +17,12 @@ pub(super) fn document(report: &Report) -> io::Result<String> {
         suite.add_property(("runtime_sha256", runtime.library.sha256.as_str()));
         suite.add_property(("provider", runtime.provider.as_str()));
     }
-    if let Some(bundle) = &report.bundle {
+    if let Some(bundle) = &report.heading.bundle {
         suite.add_property(("bundle_blake3", bundle.blake3.as_str()));
     }
     let mut ran = TestCase::new(
         "the check ran to its end",
-        match &report.error {
+        match &report.heading.error {
             Some(error) => failure(NonSuccessKind::Error, error),
             None => TestCaseStatus::success(),
         },
@@ -47,7 +47,7 @@ fn of_output(output: &OutputReport, report: &Report) -> TestCase {
     let outside = output.mismatched_elements + output.non_finite_elements;
     let status = match outside {
         0 => TestCaseStatus::success(),
-        _ if report.options.expect_detected && report.verdict == "pass" => TestCaseStatus::success(),
+        _ if report.options.expect_detected && report.heading.verdict == "pass" => TestCaseStatus::success(),
         _ => failure(
             NonSuccessKind::Failure,
             &format!("{outside} of {} elements are outside the tolerance", output.elements),

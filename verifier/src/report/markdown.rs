@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::table::one_line;
 use super::{ElementReport, ExtremeReport, OutputReport, Report, ResultReport};
 
 /// Faulty samples listed; the JSON and CSV reports have all of them.
 const SHOWN: usize = 50;
 
 pub(super) fn page(report: &Report) -> String {
-    let mut page = format!("# Verification: {}\n\n", report.verdict.to_uppercase());
-    if let Some(error) = &report.error {
-        let _ = writeln!(page, "Nothing can be concluded: {}\n", inline(error));
+    let mut page = format!("# Verification: {}\n\n", report.heading.verdict.to_uppercase());
+    if let Some(error) = &report.heading.error {
+        let _ = writeln!(page, "Nothing can be concluded: {}\n", one_line(error));
     }
     setting(&mut page, report);
     if let Some(result) = &report.result {
@@ -35,11 +36,17 @@ fn setting(page: &mut String, report: &Report) {
             ),
         ),
         ("batch size", options.batch_size.to_string()),
-        ("verifier", report.verifier.to_owned()),
-        ("host", format!("{} ({} {}, {} cores)", report.host.cpu, report.host.os, report.host.arch, report.host.cores)),
-        ("started", format!("{} s since 1970-01-01 UTC", report.started_unix_seconds)),
+        ("verifier", report.heading.verifier.to_owned()),
+        (
+            "host",
+            format!(
+                "{} ({} {}, {} cores)",
+                report.heading.host.cpu, report.heading.host.os, report.heading.host.arch, report.heading.host.cores
+            ),
+        ),
+        ("started", format!("{} s since 1970-01-01 UTC", report.heading.started_unix_seconds)),
     ];
-    if let Some(bundle) = &report.bundle {
+    if let Some(bundle) = &report.heading.bundle {
         rows.push(("bundle BLAKE3", bundle.blake3.clone()));
         rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
         rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
@@ -143,9 +150,5 @@ fn extreme<T: Copy>(extreme: &ExtremeReport<T>, value: impl Fn(T) -> String) -> 
 }
 
 fn cell(text: &str) -> String {
-    inline(text).replace('|', "\\|")
-}
-
-fn inline(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(text).replace('|', "\\|")
 }

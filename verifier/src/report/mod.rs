@@ -3,9 +3,11 @@
 mod csv;
 mod junit;
 mod markdown;
+pub(crate) mod table;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::bundle::Bundle;
 use proto::manifest::Golden;
@@ -30,6 +32,22 @@ pub const REPORT_VERSION: &str = "2.1";
 pub struct Report {
     /// `major.minor` of this layout.
     pub report_version: &'static str,
+    /// How it ended, when and where.
+    #[serde(flatten)]
+    pub heading: Heading,
+    /// What was asked for.
+    pub options: OptionsReport,
+    /// The runtime and where it ran, if it could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeReport>,
+    /// The comparison, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultReport>,
+}
+
+/// What every report begins with.
+#[derive(Debug, Serialize)]
+pub struct Heading {
     /// The version of the verifier.
     pub verifier: &'static str,
     /// `pass`, `fail`, or `error` when nothing could be concluded.
@@ -39,8 +57,6 @@ pub struct Report {
     /// Why nothing could be concluded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What was asked for.
-    pub options: OptionsReport,
     /// When the run began, in seconds since 1970-01-01 UTC.
     pub started_unix_seconds: u64,
     /// The machine.
@@ -48,12 +64,6 @@ pub struct Report {
     /// The bundle, if it could be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleReport>,
-    /// The runtime and where it ran, if it could be loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<RuntimeReport>,
-    /// The comparison, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub result: Option<ResultReport>,
 }
 
 /// What was asked for.
@@ -372,6 +382,21 @@ fn faulty_report(sample: &FaultySample, output: &FaultyOutput, name: &str, sampl
     }
 }
 
+impl Heading {
+    /// Of a run that begins now: as long as it has not ended, there is no result.
+    pub fn begun() -> Self {
+        Self {
+            verifier: env!("CARGO_PKG_VERSION"),
+            verdict: "error",
+            exit_status: 2,
+            error: Some("the run did not finish".to_owned()),
+            started_unix_seconds: unix_seconds(),
+            host: Host::this(),
+            bundle: None,
+        }
+    }
+}
+
 impl Host {
     /// This machine.
     pub fn this() -> Self {
@@ -437,6 +462,11 @@ fn element(pair: &ElementPair) -> ElementReport {
         actual: format!("{:e}", pair.actual),
         xor: format!("{:08x}", pair.xor()),
     }
+}
+
+/// Seconds since 1970-01-01 UTC.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 fn cpu_name() -> Option<String> {
