@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::rust::maps_duplicate_key_is_error;
 
@@ -193,7 +194,7 @@ pub enum Role {
 }
 
 /// How the golden tensors were made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Golden {
     /// Version of libtorch.
     pub libtorch: String,
@@ -213,7 +214,7 @@ pub struct Golden {
 }
 
 /// How far the float32 golden lies from the same computation in float64.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Float64Golden {
     /// Largest |float32 − float64| over all elements of the submodel's outputs.
     pub largest_error: f64,

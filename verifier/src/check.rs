@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::compare::{Outcome, Tolerance, compare_sample};
 use crate::fault::{Fault, FaultError};
 use crate::geometry::Extent;
+use crate::histogram::Histogram;
 use crate::injection::{Compared, Injection, Kind};
 use crate::recording::{Recording, windows};
 use crate::runtime::{RunError, Runtime};
@@ -33,6 +34,8 @@ pub struct Request<'a> {
     pub repeat: usize,
     /// End with the first faulty batch.
     pub fail_fast: bool,
+    /// Count the sizes of all errors.
+    pub histogram: bool,
 }
 
 /// What runs the model.
@@ -356,7 +359,8 @@ impl<'a> Run<'a> {
                         let golden = injection.spoil(Kind::Golden, output, sample, recorded);
                         let comparison = compare_sample(&actual, &golden, request.tolerance);
                         let sound = sound.map(|sound| &sound[output][own(start)]);
-                        Ok(Compared { computed, recorded, sound, actual, golden, comparison })
+                        let histogram = request.histogram.then(|| Histogram::of(&actual, &golden));
+                        Ok(Compared { computed, recorded, sound, actual, golden, comparison, histogram })
                     };
                     request.goldens.iter().enumerate().map(of_output).collect()
                 })
@@ -384,6 +388,9 @@ impl<'a> Run<'a> {
         }
         for ((verdict, output), golden) in self.verdict.outputs.iter_mut().zip(outputs).zip(request.goldens) {
             verdict.add(sample, golden.sample_shape(), &output.comparison, output.golden.len());
+            if let Some(histogram) = &output.histogram {
+                verdict.add_histogram(histogram);
+            }
         }
         let faulty = |(_, output): &(usize, &Compared<'_>)| output.comparison.is_faulty();
         let outside = outputs.iter().enumerate().filter(faulty);

@@ -108,7 +108,7 @@ pub(crate) struct CheckArgs {
     /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a fault; else 1
     #[arg(long)]
     pub(crate) expect_detected: bool,
-    /// Write the result: FILE.json, .md, .csv or .xml (JUnit); repeatable
+    /// Write the result: FILE.html, .json, .md, .csv or .xml (JUnit); repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = report_file)]
     pub(crate) reports: Vec<PathBuf>,
 }
@@ -337,7 +337,7 @@ fn report_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match Format::of(&path) {
         Some(_) => Ok(path),
-        None => Err("expected a name that ends in .json, .md, .csv or .xml".to_owned()),
+        None => Err("expected a name that ends in .html, .json, .md, .csv or .xml".to_owned()),
     }
 }
 

@@ -4,10 +4,11 @@
 //! when it equals the golden, or when `|actual − golden|` is finite and at most `atol + |rtol·golden|`. So equal
 //! infinities match and NaN never does.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `|actual − golden| ≤ atol + rtol·|golden|`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tolerance {
     /// Absolute part.
     pub atol: f32,

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::check::Request;
 use crate::compare::{Outcome, SampleComparison, Tolerance};
 use crate::fault::{Change, Fault, FaultError, Target};
+use crate::histogram::Histogram;
 use crate::recording::Recording;
 use crate::verdict::FaultResult;
 
@@ -52,6 +53,8 @@ pub(crate) struct Compared<'a> {
     pub(crate) golden: Cow<'a, [f32]>,
     /// Of `actual` with `golden`.
     pub(crate) comparison: SampleComparison,
+    /// Sizes of the errors, where they were asked for.
+    pub(crate) histogram: Option<Histogram>,
 }
 
 impl<'a> Injection<'a> {

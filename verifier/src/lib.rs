@@ -7,7 +7,8 @@
 //! | [`calibration`] | what tolerance fits a device, and which bit flips it would catch |
 //! | [`bench`] | how long runs take, right answers alone being worth it |
 //! | [`compare`] | one sample against its golden, as `torch.isclose` |
-//! | [`geometry`] | the shape that errors make in a sample |
+//! | [`geometry`], [`gallery`] | the shape that errors make in a sample; the worst samples with a map of each |
+//! | [`histogram`] | how large the errors are |
 //! | [`fault`] | deliberate errors that prove that real ones would be noticed |
 //! | [`recording`] | what a part was given and gave back when it was recorded |
 //! | [`model`] | the ONNX model in memory: where its data lie, weight faults |
@@ -27,7 +28,9 @@ pub mod compare;
 pub mod contest;
 pub mod device;
 pub mod fault;
+pub mod gallery;
 pub mod geometry;
+pub mod histogram;
 mod injection;
 pub mod locate;
 pub mod model;

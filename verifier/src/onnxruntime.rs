@@ -17,6 +17,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorRef, ValueType};
 use proto::digest;
 use proto::manifest::{Part, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
@@ -36,7 +37,7 @@ const GLIBC_VARIABLE: &str = "GLIBC_TUNABLES";
 const LARGE_RUN_BYTES: usize = 16 << 20;
 
 /// The library that was loaded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Library {
     /// Its file.
     pub path: PathBuf,
@@ -49,7 +50,7 @@ pub struct Library {
 }
 
 /// How far the runtime may rewrite the graph before it runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimization {
     /// Not at all.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{Peak, SampleComparison, ulp_distance};
 use crate::fault::Fault;
 use crate::geometry::Geometry;
+use crate::histogram::Histogram;
 
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +48,8 @@ pub struct OutputVerdict {
     pub max_abs_error: Extreme<f64>,
     /// Largest ULP distance over pairs of finite numbers.
     pub max_ulp: Extreme<u32>,
+    /// Sizes of all errors, where they were asked for.
+    pub histogram: Option<Histogram>,
 }
 
 /// The largest value of something, and its position; no position when there is none.
@@ -110,7 +114,7 @@ pub struct FaultResult {
 }
 
 /// What became of a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
     /// It moved outputs beyond the tolerance, and every such sample was flagged.
@@ -122,7 +126,7 @@ pub enum Fate {
 }
 
 /// Whether the runs of a batch gave the same bits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Repeats {
     /// Runs of each batch.
     pub runs: usize,
@@ -135,7 +139,7 @@ pub struct Repeats {
 }
 
 /// Why a check ended before its last sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// A signal.
@@ -145,7 +149,7 @@ pub enum Stop {
 }
 
 /// Where the time went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Seconds {
     /// Mapping the recorded tensors, and looking for input values that are not finite.
     pub reading: f64,
@@ -188,6 +192,11 @@ impl Verdict {
 }
 
 impl OutputVerdict {
+    /// Adds the errors of one sample.
+    pub fn add_histogram(&mut self, counts: &Histogram) {
+        self.histogram.get_or_insert_default().merge(counts);
+    }
+
     /// Adds a sample.
     pub fn add(&mut self, sample: usize, shape: &[usize], comparison: &SampleComparison, elements: usize) {
         self.elements += elements;

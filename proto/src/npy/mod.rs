@@ -7,6 +7,7 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use header::Header;
@@ -14,7 +15,7 @@ pub use read::{Npy, Rows, read_header};
 pub use write::NpyWriter;
 
 /// The element types of a bundle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
     /// IEEE 754 binary32, `<f4`.

@@ -155,6 +155,7 @@ fn one_run(request: &Request<'_>, batch: Range<usize>, runtime: &mut dyn Runtime
         faults: &[],
         repeat: 1,
         fail_fast: false,
+        histogram: false,
     };
     let mut hooks = Hooks { progress: &mut |_| {}, outputs: &mut |_| Ok(()), faulty: &mut |_| Ok(()), stop: &|| false };
     check::check(&check, &mut Runtimes { sound: runtime, faulty: None }, &mut hooks)

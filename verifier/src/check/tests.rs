@@ -59,6 +59,7 @@ impl<'a> Case<'a> {
             faults: self.faults,
             repeat: self.repeat,
             fail_fast: self.fail_fast,
+            histogram: true,
         };
         let done = std::cell::Cell::new(0);
         let mut hooks = Hooks {

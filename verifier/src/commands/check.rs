@@ -11,6 +11,7 @@ use verifier::calibration::file::{self, LookUp, Setting};
 use verifier::check::{self, Hooks, Request, Runtimes};
 use verifier::compare::Tolerance;
 use verifier::fault::Fault;
+use verifier::gallery::Gallery;
 use verifier::locate::locate;
 use verifier::model::Model;
 use verifier::onnxruntime::{Engine, Source};
@@ -110,7 +111,9 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
         faults,
         repeat: arguments.repeat,
         fail_fast: arguments.fail_fast,
+        histogram: !arguments.reports.is_empty(),
     };
+    let mut gallery = Gallery::new(request.tolerance);
     let bar = progress_bar(samples.len() as u64, "{pos}/{len} samples  {per_sec}  {eta} left");
     let mut runtimes = Runtimes { sound: &mut sound, faulty: faulty.as_mut().map(|faulty| faulty as &mut dyn Runtime) };
     let mut hooks = Hooks {
@@ -119,9 +122,12 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
             Some(saved) => saved.write(outputs).map_err(|error| error.to_string()),
             None => Ok(()),
         },
-        faulty: &mut |specimen| match &mut specimens {
-            Some(specimens) => specimens.keep(specimen).map_err(|error| error.to_string()),
-            None => Ok(()),
+        faulty: &mut |specimen| {
+            gallery.show(specimen);
+            match &mut specimens {
+                Some(specimens) => specimens.keep(specimen).map_err(|error| error.to_string()),
+                None => Ok(()),
+            }
         },
         stop: &|| stop.load(Ordering::Relaxed),
     };
@@ -130,6 +136,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
 
     let sample_index = |sample: usize| recordings.sample_index[sample];
     report.result = Some(ResultReport::new(&verdict, faults, sample_index, recordings.origin));
+    report.pictures = gallery.into_pictures();
     show::comparison(&verdict, sample_index);
     show::faults(&verdict, faults);
     if let (Some(specimens), Some(folder)) = (&specimens, &arguments.dump_faulty) {
@@ -188,6 +195,7 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
         },
         runtime: None,
         result: None,
+        pictures: vec![],
     }
 }
 

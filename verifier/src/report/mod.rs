@@ -1,6 +1,7 @@
 //! The verdict in files: everything a reader needs to repeat the run, in the format that the file's ending names.
 
 mod csv;
+mod html;
 mod junit;
 mod markdown;
 pub(crate) mod table;
@@ -12,12 +13,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use proto::bundle::Bundle;
 use proto::manifest::Golden;
 use proto::staging;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::Tolerance;
 use crate::device::Device;
 use crate::fault::Fault;
+use crate::gallery::Picture;
 use crate::geometry::Geometry;
+use crate::histogram::Bin;
 use crate::onnxruntime::{Library, OnnxRuntime, Optimization, Options};
 use crate::placement::Placement;
 use crate::verdict::{
@@ -25,10 +31,10 @@ use crate::verdict::{
 };
 
 /// The version of the report's layout.
-pub const REPORT_VERSION: &str = "2.1";
+pub const REPORT_VERSION: &str = "2.2";
 
-/// A report.
-#[derive(Debug, Serialize)]
+/// What `verifier check` found, with everything needed to repeat it.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// `major.minor` of this layout.
     pub report_version: &'static str,
@@ -43,10 +49,13 @@ pub struct Report {
     /// The comparison, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultReport>,
+    /// The worst of the faulty samples, for the page.
+    #[serde(skip)]
+    pub pictures: Vec<Picture>,
 }
 
 /// What every report begins with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Heading {
     /// The version of the verifier.
     pub verifier: &'static str,
@@ -67,13 +76,14 @@ pub struct Heading {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OptionsReport {
     /// The bundle's folder.
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,
     /// The device.
+    #[schemars(with = "String")]
     pub device: Device,
     /// Which one of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +115,7 @@ pub struct OptionsReport {
 }
 
 /// Where a tolerance comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToleranceOrigin {
     /// The program's own, 5e-6 and 1e-5.
@@ -117,7 +127,7 @@ pub enum ToleranceOrigin {
 }
 
 /// The machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Operating system.
     pub os: String,
@@ -130,7 +140,7 @@ pub struct Host {
 }
 
 /// The bundle.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BundleReport {
     /// BLAKE3 of `manifest.json`, which names the hashes of all other files.
     pub blake3: String,
@@ -145,7 +155,7 @@ pub struct BundleReport {
 }
 
 /// The runtime.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RuntimeReport {
     /// The library.
     #[serde(flatten)]
@@ -165,7 +175,7 @@ pub struct RuntimeReport {
 }
 
 /// The comparison.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ResultReport {
     /// Whether and why not all samples were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,7 +208,7 @@ pub struct ResultReport {
 }
 
 /// How one output, or all of them, compare.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OutputReport {
     /// Its name; absent for all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,10 +225,24 @@ pub struct OutputReport {
     pub max_abs_error: ExtremeReport<f64>,
     /// Largest ULP distance over pairs of finite numbers.
     pub max_ulp: ExtremeReport<u32>,
+    /// Sizes of the errors; absent for all outputs together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<HistogramReport>,
+}
+
+/// How many elements have an error of which size; they add up to all elements compared.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HistogramReport {
+    /// Elements equal to the golden.
+    pub equal: u64,
+    /// Elements of which one side is infinite or not a number, and that are not equal.
+    pub non_finite: u64,
+    /// The other elements by the size of the error; bins without an element are left out.
+    pub bins: Vec<Bin>,
 }
 
 /// The largest value of something.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExtremeReport<T> {
     /// The value.
     pub value: T,
@@ -228,7 +252,7 @@ pub struct ExtremeReport<T> {
 }
 
 /// A fault.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FaultReport {
     /// The fault, in its grammar.
     pub fault: String,
@@ -247,7 +271,7 @@ pub struct FaultReport {
 }
 
 /// An output of a faulty sample.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FaultyReport {
     /// The sample's row in the bundle.
     pub sample: usize,
@@ -270,7 +294,7 @@ pub struct FaultyReport {
 }
 
 /// An element and its golden.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ElementReport {
     /// The sample, then the element.
     pub index: Vec<usize>,
@@ -353,6 +377,11 @@ fn output_report(name: Option<String>, output: &OutputVerdict) -> OutputReport {
         non_finite_elements: output.non_finite,
         max_abs_error: extreme(&output.max_abs_error),
         max_ulp: extreme(&output.max_ulp),
+        histogram: output.histogram.as_ref().map(|counts| HistogramReport {
+            equal: counts.equal,
+            non_finite: counts.non_finite,
+            bins: counts.bins().collect(),
+        }),
     }
 }
 
@@ -416,6 +445,8 @@ pub enum Format {
     Json,
     /// For people: a page of text.
     Markdown,
+    /// To look at: a page with pictures, in one file.
+    Html,
     /// One line for each output of a faulty sample.
     Csv,
     /// For test runners: a test case for the run itself, for each output and for each fault.
@@ -428,6 +459,7 @@ impl Format {
         match path.extension()?.to_str()? {
             "json" => Some(Self::Json),
             "md" => Some(Self::Markdown),
+            "html" => Some(Self::Html),
             "csv" => Some(Self::Csv),
             "xml" => Some(Self::Junit),
             _ => None,
@@ -436,6 +468,12 @@ impl Format {
 }
 
 impl Report {
+    /// The JSON Schema of the JSON report, draft 2020-12; no field may stand there that it does not name.
+    pub fn schema() -> Schema {
+        let generator = SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(closed));
+        generator.into_generator().into_root_schema_for::<Self>()
+    }
+
     /// Writes the report in the format of the file's ending; the file is whole or as it was.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let format = Format::of(path).ok_or_else(|| io::Error::other("no format has this ending"))?;
@@ -445,9 +483,16 @@ impl Report {
                 writer.write_all(b"\n")
             }
             Format::Markdown => writer.write_all(markdown::page(self).as_bytes()),
+            Format::Html => writer.write_all(html::page(self).as_bytes()),
             Format::Csv => csv::write(self, writer),
             Format::Junit => writer.write_all(junit::document(self)?.as_bytes()),
         })
+    }
+}
+
+fn closed(schema: &mut Schema) {
+    if schema.get("properties").is_some() {
+        schema.insert("additionalProperties".to_owned(), false.into());
     }
 }
 
