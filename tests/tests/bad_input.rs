@@ -165,7 +165,7 @@ fn output_that_exists_or_cannot_be_written() {
     force(&bundle.join("onnx/further")).refuses(&["inside the bundle"]);
     let report = below_a_file.join("report.json");
     check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["report.json: cannot be written"]);
-    check(&bundle, &["--report", "report.docx"]).refuses(&["ends in .json, .md, .csv or .xml"]);
+    check(&bundle, &["--report", "report.docx"]).refuses(&["ends in .html, .json, .md, .csv or .xml"]);
 }
 
 #[test]
