@@ -3,8 +3,9 @@
 //! The tests need what `make test` sets up: CIFAR-10 (`CIFAR10`, else `data/`), ONNX Runtime and the Python tools.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use proto::digest::digest_file;
@@ -174,6 +175,21 @@ pub fn openvino() -> PathBuf {
     let library = root().join(".deps/openvino/onnxruntime/capi/libonnxruntime.so.1.24.1");
     assert!(library.is_file(), "{}: missing; `make test` installs it", library.display());
     library
+}
+
+/// Starts a program, sends SIGINT once it prints a line that begins so, and gives its exit status and what it said.
+pub fn interrupt(command: &mut Command, line_begins: &str) -> (Option<i32>, String) {
+    let command = with_default_signals(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = command.expect("start");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with(line_begins) {
+        line.clear();
+        assert!(stdout.read_line(&mut line).expect("read") > 0, "ended before it began");
+    }
+    run(Command::new("kill").args(["-INT", &child.id().to_string()])).expect_status(0);
+    let ended = child.wait_with_output().expect("wait");
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
 /// Runs a Python script with the tools that `make test` installs.

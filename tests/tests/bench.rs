@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tests::{Ended, Program, bundle, run, scratch};
+use tests::{Ended, Program, bundle, interrupt, run, scratch};
 
 fn bench(bundle: &Path, arguments: &[&str]) -> Ended {
     run(Program::Verifier.command().arg("bench").arg(bundle).args(["--device", "cpu"]).args(arguments))
@@ -71,4 +71,19 @@ fn what_cannot_be_timed_is_refused() {
     let inside = bundle.join("times.json");
     refused(&["--report", inside.to_str().expect("UTF-8")], "inside the bundle");
     assert!(!inside.exists());
+}
+
+#[test]
+fn an_interrupted_bench_says_that_it_is_partial() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    let report = folder.path().join("times.json");
+    let mut command = Program::Verifier.command();
+    command.arg("bench").arg(&bundle).args(["--device", "cpu", "--batch-size", "1", "--runs", "1000000"]);
+    // It prints its setting when it begins to run.
+    let (status, stderr) = interrupt(command.args(["--seconds", "600"]).arg("--report").arg(&report), "device");
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("interrupted after 0 of 1 batch sizes: the result is partial"), "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(&report).expect("report")).expect("JSON");
+    assert_eq!((&report["verdict"], &report["timings"]), (&"error".into(), &serde_json::json!([])));
 }

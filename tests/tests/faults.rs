@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Program, bundle, check, python, run, scratch, with_default_signals};
+use tests::{Program, bundle, check, interrupt, python, scratch};
 
 #[test]
 fn faults_of_every_kind_are_found_missed_or_masked() {
@@ -98,22 +98,9 @@ fn an_interrupted_check_says_that_it_is_partial() {
     let report = folder.path().join("r.json");
     let mut command = Program::Verifier.command();
     command.arg("check").arg(&bundle).args(["--device", "cpu", "--batch-size", "1", "--repeat", "1000000"]);
-    let mut child = with_default_signals(command.arg("--report").arg(&report))
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("start");
     // It prints its setting when it begins to compare.
-    let mut stdout = std::io::BufReader::new(child.stdout.take().expect("piped"));
-    let mut line = String::new();
-    while !line.starts_with("device") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut stdout, &mut line).expect("read") > 0, "ended before it began");
-    }
-    run(std::process::Command::new("kill").args(["-INT", &child.id().to_string()])).expect_status(0);
-    let ended = child.wait_with_output().expect("wait");
-    assert_eq!(ended.status.code(), Some(2));
-    let stderr = String::from_utf8_lossy(&ended.stderr);
+    let (status, stderr) = interrupt(command.arg("--report").arg(&report), "device");
+    assert_eq!(status, Some(2));
     assert!(stderr.contains("interrupted") && stderr.contains("partial"), "{stderr}");
     let text = fs::read_to_string(&report).expect("report");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");

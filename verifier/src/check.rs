@@ -16,7 +16,7 @@ use crate::runtime::{RunError, Runtime};
 use crate::verdict::{ElementPair, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Repeats, Stop, Verdict};
 
 /// What is compared, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// What the model is given, in the order of its inputs.
     pub inputs: &'a [Recording],

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use proto::manifest::Part;
-use verifier::device::Device;
+use verifier::device::{Device, key_values};
 use verifier::fault::Fault;
 use verifier::onnxruntime::{Memory, Optimization, Options};
-use verifier::report::Format;
+use verifier::report::{Format, TargetReport};
 
 /// Whole numbers in a range.
 type Number = RangedU64ValueParser<usize>;
@@ -256,6 +256,17 @@ impl CheckArgs {
 }
 
 impl TargetArgs {
+    /// As reports have it.
+    pub(crate) fn report(&self) -> TargetReport {
+        TargetReport {
+            device: self.device.clone(),
+            device_id: self.device_id,
+            device_options: key_values(&self.device_options),
+            allow_reduced_precision: self.allow_reduced_precision,
+            threads: self.threads,
+        }
+    }
+
     /// How a part is to be run. Large ones on the CPU let the process begin again: nothing may have been done yet.
     pub(crate) fn settle(&self, part: &Part, batch_size: usize) -> Options {
         let memory = Memory::of_runs(part, batch_size);

@@ -111,6 +111,11 @@ impl FromStr for Device {
     }
 }
 
+/// Settings of a provider as they are given, `key=value`.
+pub fn key_values(options: &[(String, String)]) -> Vec<String> {
+    options.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
 impl Serialize for Device {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -20,7 +20,7 @@ use proto::manifest::{Part, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::device::Device;
+use crate::device::{self, Device};
 use crate::locate::check_whole;
 use crate::placement::{self, Placement, PlacementError};
 use crate::runtime::{RunError, Runtime};
@@ -229,8 +229,7 @@ impl Options {
         match self.device_options.as_slice() {
             [] => own.to_owned(),
             options => {
-                let given: Vec<String> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                format!("{own}; unless changed by the device options {}", given.join(", "))
+                format!("{own}; unless changed by the device options {}", device::key_values(options).join(", "))
             }
         }
     }

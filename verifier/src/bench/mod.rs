@@ -9,24 +9,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::check::{self, CheckError, Hooks, Runtimes};
-use crate::compare::Tolerance;
-use crate::recording::Recording;
 use crate::runtime::Runtime;
 use crate::verdict::Verdict;
 
 /// What is timed, and how often.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What the model is given, in the order of its inputs.
-    pub inputs: &'a [Recording],
-    /// What it must give back, in the order of its outputs.
-    pub goldens: &'a [Recording],
-    /// The samples; runs take their whole batches in turn.
-    pub samples: Range<usize>,
-    /// Samples in one run of the runtime.
-    pub batch_size: usize,
-    /// When an element is close.
-    pub tolerance: Tolerance,
+    /// A check of all samples, whose whole batches the runs take in turn.
+    pub check: check::Request<'a>,
     /// Runs before the timed ones, at least one.
     pub warmup: usize,
     /// Timed runs, at least one.
@@ -44,7 +34,7 @@ pub struct Timing {
     pub runs: usize,
     /// Creating the session.
     pub load_seconds: f64,
-    /// The first run, which is part of the warm-up.
+    /// The first run of this batch size, part of the warm-up; before it comes the profiled run of one sample.
     pub first_seconds: f64,
     /// The quickest timed run.
     pub min_seconds: f64,
@@ -99,10 +89,10 @@ pub fn bench(
     progress: &mut dyn FnMut(),
     stop: &dyn Fn() -> bool,
 ) -> Result<Timing, BenchError> {
-    let Request { batch_size, warmup, .. } = *request;
-    let batches = request.samples.len() / batch_size;
+    let check::Request { batch_size, samples, .. } = &request.check;
+    let (batch_size, warmup, batches) = (*batch_size, request.warmup, samples.len() / *batch_size);
     if batches == 0 {
-        return Err(BenchError::BatchSize { batch_size, there: request.samples.len() });
+        return Err(BenchError::BatchSize { batch_size, there: samples.len() });
     }
     let mut verdicts: Vec<Verdict> = Vec::new();
     let mut begun = Instant::now();
@@ -115,8 +105,8 @@ pub fn bench(
         } else if run > warmup && begun.elapsed() > request.limit {
             break;
         }
-        let start = request.samples.start + run % batches * batch_size;
-        verdicts.push(one_run(request, start..start + batch_size, runtime)?);
+        let start = samples.start + run % batches * batch_size;
+        verdicts.push(one_run(&request.check, start..start + batch_size, runtime)?);
         progress();
     }
     let (warm, timed) = verdicts.split_at(warmup);
@@ -145,18 +135,12 @@ pub fn bench(
 }
 
 /// One run, compared: a check of one batch.
-fn one_run(request: &Request<'_>, batch: Range<usize>, runtime: &mut dyn Runtime) -> Result<Verdict, CheckError> {
-    let check = check::Request {
-        inputs: request.inputs,
-        goldens: request.goldens,
-        samples: batch,
-        batch_size: request.batch_size,
-        tolerance: request.tolerance,
-        faults: &[],
-        repeat: 1,
-        fail_fast: false,
-        histogram: false,
-    };
+fn one_run(
+    request: &check::Request<'_>,
+    batch: Range<usize>,
+    runtime: &mut dyn Runtime,
+) -> Result<Verdict, CheckError> {
+    let check = check::Request { samples: batch, ..request.clone() };
     let mut hooks = Hooks { progress: &mut |_| {}, outputs: &mut |_| Ok(()), faulty: &mut |_| Ok(()), stop: &|| false };
     check::check(&check, &mut Runtimes { sound: runtime, faulty: None }, &mut hooks)
 }
@@ -175,6 +159,8 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Tolerance;
+    use crate::recording::Recording;
     use crate::runtime::Echo;
 
     /// Five samples of two elements; `noise` is told the number of the run.
@@ -187,11 +173,17 @@ mod tests {
         let values = (0..10).map(|element| element as f32).collect();
         let data = Recording::in_memory("x", vec![5, 2], values).expect("ten values");
         let request = Request {
-            inputs: std::slice::from_ref(&data),
-            goldens: std::slice::from_ref(&data),
-            samples: 0..5,
-            batch_size,
-            tolerance: Tolerance { atol: 0.5, rtol: 0.0 },
+            check: check::Request {
+                inputs: std::slice::from_ref(&data),
+                goldens: std::slice::from_ref(&data),
+                samples: 0..5,
+                batch_size,
+                tolerance: Tolerance { atol: 0.5, rtol: 0.0 },
+                faults: &[],
+                repeat: 1,
+                fail_fast: false,
+                histogram: false,
+            },
             warmup: 2,
             runs,
             limit,

@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use super::Timing;
 use crate::compare::Tolerance;
-use crate::device::Device;
 use crate::report::table::{one_line, table};
-use crate::report::{Heading, Host, RuntimeReport};
+use crate::report::{Heading, Host, RuntimeReport, TargetReport};
 
 /// The version of the report's layout.
 pub const BENCH_VERSION: &str = "1.0";
@@ -40,14 +39,9 @@ pub struct OptionsReport {
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,
-    /// The device.
-    pub device: Device,
-    /// Which one of several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<u32>,
-    /// Settings of the provider, `key=value`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub device_options: Vec<String>,
+    /// Where the model runs.
+    #[serde(flatten)]
+    pub target: TargetReport,
     /// The tolerance.
     #[serde(flatten)]
     pub tolerance: Tolerance,
@@ -62,9 +56,6 @@ pub struct OptionsReport {
     /// First sample and the one after the last; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<[usize; 2]>,
-    /// Threads for one operation; absent when left to the runtime.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
 }
 
 impl BenchReport {
@@ -93,23 +84,19 @@ impl BenchReport {
         if let Some(error) = error {
             let _ = writeln!(page, "{}\n", one_line(error));
         }
-        let OptionsReport { part, device, device_options, tolerance, warmup, runs, limit_seconds, .. } = &self.options;
+        let OptionsReport { part, target, tolerance, warmup, runs, limit_seconds, .. } = &self.options;
         let _ = writeln!(page, "- bundle `{}`, part {part}", self.options.bundle.display());
         if let Some(bundle) = bundle {
             let _ = writeln!(page, "- {}, {}, BLAKE3 `{}`", bundle.preset, bundle.module, bundle.blake3);
         }
-        let options =
-            if device_options.is_empty() { String::new() } else { format!(", {}", device_options.join(", ")) };
-        let _ = writeln!(page, "- device {device}{options}");
+        let _ = writeln!(page, "- device {target}");
         if let Some(runtime) = &self.runtime {
             let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
             let library = &runtime.library;
             let _ = writeln!(page, "- ONNX Runtime {}, SHA-256 `{}`", library.version, library.sha256);
             let _ = writeln!(page, "- nodes {}; {}", nodes.join(", "), runtime.precision);
         }
-        let threads = self.options.threads.map_or_else(|| "left to the runtime".to_owned(), |count| count.to_string());
-        let _ =
-            writeln!(page, "- threads {threads}; {warmup} runs to warm up, {runs} timed, at most {limit_seconds} s");
+        let _ = writeln!(page, "- {warmup} runs to warm up, then {runs}, or as many as begin within {limit_seconds} s");
         let _ = writeln!(page, "- atol {:e}, rtol {:e}", tolerance.atol, tolerance.rtol);
         let Host { cpu, os, arch, cores } = host;
         let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {verifier}\n");
@@ -132,7 +119,7 @@ impl BenchReport {
             "samples/s",
             "reading",
             "comparing",
-            "",
+            "share",
             "largest error",
             "faulty",
         ];

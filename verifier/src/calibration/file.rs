@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BITS, Calibration, Request};
 use crate::compare::Tolerance;
+use crate::device::key_values;
 use crate::onnxruntime::{Library, Optimization, Options};
 use crate::report::Host;
 use crate::verdict::Extreme;
@@ -192,7 +193,7 @@ impl Setting {
             runtime_version: library.version.clone(),
             device: options.device.to_string(),
             device_id: options.device_id,
-            device_options: options.device_options.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            device_options: key_values(&options.device_options),
             allow_reduced_precision: options.allow_reduced_precision,
             optimization: options.optimization,
             threads: options.threads,

@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use proto::bundle::Bundle;
 use verifier::bench::report::{BENCH_VERSION, BenchReport, OptionsReport};
 use verifier::bench::{self, BenchError, Request};
+use verifier::check;
 use verifier::compare::Tolerance;
 use verifier::locate::locate;
 use verifier::model::Model;
@@ -57,7 +58,8 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
     let steps = batch_sizes.len() * (arguments.warmup + arguments.runs);
     let bar = progress_bar(steps as u64, "{pos}/{len} runs  {per_sec}  {msg}");
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
-        // A session of its own, as `check` with this batch size has it.
+        // A session of its own, with the memory that `check` gives this batch size. The C library's settings are those of the
+        // largest, since a process has them once.
         let options = Options { memory: Memory::of_runs(part, batch_size), ..options.clone() };
         let mut runtime = load(&engine, Source::File(&path), &path, part, &options, &recordings)?;
         if index == 0 {
@@ -66,11 +68,17 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
         }
         let load_seconds = runtime.load_seconds();
         let request = Request {
-            inputs: &recordings.inputs,
-            goldens: &recordings.goldens,
-            samples: samples.clone(),
-            batch_size,
-            tolerance: report.options.tolerance,
+            check: check::Request {
+                inputs: &recordings.inputs,
+                goldens: &recordings.goldens,
+                samples: samples.clone(),
+                batch_size,
+                tolerance: report.options.tolerance,
+                faults: &[],
+                repeat: 1,
+                fail_fast: false,
+                histogram: false,
+            },
             warmup: arguments.warmup,
             runs: arguments.runs,
             limit: Duration::from_secs_f64(arguments.seconds),
@@ -122,23 +130,19 @@ fn batch_sizes(arguments: &BenchArgs, there: usize) -> Result<Vec<usize>> {
 }
 
 fn empty_report(arguments: &BenchArgs) -> BenchReport {
-    let target = &arguments.target;
     BenchReport {
         bench_version: BENCH_VERSION,
         heading: Heading::begun(),
         options: OptionsReport {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
-            device: target.device.clone(),
-            device_id: target.device_id,
-            device_options: target.device_options.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+            target: arguments.target.report(),
             tolerance: Tolerance { atol: arguments.atol.unwrap_or(ATOL), rtol: arguments.rtol.unwrap_or(RTOL) },
             batch_sizes: arguments.batch_sizes.clone(),
             warmup: arguments.warmup,
             runs: arguments.runs,
             limit_seconds: arguments.seconds,
             samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),
-            threads: target.threads,
         },
         runtime: None,
         timings: vec![],

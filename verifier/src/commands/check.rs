@@ -170,17 +170,13 @@ fn calibration(arguments: &CheckArgs, setting: &Setting) -> Result<Option<(PathB
 }
 
 fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
-    let target = &arguments.target;
     Report {
         report_version: REPORT_VERSION,
         heading: Heading::begun(),
         options: OptionsReport {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
-            device: target.device.clone(),
-            device_id: target.device_id,
-            device_options: target.device_options.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-            allow_reduced_precision: target.allow_reduced_precision,
+            target: arguments.target.report(),
             tolerance: Tolerance { atol: arguments.atol.unwrap_or(ATOL), rtol: arguments.rtol.unwrap_or(RTOL) },
             tolerance_origin: match arguments.has_tolerance() {
                 true => ToleranceOrigin::Flags,
@@ -189,7 +185,6 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             batch_size: arguments.batch_size,
             repeat: arguments.repeat,
             samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),
-            threads: target.threads,
             faults: faults.iter().map(Fault::to_string).collect(),
             expect_detected: arguments.expect_detected,
         },

@@ -10,7 +10,7 @@ use crate::verdict::Fate;
 
 pub(super) fn document(report: &Report) -> io::Result<String> {
     let mut document = Document::new("vit-part verifier");
-    let mut suite = TestSuite::new(format!("{} on {}", report.options.part, report.options.device));
+    let mut suite = TestSuite::new(format!("{} on {}", report.options.part, report.options.target.device));
     suite.add_property(("bundle", report.options.bundle.display().to_string().as_str()));
     if let Some(runtime) = &report.runtime {
         suite.add_property(("runtime", runtime.library.version.as_str()));

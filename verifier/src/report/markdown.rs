@@ -27,7 +27,7 @@ fn setting(page: &mut String, report: &Report) {
     let mut rows = vec![
         ("bundle", options.bundle.display().to_string()),
         ("part", options.part.clone()),
-        ("device", options.device.to_string()),
+        ("device", options.target.to_string()),
         (
             "tolerance",
             format!(

@@ -6,6 +6,7 @@ mod junit;
 mod markdown;
 pub(crate) mod table;
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -82,17 +83,9 @@ pub struct OptionsReport {
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,
-    /// The device.
-    #[schemars(with = "String")]
-    pub device: Device,
-    /// Which one of several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<u32>,
-    /// Settings of the provider, `key=value`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub device_options: Vec<String>,
-    /// Whether reduced precision was allowed.
-    pub allow_reduced_precision: bool,
+    /// Where the model runs.
+    #[serde(flatten)]
+    pub target: TargetReport,
     /// The tolerance.
     #[serde(flatten)]
     pub tolerance: Tolerance,
@@ -105,13 +98,29 @@ pub struct OptionsReport {
     /// First sample and the one after the last; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<[usize; 2]>,
-    /// Threads for one operation; absent when left to the runtime.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
     /// The faults, in their grammar.
     pub faults: Vec<String>,
     /// Whether the exit status says that the faults were detected.
     pub expect_detected: bool,
+}
+
+/// The device, and how it was asked for.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TargetReport {
+    /// The device.
+    #[schemars(with = "String")]
+    pub device: Device,
+    /// Which one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<u32>,
+    /// Settings of the provider, `key=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_options: Vec<String>,
+    /// Whether reduced precision was allowed.
+    pub allow_reduced_precision: bool,
+    /// Threads for one operation; absent when left to the runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
 }
 
 /// Where a tolerance comes from.
@@ -304,6 +313,22 @@ pub struct ElementReport {
     pub actual: String,
     /// The bits in which the two differ, hexadecimal.
     pub xor: String,
+}
+
+impl fmt::Display for TargetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.device)?;
+        if let Some(id) = self.device_id {
+            write!(f, " {id}")?;
+        }
+        for option in &self.device_options {
+            write!(f, ", {option}")?;
+        }
+        match self.threads {
+            Some(threads) => write!(f, ", {threads} threads"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl BundleReport {
@@ -509,6 +534,19 @@ fn element(pair: &ElementPair) -> ElementReport {
     }
 }
 
+/// A number with its thousands apart.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Seconds since 1970-01-01 UTC.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
@@ -518,4 +556,14 @@ fn cpu_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name") || line.starts_with("Model"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1000, 62_400_000].map(grouped), ["0", "999", "1,000", "62,400,000"]);
+    }
 }

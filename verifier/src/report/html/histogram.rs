@@ -4,9 +4,8 @@ use std::f64::consts::LOG2_10;
 
 use maud::{Markup, html};
 
-use super::grouped;
 use crate::compare::Tolerance;
-use crate::report::HistogramReport;
+use crate::report::{HistogramReport, grouped};
 
 /// The drawing, and the margins around the bars.
 const WIDTH: f64 = 720.0;

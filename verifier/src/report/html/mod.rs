@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport};
+use super::{ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport, grouped};
 use crate::gallery::Picture;
 use crate::verdict::{Fate, Stop};
 
@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("style.css");
 
 pub(super) fn page(report: &Report) -> String {
     let verdict = report.heading.verdict;
-    let title = format!("{}: {} on {}", shout(verdict), report.options.part, report.options.device);
+    let title = format!("{}: {} on {}", shout(verdict), report.options.part, report.options.target.device);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -232,8 +232,7 @@ fn setting(report: &Report) -> Markup {
         rows.push(("bundle BLAKE3", bundle.blake3.clone()));
         rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
     }
-    let provider_options = options.device_options.iter().map(|option| format!(", {option}")).collect::<String>();
-    rows.push(("device", format!("{}{provider_options}", options.device)));
+    rows.push(("device", options.target.to_string()));
     if let Some(runtime) = &report.runtime {
         let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
         rows.push(("nodes", nodes.join(", ")));
@@ -246,21 +245,11 @@ fn setting(report: &Report) -> Markup {
     let origin = format!("{:?}", options.tolerance_origin).to_lowercase();
     rows.push(("tolerance", format!("atol {:e}, rtol {:e} ({origin})", tolerance.atol, tolerance.rtol)));
     rows.push(("batch size", options.batch_size.to_string()));
+    if let Some([start, end]) = options.samples {
+        rows.push(("samples", format!("{start} to {}", end.saturating_sub(1))));
+    }
     html! {
         h2 { "What ran, and where" }
         table { tbody { @for (name, value) in rows { tr { th { (name) } td { (value) } } } } }
     }
-}
-
-/// A number with its thousands apart by narrow spaces, which do not break.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
 }
