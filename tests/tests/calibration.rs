@@ -15,7 +15,8 @@ fn a_check_uses_the_calibration_of_its_own_setting_and_of_no_other() {
     let bundle = bundle(folder.path(), "nano", 40);
     let plot = folder.path().join("floor.svg");
     let ended = calibrate(&bundle, &["--passes", "3", "--plot", plot.to_str().expect("UTF-8")]).expect_status(0);
-    let ended = ended.says("3 without a fault, each of 40 samples").says("a further pass: 0 samples flagged");
+    let ended =
+        ended.says("3 without a fault, each of 40 samples").says("a further pass over the same samples: 0 flagged");
     ended.says("same bits").says("sign 100.0 %");
     assert!(fs::read_to_string(&plot).expect("plot").starts_with("<svg"));
 
@@ -37,10 +38,27 @@ fn a_check_uses_the_calibration_of_its_own_setting_and_of_no_other() {
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["options"]["tolerance_origin"], "calibration");
     assert_eq!(number(&report["options"]["atol"]), atol);
+    let used = &report["options"]["calibration"];
+    assert_eq!(
+        (&used["passes"], &used["samples"], &used["margin"]),
+        (&3.into(), &serde_json::json!([0, 40]), &2.0.into())
+    );
+    assert_eq!(used["file"].as_str().map(Path::new), file.canonicalize().ok().as_deref());
 
     check(&bundle, &["--batch-size", "8"]).expect_status(0).says("the default").says("which is for batch_size 64");
     check(&bundle, &["--atol", "1"]).expect_status(0).says("atol 1e0, rtol 1e-5 (given)");
     check(&bundle, &["--no-calibration"]).expect_status(0).says("(the default)");
+
+    // One that was asked for must be of the setting, and one of other samples says so.
+    let asked = ["--calibration", file.to_str().expect("UTF-8")];
+    check(&bundle, &asked).expect_status(0).says("calibrated in 3 passes of samples 0 to 39");
+    check(&bundle, &[&asked[..], &["--batch-size", "8"]].concat())
+        .refuses(&["none is of this setting", "for batch_size 64"]);
+    let few = folder.path().join("few.json");
+    let few = few.to_str().expect("UTF-8");
+    calibrate(&bundle, &["--range", "0", "5", "--passes", "1", "--out", few, "--margin", "100"]).expect_status(0);
+    let ended = check(&bundle, &["--calibration", few]).expect_status(0);
+    ended.says("of samples 0 to 4").says("found on other samples than the 0 to 39 checked here");
 
     // Another setting stands beside it, the same one takes its place.
     calibrate(&bundle, &["--passes", "1", "--batch-size", "8"]).expect_status(0);

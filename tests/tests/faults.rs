@@ -81,7 +81,7 @@ report = json.loads((folder / "r.json").read_text())
 assert [f["geometry"] for f in report["result"]["faulty"]] == ["single", "single"]
 assert [f["fate"] for f in report["result"]["faults"]] == ["detected", "detected"]
 rows = list(csv.DictReader(open(folder / "r.csv")))
-assert [(row["sample"], row["worst_index"], row["verdict"]) for row in rows] == [("5", "5 64 95", "fail"), ("6", "6 1 2", "fail")]
+assert [(row["sample"], row["worst_index"], row["run_verdict"]) for row in rows] == [("5", "5 64 95", "fail"), ("6", "6 1 2", "fail")]
 suites = xml.parse(folder / "r.xml").getroot()
 assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("4", "1", "0"), suites.attrib
 page = (folder / "r.md").read_text()

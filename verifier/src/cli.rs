@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Check(Box<CheckArgs>),
     /// Find the tolerance that fits this device, and which bit flips it would catch
     #[command(
-        after_help = "Example:\n  verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg\n\nRuns without faults; writes bundles/nano.calibration.json, which `check` uses on the same device, runtime and machine.\n\nExit status:\n  0  written\n  1  a further pass had a false alarm: nothing was written\n  2  could not run or could not finish"
+        after_help = "Example:\n  verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg\n\nRuns without faults; writes bundles/nano.calibration.json, which `check` uses for the same bundle,\npart, runtime library, device, options, threads, batch size and machine. A file that is there keeps its other settings.\n\nExit status:\n  0  written\n  1  a further pass had a false alarm: nothing was written\n  2  could not run or could not finish"
     )]
     Calibrate(Box<CalibrateArgs>),
     /// Run several runtimes, devices and optimisation levels, and compare them with the golden and with each other
@@ -72,7 +72,7 @@ pub(crate) struct CheckArgs {
     /// Tolerance relative to the golden [default: calibrated, else 1e-5]
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
-    /// Calibrations to look for this setting in [default: <BUNDLE>.calibration.json]
+    /// Calibrations, one of them of this setting [default: <BUNDLE>.calibration.json, if it has one]
     #[arg(long, value_name = "FILE", conflicts_with = "no_calibration")]
     pub(crate) calibration: Option<PathBuf>,
     /// Use no calibration
@@ -137,7 +137,7 @@ pub(crate) struct CalibrateArgs {
     /// Samples START up to, but not including, END [default: all]
     #[arg(long, num_args = 2, value_names = ["START", "END"])]
     pub(crate) range: Option<Vec<usize>>,
-    /// File to write [default: <BUNDLE>.calibration.json]
+    /// File to write, or to add this setting to [default: <BUNDLE>.calibration.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Draw the detection floor, which share of the flips of each bit is caught

@@ -15,6 +15,10 @@ use crate::report::{Heading, Host, RuntimeReport, TargetReport};
 /// The version of the report's layout.
 pub const BENCH_VERSION: &str = "1.0";
 
+/// What the columns of the table are.
+pub const LEGEND: &str = "milliseconds a batch, percentiles nearest-rank; samples/s of the latency alone; reading and comparing, medians, \
+                          come beside it, and share is comparing's of all the time";
+
 /// A report.
 #[derive(Debug, Serialize)]
 pub struct BenchReport {
@@ -45,7 +49,7 @@ pub struct OptionsReport {
     /// The tolerance.
     #[serde(flatten)]
     pub tolerance: Tolerance,
-    /// Samples in one run; empty for the default.
+    /// Samples in one run; empty if the run ended before they were chosen.
     pub batch_sizes: Vec<usize>,
     /// Runs before the timed ones.
     pub warmup: usize,
@@ -94,14 +98,21 @@ impl BenchReport {
             let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
             let library = &runtime.library;
             let _ = writeln!(page, "- ONNX Runtime {}, SHA-256 `{}`", library.version, library.sha256);
-            let _ = writeln!(page, "- nodes {}; {}", nodes.join(", "), runtime.precision);
+            let optimization = format!("{:?}", runtime.optimization).to_lowercase();
+            let _ = writeln!(
+                page,
+                "- nodes {}; {}; graph optimization {optimization}",
+                nodes.join(", "),
+                runtime.precision
+            );
         }
         let _ = writeln!(page, "- {warmup} runs to warm up, then {runs}, or as many as begin within {limit_seconds} s");
         let _ = writeln!(page, "- atol {:e}, rtol {:e}", tolerance.atol, tolerance.rtol);
         let Host { cpu, os, arch, cores } = host;
+        let _ = writeln!(page, "- started {}", self.heading.started());
         let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {verifier}\n");
         page.push_str(&self.table());
-        page.push_str("\nMilliseconds a batch; percentiles are nearest-rank; reading and comparing are medians, beside the latency.\n");
+        let _ = writeln!(page, "\n{LEGEND}");
         page
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use proto::bundle::Bundle;
-use verifier::bench::report::{BENCH_VERSION, BenchReport, OptionsReport};
+use verifier::bench::report::{BENCH_VERSION, BenchReport, LEGEND, OptionsReport};
 use verifier::bench::{self, BenchError, Request};
 use verifier::check;
 use verifier::compare::Tolerance;
@@ -51,6 +51,7 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
     let recordings = Recordings::of(&bundle, &arguments.part)?;
     let samples = samples(&recordings, arguments.range.as_deref())?;
     let batch_sizes = batch_sizes(arguments, samples.len())?;
+    report.options.batch_sizes.clone_from(&batch_sizes);
     verify(&bundle)?;
     let engine = Engine::start(&library)?;
     Model::open(&path, part)?;
@@ -99,7 +100,7 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
     bar.finish_and_clear();
 
     say!("\n{}", report.table());
-    say!("milliseconds a batch; percentiles are nearest-rank; `reading` and `comparing` come beside the latency\n");
+    say!("{LEGEND}\n");
     let faulty: usize = report.timings.iter().map(|timing| timing.faulty_samples).sum();
     let compared: usize = report.timings.iter().map(|timing| timing.samples).sum();
     let status = match faulty {

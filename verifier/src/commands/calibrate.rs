@@ -103,7 +103,7 @@ fn summary(request: &Request<'_>, found: &Calibration) {
         request.margin,
         found.smallest_atol
     );
-    say!("checked      a further pass: {} samples flagged", grouped(found.false_alarms));
+    say!("checked      a further pass over the same samples: {} flagged", grouped(found.false_alarms));
     floor(&found.floor);
 }
 

@@ -18,7 +18,8 @@ use verifier::onnxruntime::{Engine, Source};
 use verifier::outputs::Outputs;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{
-    BundleReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport, ToleranceOrigin,
+    BundleReport, CalibrationReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport,
+    ToleranceOrigin,
 };
 use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
@@ -72,8 +73,9 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     let engine = Engine::start(&library)?;
     let setting = Setting::new(bundle.blake3(), &arguments.part, engine.library(), &options, arguments.batch_size);
     let calibration = calibration(arguments, &setting)?;
-    if let Some((_, LookUp::Same(entry))) = &calibration {
+    if let Some((path, LookUp::Same(entry))) = &calibration {
         (report.options.tolerance, report.options.tolerance_origin) = (entry.tolerance, ToleranceOrigin::Calibration);
+        report.options.calibration = Some(CalibrationReport::new(path, entry));
     }
     let mut specimens = match &arguments.dump_faulty {
         None => None,
@@ -92,7 +94,7 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     drop(changed);
     report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
     show::setting(&bundle, &engine, &sound, &options, &arguments.part, recordings.origin);
-    show::tolerance(&report.options, calibration.as_ref());
+    show::tolerance(&report.options, calibration.as_ref(), &samples);
 
     let mut saved = match &arguments.save_outputs {
         None => None,
@@ -166,7 +168,16 @@ fn calibration(arguments: &CheckArgs, setting: &Setting) -> Result<Option<(PathB
     };
     let Some(path) = path else { return Ok(None) };
     let found = file::look_up(&path, setting)?;
-    Ok(Some((path, found)))
+    // One that is there by chance may be of another setting; one that was asked for may not.
+    match (&found, arguments.calibration.is_some()) {
+        (LookUp::Others(differences), true) => bail!(
+            "--calibration {}: none is of this setting; the nearest is for {}\nhint: `verifier calibrate` with the same flags, or --no-calibration",
+            path.display(),
+            differences.join(", ")
+        ),
+        (LookUp::Nothing, true) => bail!("--calibration {}: holds no calibration", path.display()),
+        _ => Ok(Some((path, found))),
+    }
 }
 
 fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
@@ -182,6 +193,7 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
                 true => ToleranceOrigin::Flags,
                 false => ToleranceOrigin::Default,
             },
+            calibration: None,
             batch_size: arguments.batch_size,
             repeat: arguments.repeat,
             samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),

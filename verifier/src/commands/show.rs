@@ -1,14 +1,14 @@
 //! A check as a person reads it: what runs where, how it compares, what became of the faults.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use proto::bundle::Bundle;
 use proto::manifest::part;
 use verifier::calibration::file::LookUp;
-use verifier::compare::Tolerance;
 use verifier::fault::Fault;
 use verifier::onnxruntime::{Engine, OnnxRuntime, Options};
-use verifier::report::{OptionsReport, ToleranceOrigin};
+use verifier::report::OptionsReport;
 use verifier::verdict::{Extreme, Fate, FaultySample, OutputVerdict, Verdict};
 
 use super::grouped;
@@ -38,25 +38,27 @@ pub(super) fn setting(
     say!("device       {} ({}), {}", options.device, placed.join(", "), options.precision());
 }
 
-pub(super) fn tolerance(options: &OptionsReport, calibration: Option<&(PathBuf, LookUp)>) {
-    let Tolerance { atol, rtol } = options.tolerance;
-    let origin = match (calibration, options.tolerance_origin) {
-        (Some((path, LookUp::Same(entry))), _) => {
-            format!("calibrated in {} passes: {}", grouped(entry.passes), path.display())
+pub(super) fn tolerance(options: &OptionsReport, calibration: Option<&(PathBuf, LookUp)>, samples: &Range<usize>) {
+    say!("tolerance    {}", options.tolerance_text());
+    match calibration {
+        Some((path, LookUp::Others(differences))) => {
+            say!("             not that of {}, which is for {}", path.display(), differences.join(", "));
         }
-        (_, ToleranceOrigin::Flags) => "given".to_owned(),
-        _ => "the default".to_owned(),
-    };
-    say!("tolerance    atol {atol:e}, rtol {rtol:e} ({origin})");
-    if let Some((path, LookUp::Others(differences))) = calibration {
-        say!("             not that of {}, which is for {}", path.display(), differences.join(", "));
+        Some((_, LookUp::Same(entry))) if entry.samples[0] > samples.start || entry.samples[1] < samples.end => {
+            say!(
+                "             it was found on other samples than the {} to {} checked here: one that it did not see may need more",
+                samples.start,
+                samples.end - 1
+            );
+        }
+        _ => {}
     }
 }
 
 pub(super) fn comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64) {
     let total = verdict.total();
     say!(
-        "compared     {} samples, {} elements, {:.0} samples/s",
+        "compared     {} samples, {} elements, {:.0} samples/s with reading and comparing",
         grouped(verdict.samples),
         grouped(total.elements),
         verdict.samples as f64 / (verdict.seconds.running + verdict.seconds.comparing + verdict.seconds.reading)

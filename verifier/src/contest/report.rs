@@ -11,7 +11,7 @@ use super::pair::Difference;
 use crate::compare::Tolerance;
 use crate::onnxruntime::Optimization;
 use crate::report::table::{one_line, table};
-use crate::report::{Heading, Host};
+use crate::report::{Heading, Host, grouped, range_text};
 
 /// The version of the report's layout.
 pub const CONTEST_VERSION: &str = "1.0";
@@ -142,12 +142,20 @@ impl ContestReport {
             let _ = writeln!(page, "- golden of libtorch {} on {}", bundle.golden.libtorch, bundle.golden.device);
         }
         let _ = writeln!(page, "- atol {:e}, rtol {:e}, batch size {batch_size}", tolerance.atol, tolerance.rtol);
-        if let Some([start, end]) = samples {
-            let _ = writeln!(page, "- samples {start} to {}", end.saturating_sub(1));
+        if let Some(samples) = samples {
+            let _ = writeln!(page, "- samples {}", range_text(*samples));
+        }
+        let compared = self.contestants.iter().find_map(|contestant| match &contestant.outcome {
+            Outcome::Ran(ran) => Some(ran.golden.samples),
+            Outcome::Failed { .. } => None,
+        });
+        if let Some(compared) = compared {
+            let _ = writeln!(page, "- {} samples compared", grouped(compared));
         }
         let threads = threads.map_or_else(|| "left to the runtime".to_owned(), |threads| threads.to_string());
         let _ = writeln!(page, "- threads {threads}, time limit {timeout_seconds} s");
         let Host { cpu, os, arch, cores } = &self.heading.host;
+        let _ = writeln!(page, "- started {}", self.heading.started());
         let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {}\n", self.heading.verifier);
         page.push_str(&self.tables());
         page.push_str("\nSHA-256 of the runtimes:\n\n");
@@ -171,7 +179,7 @@ impl ContestReport {
             "same bits",
             "same class",
             "outside",
-            "time",
+            "process",
         ];
         let rows = self.contestants.iter().map(|contestant| {
             let version = contestant.version.clone().unwrap_or_else(|| file_name(&contestant.runtime));

@@ -20,7 +20,7 @@ const COLUMNS: [&str; 16] = [
     "worst_golden",
     "worst_actual",
     "worst_xor",
-    "verdict",
+    "run_verdict",
 ];
 
 pub(super) fn write(report: &Report, writer: &mut dyn io::Write) -> io::Result<()> {

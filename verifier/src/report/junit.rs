@@ -53,7 +53,11 @@ fn of_output(output: &OutputReport, report: &Report) -> TestCase {
             &format!("{outside} of {} elements are outside the tolerance", output.elements),
         ),
     };
-    TestCase::new(format!("output {} equals the golden", output.name.as_deref().unwrap_or_default()), status)
+    let expected = match report.options.expect_detected {
+        true => "is within the tolerance but for faults",
+        false => "is within the tolerance",
+    };
+    TestCase::new(format!("output {} {expected}", output.name.as_deref().unwrap_or_default()), status)
 }
 
 fn of_fault(fault: &FaultReport) -> TestCase {

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use super::table::one_line;
-use super::{ElementReport, ExtremeReport, OutputReport, Report, ResultReport};
+use super::{ElementReport, ExtremeReport, OutputReport, Report, ResultReport, range_text};
 
 /// Faulty samples listed; the JSON and CSV reports have all of them.
 const SHOWN: usize = 50;
 
 pub(super) fn page(report: &Report) -> String {
-    let mut page = format!("# Verification: {}\n\n", report.heading.verdict.to_uppercase());
+    let mut page = format!("# Verification: {}\n\n{}\n\n", report.heading.verdict.to_uppercase(), report.sentence());
     if let Some(error) = &report.heading.error {
-        let _ = writeln!(page, "Nothing can be concluded: {}\n", one_line(error));
+        let _ = writeln!(page, "Error: {}\n", one_line(error));
     }
     setting(&mut page, report);
     if let Some(result) = &report.result {
@@ -28,13 +28,7 @@ fn setting(page: &mut String, report: &Report) {
         ("bundle", options.bundle.display().to_string()),
         ("part", options.part.clone()),
         ("device", options.target.to_string()),
-        (
-            "tolerance",
-            format!(
-                "atol {:e}, rtol {:e} ({:?})",
-                options.tolerance.atol, options.tolerance.rtol, options.tolerance_origin
-            ),
-        ),
+        ("tolerance", options.tolerance_text()),
         ("batch size", options.batch_size.to_string()),
         ("verifier", report.heading.verifier.to_owned()),
         (
@@ -44,7 +38,7 @@ fn setting(page: &mut String, report: &Report) {
                 report.heading.host.cpu, report.heading.host.os, report.heading.host.arch, report.heading.host.cores
             ),
         ),
-        ("started", format!("{} s since 1970-01-01 UTC", report.heading.started_unix_seconds)),
+        ("started", report.heading.started()),
     ];
     if let Some(bundle) = &report.heading.bundle {
         rows.push(("bundle BLAKE3", bundle.blake3.clone()));
@@ -54,10 +48,14 @@ fn setting(page: &mut String, report: &Report) {
     }
     if let Some(runtime) = &report.runtime {
         let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
-        rows.push(("runtime", format!("ONNX Runtime {}", runtime.library.version)));
+        rows.push(("runtime", format!("ONNX Runtime {}, {}", runtime.library.version, runtime.library.path.display())));
+        rows.push(("optimization", format!("{:?}", runtime.optimization).to_lowercase()));
         rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
         rows.push(("nodes", nodes.join(", ")));
         rows.push(("arithmetic", runtime.precision.clone()));
+    }
+    if let Some(samples) = options.samples {
+        rows.push(("samples", range_text(samples)));
     }
     page.push_str("| | |\n|---|---|\n");
     for (name, value) in rows {
@@ -112,8 +110,11 @@ fn faults(page: &mut String, result: &ResultReport) {
         };
         let _ = writeln!(
             page,
-            "| `{}` | {:?} | {change} | {} | {} |",
-            fault.fault, fault.fate, fault.samples_beyond, fault.samples_flagged
+            "| `{}` | {} | {change} | {} | {} |",
+            fault.fault,
+            format!("{:?}", fault.fate).to_lowercase(),
+            fault.samples_beyond,
+            fault.samples_flagged
         );
     }
 }

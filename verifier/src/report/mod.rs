@@ -9,7 +9,7 @@ pub(crate) mod table;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proto::bundle::Bundle;
 use proto::manifest::Golden;
@@ -19,6 +19,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::file::Entry;
 use crate::compare::Tolerance;
 use crate::device::Device;
 use crate::fault::Fault;
@@ -91,6 +92,9 @@ pub struct OptionsReport {
     pub tolerance: Tolerance,
     /// Where the tolerance comes from.
     pub tolerance_origin: ToleranceOrigin,
+    /// The calibration that the tolerance is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationReport>,
     /// Samples in one run.
     pub batch_size: usize,
     /// Runs of each batch.
@@ -133,6 +137,23 @@ pub enum ToleranceOrigin {
     Flags,
     /// A calibration of this setting.
     Calibration,
+}
+
+/// A calibration that was used.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CalibrationReport {
+    /// Its file.
+    pub file: PathBuf,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+    /// Passes over its samples.
+    pub passes: usize,
+    /// The first of its samples and the one after the last.
+    pub samples: [usize; 2],
+    /// The least `atol` without a false alarm.
+    pub smallest_atol: f32,
+    /// `atol` over the least one.
+    pub margin: f32,
 }
 
 /// The machine.
@@ -315,6 +336,43 @@ pub struct ElementReport {
     pub xor: String,
 }
 
+impl CalibrationReport {
+    /// From a file's entry.
+    pub fn new(path: &Path, entry: &Entry) -> Self {
+        Self {
+            file: path.to_owned(),
+            started_unix_seconds: entry.started_unix_seconds,
+            passes: entry.passes,
+            samples: entry.samples,
+            smallest_atol: entry.smallest_atol,
+            margin: entry.margin,
+        }
+    }
+}
+
+impl OptionsReport {
+    /// The tolerance and where it comes from.
+    pub fn tolerance_text(&self) -> String {
+        let Tolerance { atol, rtol } = self.tolerance;
+        let origin = match (&self.calibration, self.tolerance_origin) {
+            (Some(calibration), _) => format!(
+                "calibrated in {} passes of samples {}: {}",
+                grouped(calibration.passes),
+                range_text(calibration.samples),
+                calibration.file.display()
+            ),
+            (None, ToleranceOrigin::Flags) => "given".to_owned(),
+            (None, _) => "the default".to_owned(),
+        };
+        format!("atol {atol:e}, rtol {rtol:e} ({origin})")
+    }
+}
+
+/// Samples from the first one to the one before the end.
+pub fn range_text([start, end]: [usize; 2]) -> String {
+    format!("{start} to {}", end.saturating_sub(1))
+}
+
 impl fmt::Display for TargetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.device)?;
@@ -437,6 +495,11 @@ fn faulty_report(sample: &FaultySample, output: &FaultyOutput, name: &str, sampl
 }
 
 impl Heading {
+    /// When the run began, as RFC 3339 has it.
+    pub fn started(&self) -> String {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.started_unix_seconds)).to_string()
+    }
+
     /// Of a run that begins now: as long as it has not ended, there is no result.
     pub fn begun() -> Self {
         Self {
@@ -493,6 +556,23 @@ impl Format {
 }
 
 impl Report {
+    /// The verdict in words.
+    pub fn sentence(&self) -> String {
+        let Some(result) = &self.result else { return "Nothing was compared, so nothing can be concluded.".to_owned() };
+        let samples = grouped(result.samples);
+        match (self.heading.verdict, self.options.expect_detected) {
+            ("pass", false) => format!("Every element of {samples} samples is within the tolerance."),
+            ("pass", true) => {
+                format!("Every fault beyond the tolerance was flagged, and no other of {samples} samples.")
+            }
+            ("fail", true) => "A fault was missed, or a sample without one was flagged.".to_owned(),
+            ("fail", false) => {
+                format!("{} of {samples} samples have an element outside.", grouped(result.faulty_samples))
+            }
+            _ => format!("{samples} samples were compared, but the check did not come to its end."),
+        }
+    }
+
     /// The JSON Schema of the JSON report, draft 2020-12; no field may stand there that it does not name.
     pub fn schema() -> Schema {
         let generator = SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(closed));

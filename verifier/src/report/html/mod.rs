@@ -3,11 +3,9 @@
 mod histogram;
 mod map;
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport, grouped};
+use super::{ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport, grouped, range_text};
 use crate::gallery::Picture;
 use crate::verdict::{Fate, Stop};
 
@@ -31,7 +29,7 @@ pub(super) fn page(report: &Report) -> String {
                 main {
                     header class=(verdict) {
                         h1 { (shout(verdict)) }
-                        p { (sentence(report)) }
+                        p { (report.sentence()) }
                     }
                     @if let Some(error) = &report.heading.error { p.notice { (error) } }
                     @if let Some(result) = &report.result { (result_sections(report, result)) }
@@ -52,19 +50,6 @@ fn shout(verdict: &str) -> &'static str {
     }
 }
 
-/// The verdict in words.
-fn sentence(report: &Report) -> String {
-    let Some(result) = &report.result else { return "Nothing was compared, so nothing can be concluded.".to_owned() };
-    let samples = grouped(result.samples);
-    match (report.heading.verdict, report.options.expect_detected) {
-        ("pass", false) => format!("Every element of {samples} samples is within the tolerance."),
-        ("pass", true) => format!("Every fault beyond the tolerance was flagged, and no other of {samples} samples."),
-        ("fail", true) => "A fault was missed, or a sample without one was flagged.".to_owned(),
-        ("fail", false) => format!("{} of {samples} samples have an element outside.", grouped(result.faulty_samples)),
-        _ => format!("{samples} samples were compared, but the check did not come to its end."),
-    }
-}
-
 fn result_sections(report: &Report, result: &ResultReport) -> Markup {
     let found = |fate| result.faults.iter().filter(|fault| fault.fate == fate).count();
     let seconds = result.seconds.running + result.seconds.comparing + result.seconds.reading;
@@ -81,7 +66,7 @@ fn result_sections(report: &Report, result: &ResultReport) -> Markup {
             (figure("largest error", &format!("{:.2e}", result.total.max_abs_error.value)))
             (figure("not finite", &grouped(result.total.non_finite_elements)))
             @if !result.faults.is_empty() {
-                (figure("faults found", &found(Fate::Detected).to_string()))
+                (figure("faults detected", &found(Fate::Detected).to_string()))
                 (figure("masked, missed", &format!("{}, {}", found(Fate::Masked), found(Fate::Missed))))
             } @else {
                 (figure("samples/s", &format!("{:.0}", result.samples as f64 / seconds)))
@@ -172,7 +157,7 @@ fn faults(faults: &[FaultReport]) -> Markup {
                     @for fault in faults {
                         tr {
                             td { code { (fault.fault) } }
-                            td { (match fault.fate { Fate::Detected => "found", Fate::Masked => "masked", Fate::Missed => "MISSED" }) }
+                            td { (match fault.fate { Fate::Detected => "detected", Fate::Masked => "masked", Fate::Missed => "MISSED" }) }
                             td.n { @if fault.non_finite { "not finite" } @else { (format!("{:.3e}", fault.largest_change)) } }
                             td.n { (grouped(fault.samples_beyond)) }
                             td.n { (grouped(fault.samples_flagged)) }
@@ -218,10 +203,9 @@ fn bits(xor: u32) -> Markup {
 }
 
 fn setting(report: &Report) -> Markup {
-    let (options, Heading { host, bundle, started_unix_seconds, .. }) = (&report.options, &report.heading);
-    let started = UNIX_EPOCH + Duration::from_secs(*started_unix_seconds);
+    let (options, Heading { host, bundle, .. }) = (&report.options, &report.heading);
     let mut rows = vec![
-        ("started", humantime::format_rfc3339_seconds(started).to_string()),
+        ("started", report.heading.started()),
         ("host", format!("{} ({} {}, {} cores)", host.cpu, host.os, host.arch, host.cores)),
         ("bundle", options.bundle.display().to_string()),
         ("part", options.part.clone()),
@@ -241,12 +225,10 @@ fn setting(report: &Report) -> Markup {
         rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
         rows.push(("optimization", format!("{:?}", runtime.optimization).to_lowercase()));
     }
-    let tolerance = options.tolerance;
-    let origin = format!("{:?}", options.tolerance_origin).to_lowercase();
-    rows.push(("tolerance", format!("atol {:e}, rtol {:e} ({origin})", tolerance.atol, tolerance.rtol)));
+    rows.push(("tolerance", options.tolerance_text()));
     rows.push(("batch size", options.batch_size.to_string()));
-    if let Some([start, end]) = options.samples {
-        rows.push(("samples", format!("{start} to {}", end.saturating_sub(1))));
+    if let Some(samples) = options.samples {
+        rows.push(("samples", range_text(samples)));
     }
     html! {
         h2 { "What ran, and where" }
