@@ -18,6 +18,7 @@
 //! | [`locate`] | which runtime library is loaded |
 //! | [`outputs`] | what a run computed, kept as NPY files |
 //! | [`contest`] | several runtimes and devices against each other, a child process each |
+//! | [`host`] | the machine a run is on |
 //! | [`specimens`] | faulty samples kept as NPY files |
 //! | [`report`] | the verdict in files |
 
@@ -31,6 +32,7 @@ pub mod fault;
 pub mod gallery;
 pub mod geometry;
 pub mod histogram;
+pub mod host;
 mod injection;
 pub mod locate;
 pub mod model;

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::Timing;
 use crate::compare::Tolerance;
+use crate::host::Host;
 use crate::report::table::{one_line, table};
-use crate::report::{Heading, Host, RuntimeReport, TargetReport};
+use crate::report::{Heading, RuntimeReport, TargetReport};
 
 /// The version of the report's layout.
 pub const BENCH_VERSION: &str = "1.0";

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{BITS, Calibration, Request};
 use crate::compare::Tolerance;
 use crate::device::key_values;
+use crate::host::Host;
 use crate::onnxruntime::{Library, Optimization, Options};
-use crate::report::Host;
 use crate::verdict::Extreme;
 
 /// `major.minor` of the file's layout; another major one is refused.

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::pair::Difference;
 use crate::compare::Tolerance;
+use crate::host::Host;
 use crate::onnxruntime::Optimization;
 use crate::report::table::{one_line, table};
-use crate::report::{Heading, Host, grouped, range_text};
+use crate::report::{Heading, grouped, range_text};
 
 /// The version of the report's layout.
 pub const CONTEST_VERSION: &str = "1.0";
