@@ -1,4 +1,5 @@
-//! Writing a bundle: every part in turn into a hidden sibling folder, which gets its name when all is there.
+//! Writing a bundle: every part in turn into a hidden sibling folder, which gets its name when all
+//! is there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 use proto::config::VitConfig;
 use proto::digest::FileDigest;
 use proto::manifest::{
-    self, FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE, Selection, part,
+    self, FORMAT_VERSION, Golden, MANIFEST_FILE, Manifest, Model, Part, Producer, SHA256SUMS_FILE,
+    Selection, part,
 };
 use proto::module::{Module, UnknownModule};
 use proto::npy::Dtype;
@@ -86,7 +88,9 @@ pub enum BundleError {
         bundle: PathBuf,
     },
     /// What is in the place may not be removed.
-    #[error("{path}: not a bundle alone, so --force leaves it as it is: {reason}\nhint: --out names another folder")]
+    #[error(
+        "{path}: not a bundle alone, so --force leaves it as it is: {reason}\nhint: --out names another folder"
+    )]
     NotABundle {
         /// The place.
         path: PathBuf,
@@ -134,12 +138,20 @@ fn hint(error: &StagingError) -> &'static str {
     }
 }
 
-/// Writes a bundle; after each batch of golden tensors `go_on` is told the samples done and may end it.
-pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<Manifest, BundleError> {
+/// Writes a bundle; after each batch of golden tensors `go_on` is told the samples done and may end
+/// it.
+pub fn write(
+    request: &Request<'_>,
+    go_on: impl FnMut(usize) -> bool,
+) -> Result<Manifest, BundleError> {
     let module = Module::parse(request.module, request.vit.config())?;
     let available = request.split.len();
     if let Some(&asked) = request.indices.iter().find(|&&index| index >= available) {
-        return Err(BundleError::Sample { asked, split: request.split_name, available });
+        return Err(BundleError::Sample {
+            asked,
+            split: request.split_name,
+            available,
+        });
     }
     let models = models(request, module);
     check_room(request.out, needed_bytes(request, &models))?;
@@ -149,10 +161,14 @@ pub fn write(request: &Request<'_>, go_on: impl FnMut(usize) -> bool) -> Result<
     Ok(manifest)
 }
 
-/// Makes the hidden folder for a bundle. What `replace` may remove must be a bundle and nothing else.
+/// Makes the hidden folder for a bundle. What `replace` may remove must be a bundle and nothing
+/// else.
 pub(crate) fn stage(out: &Path, replace: bool) -> Result<StagedFolder, BundleError> {
     if let Some(bundle) = proto::bundle::around(out) {
-        return Err(BundleError::InsideBundle { out: out.to_owned(), bundle });
+        return Err(BundleError::InsideBundle {
+            out: out.to_owned(),
+            bundle,
+        });
     }
     if replace {
         check_replaceable(out)?;
@@ -168,9 +184,15 @@ pub(crate) fn commit(staged: StagedFolder, out: &Path, replace: bool) -> Result<
     Ok(staged.commit()?)
 }
 
-/// A path that replacing may remove is free, an empty folder, or a bundle with nothing in it but its own files.
+/// A path that replacing may remove is free, an empty folder, or a bundle with nothing in it but
+/// its own files.
 fn check_replaceable(path: &Path) -> Result<(), BundleError> {
-    let refused = |reason: String| Err(BundleError::NotABundle { path: path.to_owned(), reason });
+    let refused = |reason: String| {
+        Err(BundleError::NotABundle {
+            path: path.to_owned(),
+            reason,
+        })
+    };
     let metadata = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return refused(error.to_string()),
@@ -194,10 +216,13 @@ fn check_replaceable(path: &Path) -> Result<(), BundleError> {
         files: BTreeMap<String, serde_json::Value>,
     }
     let manifest = plain::read(&path.join(MANIFEST_FILE)).ok();
-    let Some(listing) = manifest.and_then(|json| serde_json::from_slice::<Listing>(&json).ok()) else {
+    let Some(listing) = manifest.and_then(|json| serde_json::from_slice::<Listing>(&json).ok())
+    else {
         return refused("it has no manifest.json of a bundle".to_owned());
     };
-    let is_own = |file: &String| listing.files.contains_key(file) || file == MANIFEST_FILE || file == SHA256SUMS_FILE;
+    let is_own = |file: &String| {
+        listing.files.contains_key(file) || file == MANIFEST_FILE || file == SHA256SUMS_FILE
+    };
     match files.iter().find(|file| !is_own(file)) {
         None => Ok(()),
         Some(file) => refused(format!("{file:?} in it is none of the bundle's files")),
@@ -229,23 +254,37 @@ fn models(request: &Request<'_>, module: Module) -> Vec<(String, graph::Model)> 
         ("preset", request.info.preset_name().to_owned()),
         ("cut", module.to_string()),
         ("weights_sha256", request.weights_sha256.to_owned()),
-        ("preprocessing", json(&Preprocessing::cifar10(request.vit.config().image_size))),
+        (
+            "preprocessing",
+            json(&Preprocessing::cifar10(request.vit.config().image_size)),
+        ),
         ("golden", json(&golden_origin(request))),
     ];
     let build = |name: &&str| {
         let file = format!("onnx/{name}/model.onnx");
-        ((*name).to_owned(), vit_graph::build(request.vit, module, name, &file, &metadata))
+        (
+            (*name).to_owned(),
+            vit_graph::build(request.vit, module, name, &file, &metadata),
+        )
     };
-    PARTS.iter().filter(|name| request.parts.contains(*name)).map(build).collect()
+    PARTS
+        .iter()
+        .filter(|name| request.parts.contains(*name))
+        .map(build)
+        .collect()
 }
 
 /// What the bundle will take, short of a few small files.
 fn needed_bytes(request: &Request<'_>, models: &[(String, graph::Model)]) -> u64 {
     let config = request.vit.config();
     let edge = config.tokens() * config.dim;
-    let per_sample = 4 * (2 * edge + config.classes + 1) + 3 * 8 + if request.float64 { 8 * edge } else { 0 };
+    let per_sample =
+        4 * (2 * edge + config.classes + 1) + 3 * 8 + if request.float64 { 8 * edge } else { 0 };
     let arrays = request.indices.len() * per_sample * if request.raw { 2 } else { 1 };
-    let models: usize = models.iter().map(|(_, model)| onnx_file::message_size(model)).sum();
+    let models: usize = models
+        .iter()
+        .map(|(_, model)| onnx_file::message_size(model))
+        .sum();
     (arrays + models) as u64
 }
 
@@ -266,7 +305,13 @@ fn write_into(
         float64: request.float64,
         kept: request.test_data_sets,
     };
-    let Recorded { datasets, accuracy, tiers, float64, kept } = if request.indices.is_empty() {
+    let Recorded {
+        datasets,
+        accuracy,
+        tiers,
+        float64,
+        kept,
+    } = if request.indices.is_empty() {
         Recorded::empty()
     } else {
         golden::record(vit, module, plan, &mut folder, go_on)?
@@ -277,7 +322,10 @@ fn write_into(
     }
     let manifest = Manifest {
         format_version: FORMAT_VERSION.to_owned(),
-        producer: Producer { name: PRODUCER.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        producer: Producer {
+            name: PRODUCER.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
         model: Model {
             preset: info.preset_name().to_owned(),
             config: VitConfig::clone(vit.config()),
@@ -287,18 +335,29 @@ fn write_into(
         module: module.to_string(),
         parts,
         datasets: datasets.into_iter().collect(),
-        selection: Selection { split: request.split_name, subset: None },
+        selection: Selection {
+            split: request.split_name,
+            subset: None,
+        },
         tiers,
         preprocessing: Preprocessing::cifar10(vit.config().image_size),
-        golden: Golden { float64, ..golden_origin(request) },
+        golden: Golden {
+            float64,
+            ..golden_origin(request)
+        },
         accuracy,
         files: BTreeMap::new(),
     };
     finish(folder, manifest, request.raw)
 }
 
-/// What every bundle ends with: raw arrays if they are wanted, the README, the manifest and the list of hashes.
-pub(crate) fn finish(mut folder: Folder, manifest: Manifest, raw: bool) -> Result<Manifest, BundleError> {
+/// What every bundle ends with: raw arrays if they are wanted, the README, the manifest and the
+/// list of hashes.
+pub(crate) fn finish(
+    mut folder: Folder,
+    manifest: Manifest,
+    raw: bool,
+) -> Result<Manifest, BundleError> {
     if raw {
         handoff::write_raw(&mut folder, &manifest)?;
     }
@@ -322,33 +381,54 @@ fn write_models(
         }
         let external = format!("onnx/{name}/{EXTERNAL_DATA}");
         let mut model_bytes = Vec::new();
-        let external_digest =
-            place.stream(&external, |out| onnx_file::write_external(&model, EXTERNAL_DATA, &mut model_bytes, out))?;
+        let external_digest = place.stream(&external, |out| {
+            onnx_file::write_external(&model, EXTERNAL_DATA, &mut model_bytes, out)
+        })?;
         let digest = place.stream(&file, |out| io::Write::write_all(out, &model_bytes))?;
         model.part.external_data = Some(external.clone());
-        Ok((name, model.part, vec![(file, digest), (external, external_digest)]))
+        Ok((
+            name,
+            model.part,
+            vec![(file, digest), (external, external_digest)],
+        ))
     };
-    let written = models.into_par_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+    let written = models
+        .into_par_iter()
+        .map(write)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut parts = BTreeMap::new();
     for (name, part, files) in written {
-        files.into_iter().for_each(|(file, digest)| folder.add(file, digest));
+        files
+            .into_iter()
+            .for_each(|(file, digest)| folder.add(file, digest));
         parts.insert(name, part);
     }
     Ok(parts)
 }
 
-/// The module's parameters under their names less the module's own: what the Python repository calls the weights of the
-/// partial network.
-fn write_submodel_weights(folder: &mut Folder, vit: &Vit, module: Module) -> Result<(), BundleError> {
+/// The module's parameters under their names less the module's own: what the Python repository
+/// calls the weights of the partial network.
+fn write_submodel_weights(
+    folder: &mut Folder,
+    vit: &Vit,
+    module: Module,
+) -> Result<(), BundleError> {
     let prefix = format!("{module}.");
     let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = vit
         .variables()
         .into_iter()
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), shape_and_bytes(&tensor))))
+        .filter_map(|(name, tensor)| {
+            Some((
+                name.strip_prefix(&prefix)?.to_owned(),
+                shape_and_bytes(&tensor),
+            ))
+        })
         .collect();
     let views = tensors
         .iter()
-        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(SafeDtype::F32, shape.clone(), bytes)?)))
+        .map(|(name, (shape, bytes))| {
+            Ok((name, TensorView::new(SafeDtype::F32, shape.clone(), bytes)?))
+        })
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
     // The key that other tools look for before they accept a file as PyTorch's.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -380,7 +460,16 @@ fn cpu_features() -> Vec<String> {
         macro_rules! detect {
             ($($feature:tt),*) => { $(if std::arch::is_x86_feature_detected!($feature) { features.push($feature); })* };
         }
-        detect!("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512vnni", "avx512bf16");
+        detect!(
+            "avx",
+            "avx2",
+            "fma",
+            "avx512f",
+            "avx512bw",
+            "avx512vl",
+            "avx512vnni",
+            "avx512bf16"
+        );
     }
     #[cfg(target_arch = "aarch64")]
     features.push("neon");

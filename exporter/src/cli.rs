@@ -15,9 +15,14 @@ use trainer::device::DeviceChoice;
 /// Whole numbers in a range.
 type Number = RangedU64ValueParser<usize>;
 
-/// Turns trained weights into a bundle: ONNX models, golden tensors, and a manifest that explains them.
+/// Turns trained weights into a bundle: ONNX models, golden tensors, and a manifest that explains
+/// them.
 #[derive(Debug, Parser)]
-#[command(name = "exporter", version, after_help = "Example:\n  exporter bundle --model nano")]
+#[command(
+    name = "exporter",
+    version,
+    after_help = "Example:\n  exporter bundle --model nano"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -49,14 +54,16 @@ pub(crate) struct BundleArgs {
     /// Weights file that `trainer train` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
+    /// Preset the weights must be of; alone, stands for
+    /// trained_models/vit_PRESET_cifar10.safetensors
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Option<Preset>,
     /// Folder of the bundle [default: bundles/PRESET]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Module to cut out as the submodel, in block K: transformer.layers.K.0.fn (attention), .0 (with its LayerNorm),
-    /// .1.fn (feed-forward), .1 (with its LayerNorm), or transformer.layers.K (the whole block)
+    /// Module to cut out as the submodel, in block K: transformer.layers.K.0.fn (attention), .0
+    /// (with its LayerNorm), .1.fn (feed-forward), .1 (with its LayerNorm), or transformer.layers.K
+    /// (the whole block)
     #[arg(long, default_value = Module::DEFAULT_NAME, value_name = "NAME")]
     pub(crate) module: String,
     /// Models to write; submodel must be among them
@@ -68,10 +75,12 @@ pub(crate) struct BundleArgs {
     /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
-    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an .npy of int64
+    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an
+    /// .npy of int64
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
-    /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32 golden
+    /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32
+    /// golden
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub(crate) golden: GoldenKind,
     /// Write the arrays also as bare little-endian bytes, raw/NAME.bin

@@ -50,7 +50,10 @@ pub struct Folder {
 impl Folder {
     /// An empty folder that is there already.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), files: BTreeMap::new() }
+        Self {
+            root: root.to_owned(),
+            files: BTreeMap::new(),
+        }
     }
 
     /// Where a file of the bundle goes; makes the folders on the way.
@@ -83,7 +86,10 @@ impl Folder {
         let run = || {
             let mut out = BufWriter::with_capacity(BLOCK, DigestWriter::new(File::create(&path)?));
             write(&mut out)?;
-            Ok(out.into_inner().map_err(io::IntoInnerError::into_error)?.finish())
+            Ok(out
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .finish())
         };
         run().map_err(at(&path))
     }
@@ -108,7 +114,10 @@ impl Folder {
     pub fn finish(self, mut manifest: Manifest) -> Result<Manifest, FolderError> {
         manifest.files = self.files;
         let text = manifest.to_json();
-        for (file, text) in [(SHA256SUMS_FILE, manifest.sha256sums(&text)), (MANIFEST_FILE, text)] {
+        for (file, text) in [
+            (SHA256SUMS_FILE, manifest.sha256sums(&text)),
+            (MANIFEST_FILE, text),
+        ] {
             let path = self.root.join(file);
             fs::write(&path, text).map_err(at(&path))?;
         }
@@ -116,10 +125,15 @@ impl Folder {
     }
 }
 
-/// Refuses to begin what cannot be ended: the file system of `target`, which need not exist, must have this much room.
+/// Refuses to begin what cannot be ended: the file system of `target`, which need not exist, must
+/// have this much room.
 pub fn check_room(target: &Path, needed: u64) -> Result<(), NoRoom> {
     match staging::free_bytes(target) {
-        Some(free) if needed > free => Err(NoRoom { path: target.to_owned(), needed, free }),
+        Some(free) if needed > free => Err(NoRoom {
+            path: target.to_owned(),
+            needed,
+            free,
+        }),
         _ => Ok(()), // enough, or unknown: then the write itself will tell
     }
 }

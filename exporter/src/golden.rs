@@ -45,8 +45,17 @@ pub struct Recorded {
 impl Recorded {
     /// Of no images at all.
     pub fn empty() -> Self {
-        let accuracy = Accuracy { samples: 0, correct: 0 };
-        Self { datasets: vec![], accuracy, tiers: Tiers::new(DEFAULT_TIERS), float64: None, kept: vec![] }
+        let accuracy = Accuracy {
+            samples: 0,
+            correct: 0,
+        };
+        Self {
+            datasets: vec![],
+            accuracy,
+            tiers: Tiers::new(DEFAULT_TIERS),
+            float64: None,
+            kept: vec![],
+        }
     }
 }
 
@@ -77,7 +86,9 @@ pub enum GoldenError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// A golden value is infinite or not a number.
-    #[error("{tensor} of sample {sample} has a value that is not finite: these weights make no usable golden")]
+    #[error(
+        "{tensor} of sample {sample} has a value that is not finite: these weights make no usable golden"
+    )]
     NotFinite {
         /// The tensor.
         tensor: &'static str,
@@ -101,8 +112,9 @@ struct Writers {
     sample_index: NpyWriter<i64>,
 }
 
-/// Runs the images through the network and writes what passes the cut, and what comes out, to `npy/` of the folder.
-/// After each batch `go_on` is told the samples done, and ends the recording by returning false.
+/// Runs the images through the network and writes what passes the cut, and what comes out, to
+/// `npy/` of the folder. After each batch `go_on` is told the samples done, and ends the recording
+/// by returning false.
 pub fn record(
     vit: &Vit,
     module: Module,
@@ -119,14 +131,22 @@ pub fn record(
     let preprocessor = Preprocessor::new(config.image_size);
     let reference = plan.float64.then(|| Float64Module::new(vit, module));
     let mut largest_error = 0f64;
-    let (cut, around) = (module.to_string(), module.with_norm().map(|module| module.to_string()));
-    let mut accuracy = Accuracy { samples, correct: 0 };
+    let (cut, around) = (
+        module.to_string(),
+        module.with_norm().map(|module| module.to_string()),
+    );
+    let mut accuracy = Accuracy {
+        samples,
+        correct: 0,
+    };
     let mut tiers = Tiers::new(DEFAULT_TIERS);
     let mut kept = Vec::new();
 
     for range in batches(samples, plan.batch_size) {
         let indices = &plan.indices[range];
-        let images = preprocessor.batch(plan.split, indices).to_device(vit.device());
+        let images = preprocessor
+            .batch(plan.split, indices)
+            .to_device(vit.device());
         let (mut captured, mut residual) = (None, None);
         let logits = vit.forward_observed(&images, &mut |name, input, output| {
             if name == cut {
@@ -140,27 +160,54 @@ pub fn record(
         let (top, _) = logits.softmax(-1, Kind::Float).topk(2, -1, true, true); // [batch, 2]
         let confidence = elements::<f32>(&(top.select(1, 0) - top.select(1, 1)));
         let predictions = elements::<i64>(&logits.argmax(-1, false));
-        let labels: Vec<i64> = indices.iter().map(|&index| i64::from(plan.split.label(index))).collect();
-        for ((&confidence, &prediction), &label) in confidence.iter().zip(&predictions).zip(&labels) {
+        let labels: Vec<i64> = indices
+            .iter()
+            .map(|&index| i64::from(plan.split.label(index)))
+            .collect();
+        for ((&confidence, &prediction), &label) in confidence.iter().zip(&predictions).zip(&labels)
+        {
             accuracy.correct += usize::from(prediction == label);
             tiers.add(confidence, prediction == label);
         }
 
-        writers.submodel_input.write(&finite(&input, dataset::SUBMODEL_INPUT, indices)?)?;
-        writers.submodel_output.write(&finite(&output, dataset::SUBMODEL_OUTPUT, indices)?)?;
+        writers
+            .submodel_input
+            .write(&finite(&input, dataset::SUBMODEL_INPUT, indices)?)?;
+        writers
+            .submodel_output
+            .write(&finite(&output, dataset::SUBMODEL_OUTPUT, indices)?)?;
         if let (Some(reference), Some(writer)) = (&reference, &mut writers.submodel_output_f64) {
             let exact = reference.forward(&input);
-            let error = (output.to_kind(Kind::Double) - &exact).abs().max().double_value(&[]);
+            let error = (output.to_kind(Kind::Double) - &exact)
+                .abs()
+                .max()
+                .double_value(&[]);
             largest_error = largest_error.max(error);
             writer.write(&elements::<f64>(&exact))?;
         }
-        writers.logits.write(&finite(&logits, dataset::LOGITS, indices)?)?;
+        writers
+            .logits
+            .write(&finite(&logits, dataset::LOGITS, indices)?)?;
         writers.labels.write(&labels)?;
         writers.predictions.write(&predictions)?;
         writers.confidence.write(&confidence)?;
-        writers.sample_index.write(&indices.iter().map(|&index| index as i64).collect::<Vec<_>>())?;
-        for (row, &index) in indices.iter().enumerate().take(plan.kept.saturating_sub(kept.len())) {
-            let one = |tensor: &Tensor| tensor.narrow(0, row as i64, 1).to_device(tch::Device::Cpu).copy();
+        writers.sample_index.write(
+            &indices
+                .iter()
+                .map(|&index| index as i64)
+                .collect::<Vec<_>>(),
+        )?;
+        for (row, &index) in indices
+            .iter()
+            .enumerate()
+            .take(plan.kept.saturating_sub(kept.len()))
+        {
+            let one = |tensor: &Tensor| {
+                tensor
+                    .narrow(0, row as i64, 1)
+                    .to_device(tch::Device::Cpu)
+                    .copy()
+            };
             kept.push(Kept {
                 index,
                 image: one(&images),
@@ -175,7 +222,13 @@ pub fn record(
         }
     }
     writers.finish(folder, &datasets)?;
-    Ok(Recorded { datasets, accuracy, tiers, float64: plan.float64.then_some(Float64Golden { largest_error }), kept })
+    Ok(Recorded {
+        datasets,
+        accuracy,
+        tiers,
+        float64: plan.float64.then_some(Float64Golden { largest_error }),
+        kept,
+    })
 }
 
 impl Writers {
@@ -188,15 +241,63 @@ impl Writers {
     ) -> Result<Self, GoldenError> {
         let samples = edge[0];
         Ok(Self {
-            submodel_input: create(folder, dataset::SUBMODEL_INPUT, Role::SubmodelInput, edge, datasets)?,
-            submodel_output: create(folder, dataset::SUBMODEL_OUTPUT, Role::SubmodelOutput, edge, datasets)?,
-            logits: create(folder, dataset::LOGITS, Role::FullOutput, &[samples, classes], datasets)?,
-            labels: create(folder, dataset::LABELS, Role::SampleInfo, &[samples], datasets)?,
-            predictions: create(folder, dataset::PREDICTIONS, Role::SampleInfo, &[samples], datasets)?,
-            confidence: create(folder, dataset::CONFIDENCE, Role::SampleInfo, &[samples], datasets)?,
-            sample_index: create(folder, dataset::SAMPLE_INDEX, Role::SampleInfo, &[samples], datasets)?,
+            submodel_input: create(
+                folder,
+                dataset::SUBMODEL_INPUT,
+                Role::SubmodelInput,
+                edge,
+                datasets,
+            )?,
+            submodel_output: create(
+                folder,
+                dataset::SUBMODEL_OUTPUT,
+                Role::SubmodelOutput,
+                edge,
+                datasets,
+            )?,
+            logits: create(
+                folder,
+                dataset::LOGITS,
+                Role::FullOutput,
+                &[samples, classes],
+                datasets,
+            )?,
+            labels: create(
+                folder,
+                dataset::LABELS,
+                Role::SampleInfo,
+                &[samples],
+                datasets,
+            )?,
+            predictions: create(
+                folder,
+                dataset::PREDICTIONS,
+                Role::SampleInfo,
+                &[samples],
+                datasets,
+            )?,
+            confidence: create(
+                folder,
+                dataset::CONFIDENCE,
+                Role::SampleInfo,
+                &[samples],
+                datasets,
+            )?,
+            sample_index: create(
+                folder,
+                dataset::SAMPLE_INDEX,
+                Role::SampleInfo,
+                &[samples],
+                datasets,
+            )?,
             submodel_output_f64: if float64 {
-                Some(create(folder, dataset::SUBMODEL_OUTPUT_F64, Role::SubmodelReference, edge, datasets)?)
+                Some(create(
+                    folder,
+                    dataset::SUBMODEL_OUTPUT_F64,
+                    Role::SubmodelReference,
+                    edge,
+                    datasets,
+                )?)
             } else {
                 None
             },
@@ -214,7 +315,10 @@ impl Writers {
             self.confidence.finish()?,
             self.sample_index.finish()?,
         ];
-        let last = self.submodel_output_f64.map(NpyWriter::finish).transpose()?;
+        let last = self
+            .submodel_output_f64
+            .map(NpyWriter::finish)
+            .transpose()?;
         for ((_, dataset), digest) in datasets.iter().zip(digests.into_iter().chain(last)) {
             folder.add(dataset.file.clone(), digest);
         }
@@ -233,7 +337,15 @@ pub(crate) fn create<T: Element>(
     let file = format!("npy/{name}.npy");
     let writer = NpyWriter::create(&folder.place(&file)?, shape)?;
     let dtype: Dtype = T::DTYPE;
-    datasets.push((name.to_owned(), Dataset { file, role, dtype, shape: shape.to_vec() }));
+    datasets.push((
+        name.to_owned(),
+        Dataset {
+            file,
+            role,
+            dtype,
+            shape: shape.to_vec(),
+        },
+    ));
     Ok(writer)
 }
 
@@ -249,9 +361,18 @@ fn elements<T: tch::kind::Element + Clone + Default>(tensor: &Tensor) -> Vec<T> 
 fn finite(tensor: &Tensor, name: &'static str, indices: &[usize]) -> Result<Vec<f32>, GoldenError> {
     let elements = elements::<f32>(tensor);
     // The whole is summed up first: a search that may stop anywhere is slower.
-    if elements.iter().fold(true, |all, element| all & element.is_finite()) {
+    if elements
+        .iter()
+        .fold(true, |all, element| all & element.is_finite())
+    {
         return Ok(elements);
     }
-    let at = elements.iter().position(|element| !element.is_finite()).unwrap_or(0);
-    Err(GoldenError::NotFinite { tensor: name, sample: indices[at / (elements.len() / indices.len())] })
+    let at = elements
+        .iter()
+        .position(|element| !element.is_finite())
+        .unwrap_or(0);
+    Err(GoldenError::NotFinite {
+        tensor: name,
+        sample: indices[at / (elements.len() / indices.len())],
+    })
 }

@@ -1,7 +1,8 @@
-//! Building an ONNX graph node by node: every tensor knows its shape, so that every tensor gets its `value_info`.
+//! Building an ONNX graph node by node: every tensor knows its shape, so that every tensor gets its
+//! `value_info`.
 //!
-//! Only standard operators of opset 17, and no operator that computes with shapes: the free axis `batch` comes first
-//! everywhere and `Reshape` copies it with a 0.
+//! Only standard operators of opset 17, and no operator that computes with shapes: the free axis
+//! `batch` comes first everywhere and `Reshape` copies it with a 0.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +13,13 @@ use proto::onnx::attribute_proto::AttributeType;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::{Dimension, dimension};
 use proto::onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use trainer::weights::shape_and_bytes;
 
-/// ONNX IR version: the one that belongs to opset 17 (ONNX 1.12); ONNX Runtime 1.17 and later load it.
+/// ONNX IR version: the one that belongs to opset 17 (ONNX 1.12); ONNX Runtime 1.17 and later load
+/// it.
 pub const IR_VERSION: i64 = 8;
 /// The first opset with LayerNormalization.
 pub const OPSET_VERSION: i64 = 17;
@@ -56,11 +58,13 @@ pub struct Constant {
 pub enum Data {
     /// Little-endian bytes in C order.
     Bytes(Vec<u8>),
-    /// A float32 tensor of the network, or a view of one; copied only when its turn to be written comes.
+    /// A float32 tensor of the network, or a view of one; copied only when its turn to be written
+    /// comes.
     Tensor(tch::Tensor),
 }
 
-/// A finished model: everything but the constants, and the constants, whose elements need not be in memory together.
+/// A finished model: everything but the constants, and the constants, whose elements need not be in
+/// memory together.
 #[derive(Debug)]
 pub struct Model {
     /// The model, with an empty list of initializers.
@@ -115,12 +119,21 @@ impl Value {
 impl GraphBuilder {
     /// An empty graph with this name.
     pub fn new(name: &str) -> Self {
-        Self { graph: GraphProto { name: Some(name.to_owned()), ..Default::default() }, ..Default::default() }
+        Self {
+            graph: GraphProto {
+                name: Some(name.to_owned()),
+                ..Default::default()
+            },
+            ..Default::default()
+        }
     }
 
     /// Declares a graph input `[batch, axes…]`, float32.
     pub fn input(&mut self, name: &str, axes: &[usize]) -> Value {
-        let value = Value { name: name.to_owned(), axes: axes.to_vec() };
+        let value = Value {
+            name: name.to_owned(),
+            axes: axes.to_vec(),
+        };
         self.inputs.push(value.clone());
         value
     }
@@ -133,9 +146,19 @@ impl GraphBuilder {
 
     /// Adds a float32 initializer that holds a parameter; returns the initializer's name.
     pub fn parameter(&mut self, name: &str, parameter: Parameter) -> String {
-        let Parameter { name: origin, tensor, transposed } = parameter;
+        let Parameter {
+            name: origin,
+            tensor,
+            transposed,
+        } = parameter;
         self.initializer(name, DataType::Float, tensor.size(), Data::Tensor(tensor));
-        self.parameters.insert(name.to_owned(), Initializer { parameter: origin, transposed });
+        self.parameters.insert(
+            name.to_owned(),
+            Initializer {
+                parameter: origin,
+                transposed,
+            },
+        );
         name.to_owned()
     }
 
@@ -147,19 +170,36 @@ impl GraphBuilder {
 
     /// Adds a float32 scalar.
     pub fn scalar(&mut self, name: &str, value: f32) -> String {
-        self.initializer(name, DataType::Float, vec![], Data::Bytes(value.to_le_bytes().to_vec()));
+        self.initializer(
+            name,
+            DataType::Float,
+            vec![],
+            Data::Bytes(value.to_le_bytes().to_vec()),
+        );
         name.to_owned()
     }
 
     fn constant_i64(&mut self, name: &str, values: &[i64]) -> String {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.initializer(name, DataType::Int64, vec![values.len() as i64], Data::Bytes(bytes));
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.initializer(
+            name,
+            DataType::Int64,
+            vec![values.len() as i64],
+            Data::Bytes(bytes),
+        );
         name.to_owned()
     }
 
     fn initializer(&mut self, name: &str, dtype: DataType, dims: Vec<i64>, data: Data) {
-        let header =
-            TensorProto { name: Some(name.to_owned()), data_type: Some(dtype as i32), dims, ..Default::default() };
+        let header = TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(dtype as i32),
+            dims,
+            ..Default::default()
+        };
         self.constants.push(Constant { header, data });
     }
 
@@ -173,7 +213,10 @@ impl GraphBuilder {
         axes: &[usize],
     ) -> Value {
         self.push_node(operator, name, inputs, &[name], attributes);
-        let value = Value { name: name.to_owned(), axes: axes.to_vec() };
+        let value = Value {
+            name: name.to_owned(),
+            axes: axes.to_vec(),
+        };
         self.inner.push(value.clone());
         value
     }
@@ -212,7 +255,13 @@ impl GraphBuilder {
     }
 
     /// `x ∘ c` for an elementwise operator and an initializer that broadcasts to the shape of `x`.
-    pub fn with_constant(&mut self, operator: &str, name: &str, x: &Value, constant: &str) -> Value {
+    pub fn with_constant(
+        &mut self,
+        operator: &str,
+        name: &str,
+        x: &Value,
+        constant: &str,
+    ) -> Value {
         self.node(operator, name, &[&x.name, constant], vec![], &x.axes)
     }
 
@@ -233,27 +282,57 @@ impl GraphBuilder {
 
     /// Another shape `[batch, axes…]` of the same elements.
     pub fn reshape(&mut self, name: &str, x: &Value, axes: &[usize]) -> Value {
-        let dims: Vec<i64> = std::iter::once(0).chain(axes.iter().map(|&axis| axis as i64)).collect();
+        let dims: Vec<i64> = std::iter::once(0)
+            .chain(axes.iter().map(|&axis| axis as i64))
+            .collect();
         let shape = self.constant_i64(&format!("{name}_shape"), &dims);
         self.node("Reshape", name, &[&x.name, &shape], vec![], axes)
     }
 
-    /// Reorders the axes after `batch`: `order[i]` is the source of axis `i`, both counted after `batch`.
+    /// Reorders the axes after `batch`: `order[i]` is the source of axis `i`, both counted after
+    /// `batch`.
     pub fn transpose(&mut self, name: &str, x: &Value, order: &[usize]) -> Value {
         let axes: Vec<usize> = order.iter().map(|&axis| x.axes[axis]).collect();
-        let permutation = std::iter::once(0).chain(order.iter().map(|&axis| axis as i64 + 1)).collect();
-        self.node("Transpose", name, &[&x.name], vec![integers("perm", permutation)], &axes)
+        let permutation = std::iter::once(0)
+            .chain(order.iter().map(|&axis| axis as i64 + 1))
+            .collect();
+        self.node(
+            "Transpose",
+            name,
+            &[&x.name],
+            vec![integers("perm", permutation)],
+            &axes,
+        )
     }
 
     /// Softmax over the last axis.
     pub fn softmax(&mut self, name: &str, x: &Value) -> Value {
-        self.node("Softmax", name, &[&x.name], vec![integer("axis", -1)], &x.axes)
+        self.node(
+            "Softmax",
+            name,
+            &[&x.name],
+            vec![integer("axis", -1)],
+            &x.axes,
+        )
     }
 
     /// LayerNorm over the last axis.
-    pub fn layer_norm(&mut self, name: &str, x: &Value, weight: &str, bias: &str, epsilon: f64) -> Value {
+    pub fn layer_norm(
+        &mut self,
+        name: &str,
+        x: &Value,
+        weight: &str,
+        bias: &str,
+        epsilon: f64,
+    ) -> Value {
         let attributes = vec![integer("axis", -1), float("epsilon", epsilon as f32)];
-        self.node("LayerNormalization", name, &[&x.name, weight, bias], attributes, &x.axes)
+        self.node(
+            "LayerNormalization",
+            name,
+            &[&x.name, weight, bias],
+            attributes,
+            &x.axes,
+        )
     }
 
     /// Cuts the last axis into equal pieces.
@@ -263,9 +342,18 @@ impl GraphBuilder {
         *last /= N;
         let sizes = self.constant_i64(&format!("{}_sizes", x.name), &[*last as i64; N]);
         let node_name = format!("{}_split", x.name);
-        self.push_node("Split", &node_name, &[&x.name, &sizes], &names, vec![integer("axis", -1)]);
+        self.push_node(
+            "Split",
+            &node_name,
+            &[&x.name, &sizes],
+            &names,
+            vec![integer("axis", -1)],
+        );
         names.map(|name| {
-            let value = Value { name: name.to_owned(), axes: axes.clone() };
+            let value = Value {
+                name: name.to_owned(),
+                axes: axes.clone(),
+            };
             self.inner.push(value.clone());
             value
         })
@@ -284,7 +372,13 @@ impl GraphBuilder {
         let starts = self.constant_i64(&format!("{name}_starts"), &[0]);
         let ends = self.constant_i64(&format!("{name}_ends"), &[1]);
         let axis = self.constant_i64(&format!("{name}_axes"), &[1]);
-        self.node("Slice", name, &[&x.name, &starts, &ends, &axis], vec![], &[1, x.axes[1]])
+        self.node(
+            "Slice",
+            name,
+            &[&x.name, &starts, &ends, &axis],
+            vec![],
+            &[1, x.axes[1]],
+        )
     }
 
     /// The mean over the rows of `[batch, rows, columns]`, as `[batch, columns]`.
@@ -314,45 +408,90 @@ impl GraphBuilder {
         };
         let proto = ModelProto {
             ir_version: Some(IR_VERSION),
-            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET_VERSION) }],
+            opset_import: vec![OperatorSetIdProto {
+                domain: Some(String::new()),
+                version: Some(OPSET_VERSION),
+            }],
             producer_name: Some(crate::bundle::PRODUCER.to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             metadata_props: metadata.iter().map(entry).collect(),
             graph: Some(self.graph),
             ..Default::default()
         };
-        Model { proto, constants: self.constants, part }
+        Model {
+            proto,
+            constants: self.constants,
+            part,
+        }
     }
 }
 
 fn value_info(value: &Value) -> ValueInfoProto {
-    let batch = Dimension { value: Some(dimension::Value::DimParam(BATCH.to_owned())), ..Default::default() };
-    let fixed =
-        |&axis: &usize| Dimension { value: Some(dimension::Value::DimValue(axis as i64)), ..Default::default() };
-    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(value.axes.iter().map(fixed)).collect() };
-    let tensor = type_proto::Tensor { elem_type: Some(DataType::Float as i32), shape: Some(shape) };
-    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(value.name.clone()), r#type: Some(r#type), ..Default::default() }
+    let batch = Dimension {
+        value: Some(dimension::Value::DimParam(BATCH.to_owned())),
+        ..Default::default()
+    };
+    let fixed = |&axis: &usize| Dimension {
+        value: Some(dimension::Value::DimValue(axis as i64)),
+        ..Default::default()
+    };
+    let shape = TensorShapeProto {
+        dim: std::iter::once(batch)
+            .chain(value.axes.iter().map(fixed))
+            .collect(),
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: Some(DataType::Float as i32),
+        shape: Some(shape),
+    };
+    let r#type = TypeProto {
+        value: Some(type_proto::Value::TensorType(tensor)),
+        ..Default::default()
+    };
+    ValueInfoProto {
+        name: Some(value.name.clone()),
+        r#type: Some(r#type),
+        ..Default::default()
+    }
 }
 
 fn tensor_info(value: &Value) -> TensorInfo {
     let axes = value.axes.iter().map(|&axis| Axis::Fixed(axis));
-    let shape = std::iter::once(Axis::Named(BATCH.to_owned())).chain(axes).collect();
-    TensorInfo { name: value.name.clone(), dtype: Dtype::Float32, shape }
+    let shape = std::iter::once(Axis::Named(BATCH.to_owned()))
+        .chain(axes)
+        .collect();
+    TensorInfo {
+        name: value.name.clone(),
+        dtype: Dtype::Float32,
+        shape,
+    }
 }
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), r#type: Some(kind as i32), ..Default::default() }
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(kind as i32),
+        ..Default::default()
+    }
 }
 
 fn integer(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
+    AttributeProto {
+        i: Some(value),
+        ..attribute(name, AttributeType::Int)
+    }
 }
 
 fn integers(name: &str, values: Vec<i64>) -> AttributeProto {
-    AttributeProto { ints: values, ..attribute(name, AttributeType::Ints) }
+    AttributeProto {
+        ints: values,
+        ..attribute(name, AttributeType::Ints)
+    }
 }
 
 fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
+    AttributeProto {
+        f: Some(value),
+        ..attribute(name, AttributeType::Float)
+    }
 }

@@ -1,4 +1,5 @@
-//! What other people's tools want beside the models: ONNX's test data sets, raw arrays, and a README with commands.
+//! What other people's tools want beside the models: ONNX's test data sets, raw arrays, and a
+//! README with commands.
 
 use prost::Message as _;
 use proto::manifest::{Manifest, Part, dataset, part};
@@ -20,17 +21,30 @@ pub struct Tolerance {
     pub rtol: f64,
 }
 
-/// The submodel's, which is the verifier's default; the other parts are deep, and their rounding errors add up.
+/// The submodel's, which is the verifier's default; the other parts are deep, and their rounding
+/// errors add up.
 pub fn tolerance(part_name: &str) -> Tolerance {
     if part_name == part::SUBMODEL {
-        Tolerance { atol: 5e-6, rtol: 1e-5 }
+        Tolerance {
+            atol: 5e-6,
+            rtol: 1e-5,
+        }
     } else {
-        Tolerance { atol: 1e-4, rtol: 1e-4 }
+        Tolerance {
+            atol: 1e-4,
+            rtol: 1e-4,
+        }
     }
 }
 
-/// Writes `test_data_set_K` for every kept sample beside a part's model, and the two files with its tolerances.
-pub fn write_test_data(folder: &mut Folder, name: &str, part: &Part, kept: &[Kept]) -> Result<(), FolderError> {
+/// Writes `test_data_set_K` for every kept sample beside a part's model, and the two files with its
+/// tolerances.
+pub fn write_test_data(
+    folder: &mut Folder,
+    name: &str,
+    part: &Part,
+    kept: &[Kept],
+) -> Result<(), FolderError> {
     if kept.is_empty() {
         return Ok(());
     }
@@ -38,7 +52,10 @@ pub fn write_test_data(folder: &mut Folder, name: &str, part: &Part, kept: &[Kep
         for (kind, tensors) in [("input", &part.inputs), ("output", &part.outputs)] {
             for (position, tensor) in tensors.iter().enumerate() {
                 let file = format!("onnx/{name}/test_data_set_{number}/{kind}_{position}.pb");
-                folder.write(&file, &tensor_proto(&tensor.name, sample.tensor(&tensor.name)))?;
+                folder.write(
+                    &file,
+                    &tensor_proto(&tensor.name, sample.tensor(&tensor.name)),
+                )?;
             }
         }
     }
@@ -54,7 +71,10 @@ impl Kept {
     fn tensor(&self, name: &str) -> &Tensor {
         match name {
             IMAGE => &self.image,
-            RESIDUAL => self.residual.as_ref().expect("a graph has a residual where the module has one"),
+            RESIDUAL => self
+                .residual
+                .as_ref()
+                .expect("a graph has a residual where the module has one"),
             dataset::SUBMODEL_INPUT => &self.input,
             dataset::SUBMODEL_OUTPUT => &self.output,
             _ => &self.logits,
@@ -65,8 +85,14 @@ impl Kept {
 fn tensor_proto(name: &str, tensor: &Tensor) -> Vec<u8> {
     let raw_data = Some(shape_and_bytes(tensor).1);
     let data_type = Some(DataType::Float as i32);
-    TensorProto { name: Some(name.to_owned()), dims: tensor.size(), data_type, raw_data, ..Default::default() }
-        .encode_to_vec()
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: tensor.size(),
+        data_type,
+        raw_data,
+        ..Default::default()
+    }
+    .encode_to_vec()
 }
 
 /// Writes every array once more as its bare little-endian elements, `raw/NAME.bin`.
@@ -80,9 +106,17 @@ pub fn write_raw(folder: &mut Folder, manifest: &Manifest) -> Result<(), FolderE
     Ok(())
 }
 
-/// The bundle's README: what it is, and how each tool opens it. The commands are to be run in the bundle's folder.
+/// The bundle's README: what it is, and how each tool opens it. The commands are to be run in the
+/// bundle's folder.
 pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
-    let Manifest { model, module, accuracy, parts, datasets, .. } = manifest;
+    let Manifest {
+        model,
+        module,
+        accuracy,
+        parts,
+        datasets,
+        ..
+    } = manifest;
     let samples = accuracy.samples;
     let Tolerance { atol, rtol } = tolerance(part::SUBMODEL);
     let recorded = match samples {
@@ -102,9 +136,18 @@ pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
     );
     for part in parts.values() {
         let side = |tensors: &[proto::manifest::Tensor]| {
-            tensors.iter().map(|tensor| format!("`{}` {}", tensor.name, axes(tensor))).collect::<Vec<_>>().join(", ")
+            tensors
+                .iter()
+                .map(|tensor| format!("`{}` {}", tensor.name, axes(tensor)))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
-        text.push_str(&format!("| `{}` | {} | {} |\n", part.file, side(&part.inputs), side(&part.outputs)));
+        text.push_str(&format!(
+            "| `{}` | {} | {} |\n",
+            part.file,
+            side(&part.inputs),
+            side(&part.outputs)
+        ));
     }
     text.push_str(&about_models(manifest));
     if samples == 0 {
@@ -114,13 +157,20 @@ pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
     text.push_str("\n## Arrays\n\n| file | dtype | shape | holds |\n|---|---|---|---|\n");
     for (name, dataset) in datasets {
         let (dtype, shape, holds) = (dataset.dtype.name(), &dataset.shape, meaning(name));
-        text.push_str(&format!("| `{}` | {dtype} | {shape:?} | {holds} |\n", dataset.file));
+        text.push_str(&format!(
+            "| `{}` | {dtype} | {shape:?} | {holds} |\n",
+            dataset.file
+        ));
     }
     if has_raw {
-        text.push_str("\n`raw/NAME.bin` holds the same elements without a header: little-endian, C order.\n");
+        text.push_str(
+            "\n`raw/NAME.bin` holds the same elements without a header: little-endian, C order.\n",
+        );
     }
     let split = manifest.selection.split;
-    text.push_str(&format!("\nThe samples are images of CIFAR-10's {split} split.\n"));
+    text.push_str(&format!(
+        "\nThe samples are images of CIFAR-10's {split} split.\n"
+    ));
     if let Some(subset) = &manifest.selection.subset {
         text.push_str(&format!(
             "They were chosen from the {} samples of the bundle whose `manifest.json` has the BLAKE3 hash `{}`; \
@@ -140,7 +190,12 @@ pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
 
 /// What the models' other files are, and how the models belong together.
 fn about_models(manifest: &Manifest) -> String {
-    let Manifest { parts, preprocessing, selection, .. } = manifest;
+    let Manifest {
+        parts,
+        preprocessing,
+        selection,
+        ..
+    } = manifest;
     let mut text = String::new();
     if parts.contains_key(part::HEAD) && parts.contains_key(part::TAIL) {
         text.push_str(
@@ -155,7 +210,10 @@ fn about_models(manifest: &Manifest) -> String {
         mean = preprocessing.mean,
         std = preprocessing.std,
     ));
-    let sets = parts.values().map(|part| &part.test_data_sets).find(|sets| !sets.is_empty());
+    let sets = parts
+        .values()
+        .map(|part| &part.test_data_sets)
+        .find(|sets| !sets.is_empty());
     if let Some(sets) = sets {
         text.push_str(&format!(
             "\n`test_data_set_0` and so on beside a model hold one sample each, in the layout of ONNX's own test runners: \
@@ -166,7 +224,9 @@ fn about_models(manifest: &Manifest) -> String {
             whatever = if selection.subset.is_some() { ", which need not be among this subset's samples" } else { "" },
         ));
     }
-    text.push_str("\n`weights/submodel.safetensors` holds the submodel's weights under PyTorch's names.\n");
+    text.push_str(
+        "\n`weights/submodel.safetensors` holds the submodel's weights under PyTorch's names.\n",
+    );
     text
 }
 
@@ -175,7 +235,9 @@ fn meaning(name: &str) -> &'static str {
     match name {
         dataset::SUBMODEL_INPUT => "what the submodel is given",
         dataset::SUBMODEL_OUTPUT => "what it should give: the golden",
-        dataset::SUBMODEL_OUTPUT_F64 => "the same from the same float32 input and weights, computed in float64",
+        dataset::SUBMODEL_OUTPUT_F64 => {
+            "the same from the same float32 input and weights, computed in float64"
+        }
         dataset::LOGITS => "what the full model should give",
         dataset::LABELS => "the true class",
         dataset::PREDICTIONS => "the class with the largest logit",
@@ -188,8 +250,14 @@ fn meaning(name: &str) -> &'static str {
 
 /// Axes after the first of the submodel's input, as `trtexec` writes them.
 fn axes_of_first(parts: &std::collections::BTreeMap<String, Part>) -> String {
-    let axes = parts.get(part::SUBMODEL).and_then(|part| part.inputs.first()?.sample_shape()).unwrap_or_default();
-    axes.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+    let axes = parts
+        .get(part::SUBMODEL)
+        .and_then(|part| part.inputs.first()?.sample_shape())
+        .unwrap_or_default();
+    axes.iter()
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join("x")
 }
 
 fn axes(tensor: &proto::manifest::Tensor) -> String {
@@ -197,7 +265,10 @@ fn axes(tensor: &proto::manifest::Tensor) -> String {
         proto::manifest::Axis::Fixed(length) => length.to_string(),
         proto::manifest::Axis::Named(name) => name.clone(),
     };
-    format!("[{}]", tensor.shape.iter().map(axis).collect::<Vec<_>>().join(", "))
+    format!(
+        "[{}]",
+        tensor.shape.iter().map(axis).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn tools(batch: usize, atol: f64, rtol: f64, shape: &str) -> String {

@@ -1,4 +1,5 @@
-//! The confidences of a bundle's samples as a picture: a histogram, correct and incorrect apart, with the tiers' bounds.
+//! The confidences of a bundle's samples as a picture: a histogram, correct and incorrect apart,
+//! with the tiers' bounds.
 
 use plotters::prelude::*;
 
@@ -30,7 +31,15 @@ fn draw<'a>(root: &Area<'a>, title: &str, samples: &Samples, tiers: usize) -> Dr
     let root = root.titled(title, ("sans-serif", 18))?;
     // A bin's lower bound is open and its upper closed, like a tier's.
     let bins = samples.tiers(BINS);
-    let most = bins.correct.iter().zip(&bins.incorrect).map(|(a, b)| a + b).max().unwrap_or(0).max(1) as f64 * 1.08;
+    let most = bins
+        .correct
+        .iter()
+        .zip(&bins.incorrect)
+        .map(|(a, b)| a + b)
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64
+        * 1.08;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
         .x_label_area_size(36)
@@ -49,24 +58,40 @@ fn draw<'a>(root: &Area<'a>, title: &str, samples: &Samples, tiers: usize) -> Dr
     let bars = |from: Vec<f64>, height: &[usize], colour: RGBColor| {
         let bar = move |(bin, (from, &height)): (usize, (f64, &usize))| {
             let (left, right) = (bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64);
-            Rectangle::new([(left + 0.001, from), (right - 0.001, from + height as f64)], colour.filled())
+            Rectangle::new(
+                [(left + 0.001, from), (right - 0.001, from + height as f64)],
+                colour.filled(),
+            )
         };
-        from.into_iter().zip(height).enumerate().map(bar).collect::<Vec<_>>()
+        from.into_iter()
+            .zip(height)
+            .enumerate()
+            .map(bar)
+            .collect::<Vec<_>>()
     };
     let tops = bins.correct.iter().map(|&count| count as f64).collect();
-    let legend = |colour: RGBColor| move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
+    let legend = |colour: RGBColor| {
+        move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled())
+    };
     chart
         .draw_series(bars(vec![0.0; BINS], &bins.correct, CORRECT))?
         .label(format!("correct ({})", bins.correct.iter().sum::<usize>()))
         .legend(legend(CORRECT));
     chart
         .draw_series(bars(tops, &bins.incorrect, INCORRECT))?
-        .label(format!("incorrect ({})", bins.incorrect.iter().sum::<usize>()))
+        .label(format!(
+            "incorrect ({})",
+            bins.incorrect.iter().sum::<usize>()
+        ))
         .legend(legend(INCORRECT));
     let bounds = (1..tiers).map(|tier| tier as f64 / tiers as f64);
     let bound = |x: f64| PathElement::new([(x, 0.0), (x, most)], BOUND.mix(0.6).stroke_width(1));
     chart.draw_series(bounds.map(bound))?;
-    chart.configure_series_labels().position(SeriesLabelPosition::UpperMiddle).border_style(TRANSPARENT).draw()
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperMiddle)
+        .border_style(TRANSPARENT)
+        .draw()
 }
 
 #[cfg(test)]
@@ -75,11 +100,31 @@ mod tests {
 
     #[test]
     fn the_picture_names_its_axes_and_counts() {
-        let samples = Samples { confidence: vec![0.1, 0.9, 0.95], correct: vec![false, true, true] };
+        let samples = Samples {
+            confidence: vec![0.1, 0.9, 0.95],
+            correct: vec![false, true, true],
+        };
         let text = svg("confidence of nano", &samples, 4);
-        for part in ["<svg", "confidence of nano", "samples", "correct (2)", "incorrect (1)", "</svg>"] {
+        for part in [
+            "<svg",
+            "confidence of nano",
+            "samples",
+            "correct (2)",
+            "incorrect (1)",
+            "</svg>",
+        ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert!(svg("empty", &Samples { confidence: vec![], correct: vec![] }, 1).contains("</svg>"));
+        assert!(
+            svg(
+                "empty",
+                &Samples {
+                    confidence: vec![],
+                    correct: vec![]
+                },
+                1
+            )
+            .contains("</svg>")
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! A model as a file, one constant after the other: the bytes are those of one large protobuf message, but no two large
-//! tensors are in memory together.
+//! A model as a file, one constant after the other: the bytes are those of one large protobuf
+//! message, but no two large tensors are in memory together.
 //!
-//! A message holds at most 2 GiB; what exceeds it keeps its large constants in a second file, as ONNX's external data.
+//! A message holds at most 2 GiB; what exceeds it keeps its large constants in a second file, as
+//! ONNX's external data.
 
 use std::io::{self, Write};
 
@@ -15,9 +16,11 @@ use crate::graph::{Constant, Model};
 /// A protobuf message cannot be larger (`MAXIMUM_PROTOBUF` of the ONNX checker: 2³¹ − 1).
 pub const LARGEST_MESSAGE: usize = i32::MAX as usize;
 
-/// Constants below this size stay in the model also when it has external data: tools want shapes to be there.
+/// Constants below this size stay in the model also when it has external data: tools want shapes to
+/// be there.
 const SMALLEST_EXTERNAL: usize = 1024;
-/// ONNX advises to begin external tensors at a multiple of the page size, so that they can be mapped.
+/// ONNX advises to begin external tensors at a multiple of the page size, so that they can be
+/// mapped.
 const EXTERNAL_ALIGNMENT: usize = 4096;
 
 /// Field numbers of onnx.proto.
@@ -46,7 +49,8 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     Layout::whole(model).write(out)
 }
 
-/// Writes the model with its large constants in a second file, which lies beside the first under the name `location`.
+/// Writes the model with its large constants in a second file, which lies beside the first under
+/// the name `location`.
 pub fn write_external(
     model: &Model,
     location: &str,
@@ -63,7 +67,10 @@ pub fn write_external(
         let padding = offset.next_multiple_of(EXTERNAL_ALIGNMENT) - offset;
         external.write_all(&vec![0; padding])?;
         offset += padding;
-        let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) };
+        let entry = |key: &str, value: String| StringStringEntryProto {
+            key: Some(key.to_owned()),
+            value: Some(value),
+        };
         let header = TensorProto {
             external_data: vec![
                 entry("location", location.to_owned()),
@@ -100,17 +107,33 @@ fn prefixed_len(tag: u32, length: usize) -> usize {
 impl<'a> Layout<'a> {
     fn whole(model: &'a Model) -> Self {
         let constants = model.constants.iter().map(inside).collect();
-        Self { constants, ..Self::around(model) }
+        Self {
+            constants,
+            ..Self::around(model)
+        }
     }
 
     /// Everything but the constants; fields keep the ascending order that encoders write.
     fn around(model: &Model) -> Self {
         let proto = &model.proto;
         let graph = proto.graph.clone().unwrap_or_default();
-        let nodes = GraphProto { node: graph.node, name: graph.name, ..Default::default() };
-        let values =
-            GraphProto { input: graph.input, output: graph.output, value_info: graph.value_info, ..Default::default() };
-        let first = ModelProto { opset_import: vec![], metadata_props: vec![], graph: None, ..proto.clone() };
+        let nodes = GraphProto {
+            node: graph.node,
+            name: graph.name,
+            ..Default::default()
+        };
+        let values = GraphProto {
+            input: graph.input,
+            output: graph.output,
+            value_info: graph.value_info,
+            ..Default::default()
+        };
+        let first = ModelProto {
+            opset_import: vec![],
+            metadata_props: vec![],
+            graph: None,
+            ..proto.clone()
+        };
         let last = ModelProto {
             opset_import: proto.opset_import.clone(),
             metadata_props: proto.metadata_props.clone(),
@@ -126,12 +149,17 @@ impl<'a> Layout<'a> {
     }
 
     fn graph_len(&self) -> usize {
-        let constants = self.constants.iter().map(|entry| prefixed_len(field::GRAPH_INITIALIZER, constant_len(entry)));
+        let constants = self
+            .constants
+            .iter()
+            .map(|entry| prefixed_len(field::GRAPH_INITIALIZER, constant_len(entry)));
         self.before_constants.len() + constants.sum::<usize>() + self.after_constants.len()
     }
 
     fn size(&self) -> usize {
-        self.before_graph.len() + prefixed_len(field::MODEL_GRAPH, self.graph_len()) + self.after_graph.len()
+        self.before_graph.len()
+            + prefixed_len(field::MODEL_GRAPH, self.graph_len())
+            + self.after_graph.len()
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -166,8 +194,10 @@ mod tests {
     fn model() -> Model {
         let mut graph = GraphBuilder::new("test");
         let input = graph.input("x", &[3, 40]);
-        let weight =
-            graph.constant("weight", tch::Tensor::arange(1600, (tch::Kind::Float, tch::Device::Cpu)).view([40, 40]));
+        let weight = graph.constant(
+            "weight",
+            tch::Tensor::arange(1600, (tch::Kind::Float, tch::Device::Cpu)).view([40, 40]),
+        );
         let product = graph.matmul_weight("product", &input, &weight, 40);
         let one = graph.scalar("one", 1.0);
         let output = graph.with_constant("Add", "y", &product, &one);
@@ -202,19 +232,28 @@ mod tests {
         let model = model();
         let (mut bytes, mut external) = (Vec::new(), Vec::new());
         write_external(&model, "model.onnx.data", &mut bytes, &mut external).expect("write");
-        let read = ModelProto::decode(bytes.as_slice()).expect("a model").graph.expect("a graph");
+        let read = ModelProto::decode(bytes.as_slice())
+            .expect("a model")
+            .graph
+            .expect("a graph");
         let whole = with_constants(&model).graph.expect("a graph");
         assert_eq!(read.initializer.len(), 2);
         for (found, expected) in read.initializer.iter().zip(&whole.initializer) {
             let value = |key: &str| {
-                let entry = found.external_data.iter().find(|entry| entry.key() == key)?;
+                let entry = found
+                    .external_data
+                    .iter()
+                    .find(|entry| entry.key() == key)?;
                 Some(entry.value().to_owned())
             };
             let bytes = match value("offset") {
                 Some(offset) => {
                     assert_eq!(value("location").as_deref(), Some("model.onnx.data"));
                     let start: usize = offset.parse().expect("a number");
-                    let length: usize = value("length").expect("an entry").parse().expect("a number");
+                    let length: usize = value("length")
+                        .expect("an entry")
+                        .parse()
+                        .expect("a number");
                     &external[start..start + length]
                 }
                 None => found.raw_data(),

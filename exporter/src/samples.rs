@@ -50,13 +50,28 @@ impl Samples {
     /// Reads them; the bundle's hashes should have been checked.
     pub fn read(bundle: &Bundle) -> Result<Self, SamplesError> {
         let confidence: Vec<f32> = read(bundle, dataset::CONFIDENCE)?;
-        if let Some(sample) = confidence.iter().position(|value| !(0.0..=1.0).contains(value)) {
-            return Err(SamplesError::Confidence { sample, value: confidence[sample] });
+        if let Some(sample) = confidence
+            .iter()
+            .position(|value| !(0.0..=1.0).contains(value))
+        {
+            return Err(SamplesError::Confidence {
+                sample,
+                value: confidence[sample],
+            });
         }
-        let (labels, predictions): (Vec<i64>, Vec<i64>) =
-            (read(bundle, dataset::LABELS)?, read(bundle, dataset::PREDICTIONS)?);
-        let correct = labels.iter().zip(&predictions).map(|(label, prediction)| label == prediction).collect();
-        Ok(Self { confidence, correct })
+        let (labels, predictions): (Vec<i64>, Vec<i64>) = (
+            read(bundle, dataset::LABELS)?,
+            read(bundle, dataset::PREDICTIONS)?,
+        );
+        let correct = labels
+            .iter()
+            .zip(&predictions)
+            .map(|(label, prediction)| label == prediction)
+            .collect();
+        Ok(Self {
+            confidence,
+            correct,
+        })
     }
 
     /// How they spread over tiers of equal width.
@@ -72,7 +87,12 @@ impl Samples {
     pub fn correct_by_tier(&self, count: usize) -> Vec<Vec<usize>> {
         let tiers = Tiers::new(count);
         let mut lists = vec![vec![]; count];
-        for (sample, &confidence) in self.confidence.iter().enumerate().filter(|(sample, _)| self.correct[*sample]) {
+        for (sample, &confidence) in self
+            .confidence
+            .iter()
+            .enumerate()
+            .filter(|(sample, _)| self.correct[*sample])
+        {
             lists[tiers.tier_of(confidence)].push(sample);
         }
         lists
@@ -83,7 +103,11 @@ fn read<T: Element>(bundle: &Bundle, name: &'static str) -> Result<Vec<T>, Sampl
     let samples = bundle.manifest().accuracy.samples;
     let npy: Npy<T> = bundle.dataset(name)?;
     if npy.shape() != [samples] {
-        return Err(SamplesError::Shape { name, shape: npy.shape().to_vec(), samples });
+        return Err(SamplesError::Shape {
+            name,
+            shape: npy.shape().to_vec(),
+            samples,
+        });
     }
     Ok(npy.rows(0..samples)?.to_vec())
 }
@@ -95,9 +119,18 @@ mod tests {
     #[test]
     fn tiers_hold_the_correct_samples_in_order() {
         let confidence = vec![0.25, 0.9, 0.0, 1.0, 0.26, 0.25];
-        let samples = Samples { confidence, correct: vec![true, true, true, false, true, true] };
-        assert_eq!(samples.correct_by_tier(4), [vec![0, 2, 5], vec![4], vec![], vec![1]]);
+        let samples = Samples {
+            confidence,
+            correct: vec![true, true, true, false, true, true],
+        };
+        assert_eq!(
+            samples.correct_by_tier(4),
+            [vec![0, 2, 5], vec![4], vec![], vec![1]]
+        );
         let tiers = samples.tiers(4);
-        assert_eq!((tiers.correct, tiers.incorrect), (vec![3, 1, 0, 1], vec![0, 0, 0, 1]));
+        assert_eq!(
+            (tiers.correct, tiers.incorrect),
+            (vec![3, 1, 0, 1], vec![0, 0, 0, 1])
+        );
     }
 }

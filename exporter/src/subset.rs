@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use proto::bundle::{Bundle, BundleError as ReadError};
-use proto::manifest::{Accuracy, Choice, Dataset, Float64Golden, Golden, Manifest, Role, Selection, Subset, dataset};
+use proto::manifest::{
+    Accuracy, Choice, Dataset, Float64Golden, Golden, Manifest, Role, Selection, Subset, dataset,
+};
 use proto::npy::{Dtype, Element, Npy, NpyError, NpyWriter};
 
 use crate::bundle::{self, BundleError};
@@ -44,7 +46,9 @@ pub enum SubsetError {
         available: Vec<usize>,
     },
     /// Samples that are not there.
-    #[error("--range {start} {end}: expected START < END, END at most {samples}, the samples of the bundle")]
+    #[error(
+        "--range {start} {end}: expected START < END, END at most {samples}, the samples of the bundle"
+    )]
     Range {
         /// First sample.
         start: usize,
@@ -103,33 +107,72 @@ pub fn choose(choice: &Choice, samples: &Samples) -> Result<Chosen, SubsetError>
         &Choice::Range { start, end } => {
             let samples = samples.correct.len();
             if start >= end || end > samples {
-                return Err(SubsetError::Range { start, end, samples });
+                return Err(SubsetError::Range {
+                    start,
+                    end,
+                    samples,
+                });
             }
-            Ok(Chosen { rows: (start..end).collect(), tiers: None })
+            Ok(Chosen {
+                rows: (start..end).collect(),
+                tiers: None,
+            })
         }
         Choice::Conf { group_sizes } => {
             let lists = samples.correct_by_tier(group_sizes.len());
-            if lists.iter().zip(group_sizes).any(|(list, &size)| size > list.len()) {
+            if lists
+                .iter()
+                .zip(group_sizes)
+                .any(|(list, &size)| size > list.len())
+            {
                 let available = lists.iter().map(Vec::len).collect();
-                return Err(SubsetError::TooFew { asked: group_sizes.clone(), available });
+                return Err(SubsetError::TooFew {
+                    asked: group_sizes.clone(),
+                    available,
+                });
             }
-            let chosen = || lists.iter().zip(group_sizes).map(|(list, &size)| &list[..size]).enumerate();
-            let rows: Vec<usize> = chosen().flat_map(|(_, list)| list.iter().copied()).collect();
+            let chosen = || {
+                lists
+                    .iter()
+                    .zip(group_sizes)
+                    .map(|(list, &size)| &list[..size])
+                    .enumerate()
+            };
+            let rows: Vec<usize> = chosen()
+                .flat_map(|(_, list)| list.iter().copied())
+                .collect();
             if rows.is_empty() {
                 return Err(SubsetError::Nothing(group_sizes.clone()));
             }
-            let tiers = chosen().flat_map(|(tier, list)| list.iter().map(move |_| tier as i64)).collect();
-            Ok(Chosen { rows, tiers: Some(tiers) })
+            let tiers = chosen()
+                .flat_map(|(tier, list)| list.iter().map(move |_| tier as i64))
+                .collect();
+            Ok(Chosen {
+                rows,
+                tiers: Some(tiers),
+            })
         }
     }
 }
 
-/// Writes the bundle of the chosen samples; `go_on` is told the bytes of arrays as they are written and may end it.
-pub fn write(request: &Request<'_>, mut go_on: impl FnMut(u64) -> bool) -> Result<Manifest, SubsetError> {
-    let Request { bundle, choice, out, .. } = request;
+/// Writes the bundle of the chosen samples; `go_on` is told the bytes of arrays as they are written
+/// and may end it.
+pub fn write(
+    request: &Request<'_>,
+    mut go_on: impl FnMut(u64) -> bool,
+) -> Result<Manifest, SubsetError> {
+    let Request {
+        bundle,
+        choice,
+        out,
+        ..
+    } = request;
     let samples = Samples::read(bundle)?;
     let Chosen { rows, tiers } = choose(choice, &samples)?;
-    if out.canonicalize().is_ok_and(|out| bundle.root().canonicalize().is_ok_and(|root| out == root)) {
+    if out
+        .canonicalize()
+        .is_ok_and(|out| bundle.root().canonicalize().is_ok_and(|root| out == root))
+    {
         return Err(SubsetError::Itself(out.to_path_buf()));
     }
     check_room(out, needed_bytes(request, rows.len()))?;
@@ -140,11 +183,21 @@ pub fn write(request: &Request<'_>, mut go_on: impl FnMut(u64) -> bool) -> Resul
         folder.copy(&bundle.root().join(file), 0, file)?;
     }
     let mut datasets = Vec::new();
-    for (name, dataset) in old.datasets.iter().filter(|(name, _)| tiers.is_none() || *name != dataset::TIER) {
+    for (name, dataset) in old
+        .datasets
+        .iter()
+        .filter(|(name, _)| tiers.is_none() || *name != dataset::TIER)
+    {
         match dataset.dtype {
-            Dtype::Float32 => gather::<f32>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?,
-            Dtype::Float64 => gather::<f64>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?,
-            Dtype::Int64 => gather::<i64>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?,
+            Dtype::Float32 => {
+                gather::<f32>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?
+            }
+            Dtype::Float64 => {
+                gather::<f64>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?
+            }
+            Dtype::Int64 => {
+                gather::<i64>(bundle, name, &rows, &mut folder, &mut datasets, &mut go_on)?
+            }
         }
     }
     let chosen = Samples {
@@ -152,25 +205,48 @@ pub fn write(request: &Request<'_>, mut go_on: impl FnMut(u64) -> bool) -> Resul
         correct: rows.iter().map(|&row| samples.correct[row]).collect(),
     };
     if let Some(tiers) = &tiers {
-        let mut writer = NpyWriter::<i64>::create(&folder.place(&file_of(dataset::TIER))?, &[rows.len()])?;
+        let mut writer =
+            NpyWriter::<i64>::create(&folder.place(&file_of(dataset::TIER))?, &[rows.len()])?;
         writer.write(tiers)?;
-        list_dataset(writer, dataset::TIER, Role::SampleInfo, vec![rows.len()], &mut folder, &mut datasets)?;
+        list_dataset(
+            writer,
+            dataset::TIER,
+            Role::SampleInfo,
+            vec![rows.len()],
+            &mut folder,
+            &mut datasets,
+        )?;
     }
     let tier_count = match choice {
         Choice::Conf { group_sizes } => group_sizes.len(),
         Choice::Range { .. } => old.tiers.upper_bounds.len().max(1),
     };
     let float64 = match &old.golden.float64 {
-        Some(_) => Some(Float64Golden { largest_error: largest_float64_error(bundle, &rows)? }),
+        Some(_) => Some(Float64Golden {
+            largest_error: largest_float64_error(bundle, &rows)?,
+        }),
         None => None,
     };
-    let subset = Subset { of: bundle.blake3(), of_samples: samples.correct.len(), choice: choice.clone() };
+    let subset = Subset {
+        of: bundle.blake3(),
+        of_samples: samples.correct.len(),
+        choice: choice.clone(),
+    };
     let manifest = Manifest {
         datasets: datasets.into_iter().collect(),
-        selection: Selection { split: old.selection.split, subset: Some(subset) },
+        selection: Selection {
+            split: old.selection.split,
+            subset: Some(subset),
+        },
         tiers: chosen.tiers(tier_count),
-        accuracy: Accuracy { samples: rows.len(), correct: chosen.correct.iter().filter(|&&correct| correct).count() },
-        golden: Golden { float64, ..old.golden.clone() },
+        accuracy: Accuracy {
+            samples: rows.len(),
+            correct: chosen.correct.iter().filter(|&&correct| correct).count(),
+        },
+        golden: Golden {
+            float64,
+            ..old.golden.clone()
+        },
         ..old.clone()
     };
     let manifest = bundle::finish(folder, manifest, request.raw)?;
@@ -185,7 +261,10 @@ fn largest_float64_error(bundle: &Bundle, rows: &[usize]) -> Result<f64, SubsetE
     let mut largest = 0.0f64;
     for &row in rows {
         let (golden, exact) = (golden.rows(row..row + 1)?, exact.rows(row..row + 1)?);
-        let errors = golden.iter().zip(exact.iter()).map(|(&golden, &exact)| (f64::from(golden) - exact).abs());
+        let errors = golden
+            .iter()
+            .zip(exact.iter())
+            .map(|(&golden, &exact)| (f64::from(golden) - exact).abs());
         largest = errors.fold(largest, f64::max);
     }
     Ok(largest)
@@ -199,9 +278,14 @@ fn is_about_the_network(file: &str) -> bool {
 
 fn needed_bytes(request: &Request<'_>, rows: usize) -> u64 {
     let manifest = request.bundle.manifest();
-    let network: u64 =
-        manifest.files.iter().filter(|(file, _)| is_about_the_network(file)).map(|(_, digest)| digest.size).sum();
-    let row = |dataset: &Dataset| dataset.shape[1..].iter().product::<usize>() * dataset.dtype.size();
+    let network: u64 = manifest
+        .files
+        .iter()
+        .filter(|(file, _)| is_about_the_network(file))
+        .map(|(_, digest)| digest.size)
+        .sum();
+    let row =
+        |dataset: &Dataset| dataset.shape[1..].iter().product::<usize>() * dataset.dtype.size();
     let arrays = manifest.datasets.values().map(row).sum::<usize>() as u64 * rows as u64;
     network + arrays * if request.raw { 2 } else { 1 }
 }
@@ -225,7 +309,11 @@ fn gather<T: Element>(
     let mut writer = NpyWriter::<T>::create(&folder.place(&file_of(name))?, &shape)?;
     let length = source.row_elements();
     let bytes = length * T::DTYPE.size();
-    let whole = if bytes < LARGE_ROW { Some(source.rows(0..source.rows_len())?) } else { None };
+    let whole = if bytes < LARGE_ROW {
+        Some(source.rows(0..source.rows_len())?)
+    } else {
+        None
+    };
     for &row in rows {
         match &whole {
             Some(whole) => writer.write(&whole[row * length..(row + 1) * length])?,
@@ -235,7 +323,14 @@ fn gather<T: Element>(
             return Err(SubsetError::Interrupted);
         }
     }
-    list_dataset(writer, name, bundle.manifest().datasets[name].role, shape, folder, datasets)
+    list_dataset(
+        writer,
+        name,
+        bundle.manifest().datasets[name].role,
+        shape,
+        folder,
+        datasets,
+    )
 }
 
 fn list_dataset<T: Element>(
@@ -248,17 +343,33 @@ fn list_dataset<T: Element>(
 ) -> Result<(), SubsetError> {
     let file = file_of(name);
     folder.add(file.clone(), writer.finish()?);
-    datasets.push((name.to_owned(), Dataset { file, role, dtype: T::DTYPE, shape }));
+    datasets.push((
+        name.to_owned(),
+        Dataset {
+            file,
+            role,
+            dtype: T::DTYPE,
+            shape,
+        },
+    ));
     Ok(())
 }
 
 fn list(numbers: &[usize]) -> String {
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
+    numbers
+        .iter()
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Sizes that would work, if any sample would be in them.
 fn hint(asked: &[usize], available: &[usize]) -> String {
-    let fitting: Vec<usize> = asked.iter().zip(available).map(|(&asked, &available)| asked.min(available)).collect();
+    let fitting: Vec<usize> = asked
+        .iter()
+        .zip(available)
+        .map(|(&asked, &available)| asked.min(available))
+        .collect();
     match fitting.iter().sum() {
         0 => String::new(),
         1.. => format!("\nhint: --group-sizes {} would work", list(&fitting)),
@@ -271,20 +382,42 @@ mod tests {
 
     fn samples() -> Samples {
         let confidence = vec![0.9, 0.1, 0.8, 0.3, 0.2, 0.99];
-        Samples { confidence, correct: vec![true, true, true, true, true, false] }
+        Samples {
+            confidence,
+            correct: vec![true, true, true, true, true, false],
+        }
     }
 
     #[test]
     fn tiers_come_in_ascending_order_and_their_samples_in_the_bundles() {
-        let chosen = |sizes: &[usize]| choose(&Choice::Conf { group_sizes: sizes.to_vec() }, &samples());
+        let chosen = |sizes: &[usize]| {
+            choose(
+                &Choice::Conf {
+                    group_sizes: sizes.to_vec(),
+                },
+                &samples(),
+            )
+        };
         let found = chosen(&[1, 1, 0, 2]).expect("enough");
-        assert_eq!(found, Chosen { rows: vec![1, 3, 0, 2], tiers: Some(vec![0, 1, 3, 3]) });
+        assert_eq!(
+            found,
+            Chosen {
+                rows: vec![1, 3, 0, 2],
+                tiers: Some(vec![0, 1, 3, 3])
+            }
+        );
         let message = chosen(&[3, 1, 1, 1]).expect_err("too few").to_string();
         assert!(
-            message.contains("4 tiers: 2 1 0 2") && message.contains("--group-sizes 2 1 0 1 would work"),
+            message.contains("4 tiers: 2 1 0 2")
+                && message.contains("--group-sizes 2 1 0 1 would work"),
             "{message}"
         );
-        assert!(chosen(&[0, 0]).expect_err("none").to_string().contains("no sample"));
+        assert!(
+            chosen(&[0, 0])
+                .expect_err("none")
+                .to_string()
+                .contains("no sample")
+        );
     }
 
     #[test]
@@ -292,7 +425,12 @@ mod tests {
         let chosen = |start, end| choose(&Choice::Range { start, end }, &samples());
         assert_eq!(chosen(2, 4).expect("inside").rows, [2, 3]);
         for (start, end) in [(0, 7), (3, 3), (4, 2)] {
-            assert!(chosen(start, end).expect_err("outside").to_string().contains("at most 6"));
+            assert!(
+                chosen(start, end)
+                    .expect_err("outside")
+                    .to_string()
+                    .contains("at most 6")
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The network as ONNX graphs, operation for operation what `trainer::vit` computes, whole or cut at a module.
+//! The network as ONNX graphs, operation for operation what `trainer::vit` computes, whole or cut
+//! at a module.
 //!
 //! ```text
 //! head   image → residual, submodel_input          the same operations as in `full`, so that the parts joined
@@ -6,8 +7,9 @@
 //! tail   residual, submodel_output → logits
 //! ```
 //!
-//! What goes round the module is the residual; nothing goes round a whole block. Names are C identifiers: a module's
-//! tensors begin with its name, dots as underscores; those at the cut bear the same names in every graph.
+//! What goes round the module is the residual; nothing goes round a whole block. Names are C
+//! identifiers: a module's tensors begin with its name, dots as underscores; those at the cut bear
+//! the same names in every graph.
 
 use std::collections::HashMap;
 
@@ -41,7 +43,13 @@ struct Builder<'a> {
 }
 
 /// One of the bundle's models, by its name in [`part`].
-pub fn build(vit: &Vit, module: Module, name: &str, file: &str, metadata: &[(&str, String)]) -> Model {
+pub fn build(
+    vit: &Vit,
+    module: Module,
+    name: &str,
+    file: &str,
+    metadata: &[(&str, String)],
+) -> Model {
     let edge = [vit.config().tokens(), vit.config().dim];
     // A whole block's own names would begin with a digit.
     let strips = name == part::SUBMODEL && module.kind != ModuleKind::Block;
@@ -50,7 +58,11 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str, metadata: &[(&st
         parameters: vit.variables(),
         module,
         graph: GraphBuilder::new(name),
-        prefix: if strips { format!("{module}.") } else { String::new() },
+        prefix: if strips {
+            format!("{module}.")
+        } else {
+            String::new()
+        },
         residual: (name == part::HEAD).then_some(RESIDUAL),
     };
     match name {
@@ -60,7 +72,10 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str, metadata: &[(&st
                 // One tensor cannot be two outputs.
                 residual = Some(builder.graph.identity(RESIDUAL, &input));
             }
-            residual.iter().chain([&input]).for_each(|value| builder.graph.output(value));
+            residual
+                .iter()
+                .chain([&input])
+                .for_each(|value| builder.graph.output(value));
         }
         part::SUBMODEL => {
             let input = builder.graph.input(SUBMODEL_INPUT, &edge);
@@ -68,7 +83,9 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str, metadata: &[(&st
             builder.graph.output(&output);
         }
         part::TAIL => {
-            let residual = module.has_residual().then(|| builder.graph.input(RESIDUAL, &edge));
+            let residual = module
+                .has_residual()
+                .then(|| builder.graph.input(RESIDUAL, &edge));
             let output = builder.graph.input(SUBMODEL_OUTPUT, &edge);
             let logits = builder.tail(residual.as_ref(), &output);
             builder.graph.output(&logits);
@@ -94,7 +111,9 @@ impl Builder<'_> {
                 (Some(x.clone()), x)
             }
             ModuleKind::Attention => {
-                let name = self.residual.map_or_else(|| self.stream_name(layer), str::to_owned);
+                let name = self
+                    .residual
+                    .map_or_else(|| self.stream_name(layer), str::to_owned);
                 let x = self.stream(layer, &name);
                 let input = self.layer_norm(&block(layer, ".0.norm"), SUBMODEL_INPUT, &x);
                 (Some(x), input)
@@ -104,7 +123,9 @@ impl Builder<'_> {
                 (Some(between.clone()), between)
             }
             ModuleKind::FeedForward => {
-                let name = self.residual.map_or_else(|| self.local(&block(layer, ".0")), str::to_owned);
+                let name = self
+                    .residual
+                    .map_or_else(|| self.local(&block(layer, ".0")), str::to_owned);
                 let between = self.stream_between(layer, &name);
                 let input = self.layer_norm(&block(layer, ".1.norm"), SUBMODEL_INPUT, &between);
                 (Some(between), input)
@@ -163,7 +184,10 @@ impl Builder<'_> {
     }
 
     fn stream_name(&self, layer: usize) -> String {
-        layer.checked_sub(1).map_or_else(|| "embedding".to_owned(), |last| self.local(&block(last, "")))
+        layer.checked_sub(1).map_or_else(
+            || "embedding".to_owned(),
+            |last| self.local(&block(last, "")),
+        )
     }
 
     /// What leaves the first half of a block, from the image on, under a name.
@@ -177,12 +201,28 @@ impl Builder<'_> {
     fn embed(&mut self, name: &str) -> Value {
         let config = self.config;
         let (side, patch) = (config.patches_per_side(), config.patch_size);
-        let image = self.graph.input(IMAGE, &[config.channels, config.image_size, config.image_size]);
-        let cut = self.graph.reshape("patch_grid", &image, &[config.channels, side, patch, side, patch]);
-        let ordered = self.graph.transpose("patch_pixels", &cut, &[1, 3, 2, 4, 0]); // [batch, row, column, row in patch, column in patch, channel]
-        let flat = self.graph.reshape("patches", &ordered, &[config.patches(), config.patch_dim()]);
-        let embedded = self.linear("to_patch_embedding.1", "to_patch_embedding_1", &flat, config.dim); // [batch, patches, dim]
-        let padded = self.graph.pad_first_row("tokens", &embedded); // [batch, tokens, dim], the first one zero
+        let image = self.graph.input(
+            IMAGE,
+            &[config.channels, config.image_size, config.image_size],
+        );
+        let cut = self.graph.reshape(
+            "patch_grid",
+            &image,
+            &[config.channels, side, patch, side, patch],
+        );
+        // [batch, row, column, row in patch, column in patch, channel]
+        let ordered = self.graph.transpose("patch_pixels", &cut, &[1, 3, 2, 4, 0]);
+        let flat = self
+            .graph
+            .reshape("patches", &ordered, &[config.patches(), config.patch_dim()]);
+        let embedded = self.linear(
+            "to_patch_embedding.1",
+            "to_patch_embedding_1",
+            &flat,
+            config.dim,
+        ); // [batch, patches, dim]
+        // [batch, tokens, dim], the first one zero
+        let padded = self.graph.pad_first_row("tokens", &embedded);
         let positions = self.positions();
         self.graph.with_constant("Add", name, &padded, &positions)
     }
@@ -201,14 +241,16 @@ impl Builder<'_> {
         self.linear("mlp_head.1", LOGITS, &normed, config.classes)
     }
 
-    /// The positions, with the class token added to the first: a zero token plus this is the class token in place.
+    /// The positions, with the class token added to the first: a zero token plus this is the class
+    /// token in place.
     fn positions(&mut self) -> String {
         let _no_grad = tch::no_grad_guard();
         let positions = self.parameters["pos_embedding"].detach().copy(); // [1, tokens, dim]
         let mut first = positions.narrow(1, 0, 1);
         first += &self.parameters["cls_token"];
         // Not listed as a parameter in the manifest: it is the sum of two.
-        self.graph.constant("pos_embedding_with_cls_token", positions)
+        self.graph
+            .constant("pos_embedding_with_cls_token", positions)
     }
 
     fn block(&mut self, layer: usize, x: &Value, name: &str) -> Value {
@@ -251,29 +293,57 @@ impl Builder<'_> {
 
     fn attention(&mut self, layer: usize, input: &Value, output: &str) -> Value {
         let config = self.config;
-        let (tokens, heads, dim_head, inner) = (config.tokens(), config.heads, config.dim_head, config.inner_dim());
+        let (tokens, heads, dim_head, inner) = (
+            config.tokens(),
+            config.heads,
+            config.dim_head,
+            config.inner_dim(),
+        );
         let module = block(layer, ".0.fn");
         let prefix = self.prefix.clone();
         let name = move |rest: &str| local(&prefix, &format!("{module}.{rest}"));
         let qkv_weight = self.weight(&block(layer, ".0.fn.to_qkv.weight"));
-        let qkv = self.graph.matmul_weight(&name("qkv"), input, &qkv_weight, 3 * inner); // [batch, tokens, 3·inner]
-        let [query, key, value] = self.graph.split_last([&name("query"), &name("key"), &name("value")], &qkv); // [batch, tokens, inner]
+        let qkv = self
+            .graph
+            .matmul_weight(&name("qkv"), input, &qkv_weight, 3 * inner); // [batch, tokens, 3·inner]
+        let [query, key, value] = self
+            .graph
+            // [batch, tokens, inner]
+            .split_last([&name("query"), &name("key"), &name("value")], &qkv);
         let heads_first = |graph: &mut GraphBuilder, x: &Value, order: &[usize]| {
-            let split = graph.reshape(&format!("{}_by_token", x.name()), x, &[tokens, heads, dim_head]);
+            let split = graph.reshape(
+                &format!("{}_by_token", x.name()),
+                x,
+                &[tokens, heads, dim_head],
+            );
             graph.transpose(&format!("{}_by_head", x.name()), &split, order)
         };
-        let query = heads_first(&mut self.graph, &query, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
-        let key = heads_first(&mut self.graph, &key, &[1, 2, 0]); // [batch, heads, dim_head, tokens]
-        let value = heads_first(&mut self.graph, &value, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
-        let products = self.graph.matmul(&name("products"), &query, &key); // [batch, heads, tokens, tokens]
-        let scale = self.graph.scalar(&name("scale"), (dim_head as f64).powf(-0.5) as f32);
-        let scores = self.graph.with_constant("Mul", &name("scores"), &products, &scale);
+        // [batch, heads, tokens, dim_head]
+        let query = heads_first(&mut self.graph, &query, &[1, 0, 2]);
+        // [batch, heads, dim_head, tokens]
+        let key = heads_first(&mut self.graph, &key, &[1, 2, 0]);
+        // [batch, heads, tokens, dim_head]
+        let value = heads_first(&mut self.graph, &value, &[1, 0, 2]);
+        // [batch, heads, tokens, tokens]
+        let products = self.graph.matmul(&name("products"), &query, &key);
+        let scale = self
+            .graph
+            .scalar(&name("scale"), (dim_head as f64).powf(-0.5) as f32);
+        let scores = self
+            .graph
+            .with_constant("Mul", &name("scores"), &products, &scale);
         let softmax = self.graph.softmax(&name("softmax"), &scores);
-        let mixed = self.graph.matmul(&name("mixed_by_head"), &softmax, &value); // [batch, heads, tokens, dim_head]
-        let by_token = self.graph.transpose(&name("mixed_by_token"), &mixed, &[1, 0, 2]); // [batch, tokens, heads, dim_head]
+        // [batch, heads, tokens, dim_head]
+        let mixed = self.graph.matmul(&name("mixed_by_head"), &softmax, &value);
+        let by_token = self
+            .graph
+            // [batch, tokens, heads, dim_head]
+            .transpose(&name("mixed_by_token"), &mixed, &[1, 0, 2]);
 
         if config.has_to_out() {
-            let mixed = self.graph.reshape(&name("mixed"), &by_token, &[tokens, inner]);
+            let mixed = self
+                .graph
+                .reshape(&name("mixed"), &by_token, &[tokens, inner]);
             self.linear(&block(layer, ".0.fn.to_out.0"), output, &mixed, config.dim)
         } else {
             self.graph.reshape(output, &by_token, &[tokens, inner])
@@ -282,26 +352,37 @@ impl Builder<'_> {
 
     /// The exact GELU, `x · ½ · (1 + erf(x / √2))`; ONNX has an operator for it only from opset 20.
     fn gelu(&mut self, name: &str, x: &Value) -> Value {
-        let root_two = self.graph.scalar(&format!("{name}_root_two"), std::f32::consts::SQRT_2);
+        let root_two = self
+            .graph
+            .scalar(&format!("{name}_root_two"), std::f32::consts::SQRT_2);
         let one = self.graph.scalar(&format!("{name}_one"), 1.0);
         let half = self.graph.scalar(&format!("{name}_half"), 0.5);
-        let scaled = self.graph.with_constant("Div", &format!("{name}_scaled"), x, &root_two);
+        let scaled = self
+            .graph
+            .with_constant("Div", &format!("{name}_scaled"), x, &root_two);
         let erf = self.graph.unary("Erf", &format!("{name}_erf"), &scaled);
-        let raised = self.graph.with_constant("Add", &format!("{name}_raised"), &erf, &one);
-        let product = self.graph.elementwise("Mul", &format!("{name}_product"), x, &raised);
+        let raised = self
+            .graph
+            .with_constant("Add", &format!("{name}_raised"), &erf, &one);
+        let product = self
+            .graph
+            .elementwise("Mul", &format!("{name}_product"), x, &raised);
         self.graph.with_constant("Mul", name, &product, &half)
     }
 
     fn layer_norm(&mut self, module: &str, output: &str, x: &Value) -> Value {
         let weight = self.plain(&format!("{module}.weight"));
         let bias = self.plain(&format!("{module}.bias"));
-        self.graph.layer_norm(output, x, &weight, &bias, self.config.layer_norm_eps)
+        self.graph
+            .layer_norm(output, x, &weight, &bias, self.config.layer_norm_eps)
     }
 
     fn linear(&mut self, module: &str, output: &str, x: &Value, out: usize) -> Value {
         let weight = self.weight(&format!("{module}.weight"));
         let bias = self.plain(&format!("{module}.bias"));
-        let product = self.graph.matmul_weight(&format!("{output}_product"), x, &weight, out);
+        let product = self
+            .graph
+            .matmul_weight(&format!("{output}_product"), x, &weight, out);
         self.graph.with_constant("Add", output, &product, &bias)
     }
 
@@ -318,7 +399,14 @@ impl Builder<'_> {
 
     fn parameter(&mut self, name: &str, tensor: Tensor, transposed: bool) -> String {
         let local = self.local(name);
-        self.graph.parameter(&local, Parameter { name: name.to_owned(), tensor, transposed })
+        self.graph.parameter(
+            &local,
+            Parameter {
+                name: name.to_owned(),
+                tensor,
+                transposed,
+            },
+        )
     }
 
     /// What something of the Python model is called in this graph.

@@ -1,4 +1,5 @@
-//! An ONNX model: its data are inside, or in the file that the manifest names; a weight fault finds its place, or none.
+//! An ONNX model: its data are inside, or in the file that the manifest names; a weight fault finds
+//! its place, or none.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! The network's numbers: everything that changes its results, the presets, and the parameters they imply.
+//! The network's numbers: everything that changes its results, the presets, and the parameters they
+//! imply.
 
 use std::fmt;
 use std::str::FromStr;
@@ -112,7 +113,9 @@ pub enum ConfigError {
         patch_size: usize,
     },
     /// A probability or epsilon is out of its range.
-    #[error("model config: {field} is {found}, expected a number from 0 up to, but not including, 1")]
+    #[error(
+        "model config: {field} is {found}, expected a number from 0 up to, but not including, 1"
+    )]
     Fraction {
         /// The field.
         field: &'static str,
@@ -167,7 +170,9 @@ impl Preset {
 
     /// The preset with exactly these numbers.
     pub fn of(config: &VitConfig) -> Option<Self> {
-        Self::ALL.into_iter().find(|preset| preset.config() == *config)
+        Self::ALL
+            .into_iter()
+            .find(|preset| preset.config() == *config)
     }
 
     /// The name used on the command line, in files and in reports.
@@ -219,7 +224,10 @@ impl VitConfig {
             }
         }
         if !self.image_size.is_multiple_of(self.patch_size) {
-            return Err(ConfigError::Patches { image_size: self.image_size, patch_size: self.patch_size });
+            return Err(ConfigError::Patches {
+                image_size: self.image_size,
+                patch_size: self.patch_size,
+            });
         }
         let fractions = [
             ("dropout", self.dropout),
@@ -268,14 +276,28 @@ impl VitConfig {
     pub fn parameters(&self) -> Vec<Parameter> {
         let (dim, inner, mlp) = (self.dim, self.inner_dim(), self.mlp_dim);
         let mut list = Vec::new();
-        let mut add = |name: String, shape: &[usize], kind| list.push(Parameter { name, shape: shape.to_vec(), kind });
+        let mut add = |name: String, shape: &[usize], kind| {
+            list.push(Parameter {
+                name,
+                shape: shape.to_vec(),
+                kind,
+            })
+        };
         let linear = |fan_in| ParameterKind::Linear { fan_in };
         let embedding = ParameterKind::Embedding;
 
         add("pos_embedding".into(), &[1, self.tokens(), dim], embedding);
         add("cls_token".into(), &[1, 1, dim], embedding);
-        add("to_patch_embedding.1.weight".into(), &[dim, self.patch_dim()], linear(self.patch_dim()));
-        add("to_patch_embedding.1.bias".into(), &[dim], linear(self.patch_dim()));
+        add(
+            "to_patch_embedding.1.weight".into(),
+            &[dim, self.patch_dim()],
+            linear(self.patch_dim()),
+        );
+        add(
+            "to_patch_embedding.1.bias".into(),
+            &[dim],
+            linear(self.patch_dim()),
+        );
         for layer in 0..self.layers {
             let at = |rest: &str| format!("transformer.layers.{layer}.{rest}");
             add(at("0.norm.weight"), &[dim], ParameterKind::NormWeight);
@@ -292,16 +314,27 @@ impl VitConfig {
             add(at("1.fn.net.3.weight"), &[dim, mlp], linear(mlp));
             add(at("1.fn.net.3.bias"), &[dim], linear(mlp));
         }
-        add("mlp_head.0.weight".into(), &[dim], ParameterKind::NormWeight);
+        add(
+            "mlp_head.0.weight".into(),
+            &[dim],
+            ParameterKind::NormWeight,
+        );
         add("mlp_head.0.bias".into(), &[dim], ParameterKind::NormBias);
-        add("mlp_head.1.weight".into(), &[self.classes, dim], linear(dim));
+        add(
+            "mlp_head.1.weight".into(),
+            &[self.classes, dim],
+            linear(dim),
+        );
         add("mlp_head.1.bias".into(), &[self.classes], linear(dim));
         list
     }
 
     /// How many numbers the network learns.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+        self.parameters()
+            .iter()
+            .map(|parameter| parameter.shape.iter().product::<usize>())
+            .sum()
     }
 }
 
@@ -312,7 +345,10 @@ mod tests {
     #[test]
     fn presets_have_the_documented_parameter_counts() {
         let counts = Preset::ALL.map(|preset| preset.config().parameter_count());
-        assert_eq!(counts, [5_519_434, 21_655_690, 85_778_698, 310_186, 808_842]);
+        assert_eq!(
+            counts,
+            [5_519_434, 21_655_690, 85_778_698, 310_186, 808_842]
+        );
     }
 
     #[test]
@@ -326,19 +362,43 @@ mod tests {
 
     #[test]
     fn one_head_as_wide_as_a_token_has_no_to_out() {
-        let config = VitConfig { heads: 1, dim_head: 96, ..Preset::Nano.config() };
-        assert!(config.parameters().iter().all(|parameter| !parameter.name.contains("to_out")));
+        let config = VitConfig {
+            heads: 1,
+            dim_head: 96,
+            ..Preset::Nano.config()
+        };
+        assert!(
+            config
+                .parameters()
+                .iter()
+                .all(|parameter| !parameter.name.contains("to_out"))
+        );
     }
 
     #[test]
     fn impossible_numbers_are_refused() {
         let good = Preset::Nano.config();
         let broken = [
-            VitConfig { dim: 0, ..good.clone() },
-            VitConfig { layers: usize::MAX, ..good.clone() },
-            VitConfig { patch_size: 5, ..good.clone() },
-            VitConfig { dropout: f64::NAN, ..good.clone() },
-            VitConfig { dropout: 1.0, ..good },
+            VitConfig {
+                dim: 0,
+                ..good.clone()
+            },
+            VitConfig {
+                layers: usize::MAX,
+                ..good.clone()
+            },
+            VitConfig {
+                patch_size: 5,
+                ..good.clone()
+            },
+            VitConfig {
+                dropout: f64::NAN,
+                ..good.clone()
+            },
+            VitConfig {
+                dropout: 1.0,
+                ..good
+            },
         ];
         for config in broken {
             assert!(config.validate().is_err(), "{config:?}");

@@ -45,7 +45,12 @@ pub struct DigestWriter<W> {
 impl<W> DigestWriter<W> {
     /// Around a writer; best fed in large blocks.
     pub fn new(inner: W) -> Self {
-        Self { inner, size: 0, blake3: blake3::Hasher::new(), sha256: Sha256::new() }
+        Self {
+            inner,
+            size: 0,
+            blake3: blake3::Hasher::new(),
+            sha256: Sha256::new(),
+        }
     }
 
     /// Size and hashes of what was written.
@@ -61,7 +66,10 @@ impl<W> DigestWriter<W> {
         self.size += bytes.len() as u64;
         for block in bytes.chunks(BLOCK) {
             // SHA-256 cannot be split, so BLAKE3 runs beside it.
-            rayon::join(|| self.sha256.update(block), || self.blake3.update_rayon(block));
+            rayon::join(
+                || self.sha256.update(block),
+                || self.blake3.update_rayon(block),
+            );
         }
     }
 }
@@ -88,7 +96,10 @@ pub struct DigestReader<R> {
 impl<R> DigestReader<R> {
     /// Around a reader.
     pub fn new(inner: R) -> Self {
-        Self { inner, sha256: Sha256::new() }
+        Self {
+            inner,
+            sha256: Sha256::new(),
+        }
     }
 
     /// SHA-256 of what was read, hexadecimal.
@@ -107,8 +118,8 @@ impl<R: Read> Read for DigestReader<R> {
 
 /// BLAKE3 of a file, hexadecimal; `progress` is told the bytes as they are read.
 ///
-/// All cores read: copying a cached file takes one longer than hashing it. It is not mapped, so that a medium which fails is an
-/// error and not the end of the process.
+/// All cores read: copying a cached file takes one longer than hashing it. It is not mapped, so
+/// that a medium which fails is an error and not the end of the process.
 pub fn blake3_file(path: &Path, mut progress: impl FnMut(u64)) -> io::Result<String> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -116,7 +127,9 @@ pub fn blake3_file(path: &Path, mut progress: impl FnMut(u64)) -> io::Result<Str
     let mut block = vec![0; BLOCK.min(size as usize)];
     for start in (0..size).step_by(BLOCK) {
         let block = &mut block[..BLOCK.min((size - start) as usize)];
-        let read = |(number, piece): (usize, &mut [u8])| file.read_exact_at(piece, start + (number * PIECE) as u64);
+        let read = |(number, piece): (usize, &mut [u8])| {
+            file.read_exact_at(piece, start + (number * PIECE) as u64)
+        };
         block.par_chunks_mut(PIECE).enumerate().try_for_each(read)?;
         hasher.update_rayon(block);
         progress(block.len() as u64);
@@ -169,21 +182,44 @@ mod tests {
         let digest = digest_file(file.path()).expect("digest");
         assert_eq!(digest.size, 3);
         // FIPS 180-2, appendix B.1
-        assert_eq!(digest.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest.sha256, sha256_bytes(b"abc"));
         // `printf abc | b3sum`
-        assert_eq!(digest.blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
-        assert_eq!(digest.blake3, blake3_file(file.path(), |_| {}).expect("digest"));
+        assert_eq!(
+            digest.blake3,
+            "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
+        );
+        assert_eq!(
+            digest.blake3,
+            blake3_file(file.path(), |_| {}).expect("digest")
+        );
     }
     #[test]
     fn a_file_of_any_size_has_the_digest_of_its_bytes() {
-        for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3 * PIECE + 5] {
+        for size in [
+            0,
+            1,
+            PIECE - 1,
+            PIECE,
+            PIECE + 1,
+            BLOCK - 1,
+            BLOCK,
+            BLOCK + 1,
+            2 * BLOCK + 3 * PIECE + 5,
+        ] {
             let bytes: Vec<u8> = (0..size).map(|index| (index * index % 251) as u8).collect();
             let file = tempfile::NamedTempFile::new().expect("temporary file");
             std::fs::write(file.path(), &bytes).expect("write");
             let mut told = 0;
             let digest = blake3_file(file.path(), |bytes| told += bytes).expect("digest");
-            assert_eq!((digest, told), (blake3_bytes(&bytes), size as u64), "{size} bytes");
+            assert_eq!(
+                (digest, told),
+                (blake3_bytes(&bytes), size as u64),
+                "{size} bytes"
+            );
         }
     }
 }

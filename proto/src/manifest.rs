@@ -51,7 +51,8 @@ pub mod dataset {
     pub const CONFIDENCE: &str = "confidence";
     /// `[samples]` i64, position in the split of CIFAR-10.
     pub const SAMPLE_INDEX: &str = "sample_index";
-    /// `[samples, tokens, dim]` f64, the submodel's output computed in float64 from the same float32 input and weights.
+    /// `[samples, tokens, dim]` f64, the submodel's output computed in float64 from the same
+    /// float32 input and weights.
     pub const SUBMODEL_OUTPUT_F64: &str = "submodel_output_f64";
     /// `[samples]` i64, the confidence tier from 0, in a subset made by tiers.
     pub const TIER: &str = "tier";
@@ -123,10 +124,12 @@ pub struct Part {
     /// Initializers that hold parameters, by the initializer's name.
     #[serde(with = "maps_duplicate_key_is_error")]
     pub initializers: BTreeMap<String, Initializer>,
-    /// Path in the bundle of the file with the large initializers, of a model that one file cannot hold.
+    /// Path in the bundle of the file with the large initializers, of a model that one file cannot
+    /// hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_data: Option<String>,
-    /// Test data sets beside the model, `test_data_set_0` and so on, by the position of each one's image in the split.
+    /// Test data sets beside the model, `test_data_set_0` and so on, by the position of each one's
+    /// image in the split.
     #[serde(default)]
     pub test_data_sets: Vec<usize>,
 }
@@ -310,13 +313,22 @@ impl Manifest {
         config.validate().map_err(|error| error.to_string())?;
         let preset = Preset::of(config).map_or("custom", Preset::name);
         if self.model.preset != preset {
-            return Err(format!("preset {}, but its config is that of {preset}", self.model.preset));
+            return Err(format!(
+                "preset {}, but its config is that of {preset}",
+                self.model.preset
+            ));
         }
         Module::parse(&self.module, config).map_err(|error| error.to_string())?;
         for name in self.datasets.keys().chain(self.parts.keys()) {
             // They become names of files.
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-                return Err(format!("{name:?} names a dataset or a part: expected letters, digits and underscores"));
+            if name.is_empty()
+                || !name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            {
+                return Err(format!(
+                    "{name:?} names a dataset or a part: expected letters, digits and underscores"
+                ));
             }
         }
         for (name, dataset) in &self.datasets {
@@ -327,11 +339,23 @@ impl Manifest {
                 ));
             }
         }
-        let edge = [Axis::Named("batch".to_owned()), Axis::Fixed(config.tokens()), Axis::Fixed(config.dim)];
-        for tensor in self.parts.get(part::SUBMODEL).iter().flat_map(|part| part.inputs.iter().chain(&part.outputs)) {
+        let edge = [
+            Axis::Named("batch".to_owned()),
+            Axis::Fixed(config.tokens()),
+            Axis::Fixed(config.dim),
+        ];
+        for tensor in self
+            .parts
+            .get(part::SUBMODEL)
+            .iter()
+            .flat_map(|part| part.inputs.iter().chain(&part.outputs))
+        {
             if tensor.shape != edge {
                 let (tokens, dim) = (config.tokens(), config.dim);
-                return Err(format!("tensor `{}` of the submodel: expected [batch, {tokens}, {dim}]", tensor.name));
+                return Err(format!(
+                    "tensor `{}` of the submodel: expected [batch, {tokens}, {dim}]",
+                    tensor.name
+                ));
             }
         }
         Ok(())
@@ -339,18 +363,25 @@ impl Manifest {
 
     /// The text of `manifest.json`: keys in a fixed order, one newline at the end.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("plain data with text keys always serialises");
+        let mut text = serde_json::to_string_pretty(self)
+            .expect("plain data with text keys always serialises");
         text.push('\n');
         text
     }
 
-    /// The text of `SHA256SUMS` for a bundle whose manifest has this text: every other file, sorted by path.
+    /// The text of `SHA256SUMS` for a bundle whose manifest has this text: every other file, sorted
+    /// by path.
     pub fn sha256sums(&self, manifest_json: &str) -> String {
         let manifest_sha256 = crate::digest::sha256_bytes(manifest_json.as_bytes());
-        let mut sums: BTreeMap<&str, &str> =
-            self.files.iter().map(|(file, digest)| (file.as_str(), digest.sha256.as_str())).collect();
+        let mut sums: BTreeMap<&str, &str> = self
+            .files
+            .iter()
+            .map(|(file, digest)| (file.as_str(), digest.sha256.as_str()))
+            .collect();
         sums.insert(MANIFEST_FILE, &manifest_sha256);
-        sums.iter().map(|(file, sha256)| format!("{sha256}  {file}\n")).collect()
+        sums.iter()
+            .map(|(file, sha256)| format!("{sha256}  {file}\n"))
+            .collect()
     }
 }
 

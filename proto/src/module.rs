@@ -45,8 +45,13 @@ pub struct UnknownModule {
 
 impl ModuleKind {
     /// All kinds, in the order they are listed to users.
-    pub const ALL: [Self; 5] =
-        [Self::Attention, Self::NormAttention, Self::FeedForward, Self::NormFeedForward, Self::Block];
+    pub const ALL: [Self; 5] = [
+        Self::Attention,
+        Self::NormAttention,
+        Self::FeedForward,
+        Self::NormFeedForward,
+        Self::Block,
+    ];
 
     /// What follows `transformer.layers.K` in the module's name.
     fn suffix(self) -> &'static str {
@@ -77,17 +82,22 @@ impl Module {
 
     /// Finds the module with this name in a network.
     pub fn parse(name: &str, config: &VitConfig) -> Result<Self, UnknownModule> {
-        let all = || (0..config.layers).flat_map(|layer| ModuleKind::ALL.map(|kind| Self { layer, kind }));
-        all().find(|module| module.to_string() == name).ok_or_else(|| {
-            let distance = |module: &Self| strsim::damerau_levenshtein(&module.to_string(), name);
-            UnknownModule {
-                name: name.to_owned(),
-                last_layer: config.layers.saturating_sub(1),
-                nearest: all()
-                    .min_by_key(distance)
-                    .map_or_else(|| Self::DEFAULT_NAME.to_owned(), |found| found.to_string()),
-            }
-        })
+        let all = || {
+            (0..config.layers).flat_map(|layer| ModuleKind::ALL.map(|kind| Self { layer, kind }))
+        };
+        all()
+            .find(|module| module.to_string() == name)
+            .ok_or_else(|| {
+                let distance =
+                    |module: &Self| strsim::damerau_levenshtein(&module.to_string(), name);
+                UnknownModule {
+                    name: name.to_owned(),
+                    last_layer: config.layers.saturating_sub(1),
+                    nearest: all()
+                        .min_by_key(distance)
+                        .map_or_else(|| Self::DEFAULT_NAME.to_owned(), |found| found.to_string()),
+                }
+            })
     }
 
     /// Whether a tensor goes round the module, to be added to its output: not round a whole block.
@@ -114,8 +124,13 @@ impl fmt::Display for Module {
 
 /// One line for each kind of module.
 fn list() -> String {
-    let line =
-        |kind: ModuleKind| format!("  {:<27} {}", format!("transformer.layers.K{}", kind.suffix()), kind.description());
+    let line = |kind: ModuleKind| {
+        format!(
+            "  {:<27} {}",
+            format!("transformer.layers.K{}", kind.suffix()),
+            kind.description()
+        )
+    };
     ModuleKind::ALL.map(line).join("\n")
 }
 
@@ -129,22 +144,49 @@ mod tests {
         let nano = Preset::Nano.config();
         let found = |name| Module::parse(name, &nano).ok();
         let module = |layer, kind| Some(Module { layer, kind });
-        assert_eq!(found(Module::DEFAULT_NAME), module(0, ModuleKind::Attention));
-        assert_eq!(found("transformer.layers.3.0"), module(3, ModuleKind::NormAttention));
-        assert_eq!(found("transformer.layers.1.1.fn"), module(1, ModuleKind::FeedForward));
-        assert_eq!(found("transformer.layers.1.1"), module(1, ModuleKind::NormFeedForward));
+        assert_eq!(
+            found(Module::DEFAULT_NAME),
+            module(0, ModuleKind::Attention)
+        );
+        assert_eq!(
+            found("transformer.layers.3.0"),
+            module(3, ModuleKind::NormAttention)
+        );
+        assert_eq!(
+            found("transformer.layers.1.1.fn"),
+            module(1, ModuleKind::FeedForward)
+        );
+        assert_eq!(
+            found("transformer.layers.1.1"),
+            module(1, ModuleKind::NormFeedForward)
+        );
         assert_eq!(found("transformer.layers.1"), module(1, ModuleKind::Block));
-        for name in ["transformer.layers.4.0.fn", "transformer.layers.00.0.fn", "transformer.layers.0.0.fn ", ""] {
+        for name in [
+            "transformer.layers.4.0.fn",
+            "transformer.layers.00.0.fn",
+            "transformer.layers.0.0.fn ",
+            "",
+        ] {
             assert_eq!(found(name), None, "{name:?}");
         }
     }
 
     #[test]
     fn a_wrong_name_gets_the_list_and_the_nearest() {
-        let message = |name| Module::parse(name, &Preset::Nano.config()).expect_err("unknown").to_string();
+        let message = |name| {
+            Module::parse(name, &Preset::Nano.config())
+                .expect_err("unknown")
+                .to_string()
+        };
         let text = message("transformer.layer.2.1.fn");
-        assert!(text.contains("the nearest is transformer.layers.2.1.fn"), "{text}");
-        assert!(text.contains("K from 0 to 3") && text.contains("transformer.layers.K.1.fn"), "{text}");
+        assert!(
+            text.contains("the nearest is transformer.layers.2.1.fn"),
+            "{text}"
+        );
+        assert!(
+            text.contains("K from 0 to 3") && text.contains("transformer.layers.K.1.fn"),
+            "{text}"
+        );
         assert!(message("transformer.layers.12").contains("nearest is transformer.layers.1"));
     }
 }

@@ -6,8 +6,18 @@ use serde::{Deserialize, Serialize};
 pub const CIFAR10_IMAGE_SIZE: usize = 32;
 
 /// The names of CIFAR-10's classes, in label order (`batches.meta.txt` of the official archive).
-pub const CIFAR10_CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+pub const CIFAR10_CLASSES: [&str; 10] = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+];
 
 /// The per-channel mean that the Python repository subtracts, in units of 0 to 1, order R, G, B.
 pub const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
@@ -15,7 +25,8 @@ pub const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 /// The per-channel standard deviation that the Python repository divides by, same units and order.
 pub const STD: [f32; 3] = [0.2023, 0.1994, 0.2010];
 
-/// The steps from the 32×32 pixels of a test image to the input `[3, image_size, image_size]`, float32.
+/// The steps from the 32×32 pixels of a test image to the input `[3, image_size, image_size]`,
+/// float32.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// What the image is resized to, and how.
@@ -43,7 +54,10 @@ impl Preprocessing {
     /// The Python repository's preprocessing of a test image.
     pub fn cifar10(image_size: usize) -> Self {
         Self {
-            resize: Resize { image_size, filter: "pillow bilinear".to_owned() },
+            resize: Resize {
+                image_size,
+                filter: "pillow bilinear".to_owned(),
+            },
             divide_by: 255.0,
             mean: MEAN,
             std: STD,

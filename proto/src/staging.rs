@@ -1,4 +1,5 @@
-//! Files and folders that are whole or absent: written under a temporary sibling name, renamed when complete.
+//! Files and folders that are whole or absent: written under a temporary sibling name, renamed when
+//! complete.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Begins the name of a file that is being written.
 const PARTIAL_PREFIX: &str = ".partial-";
 
-/// Writes a file through a temporary sibling; on any error the old file, if there was one, is left as it was.
+/// Writes a file through a temporary sibling; on any error the old file, if there was one, is left
+/// as it was.
 pub fn write_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&mut File>) -> Result<(), E>,
@@ -25,7 +27,8 @@ pub fn write_file<E: From<io::Error>>(
     Ok(())
 }
 
-/// As [`write_file`], for writers that want a path and may replace the file there; the file is synced before it appears.
+/// As [`write_file`], for writers that want a path and may replace the file there; the file is
+/// synced before it appears.
 pub fn write_by_path(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PARTIAL_PREFIX);
@@ -43,14 +46,19 @@ pub fn write_by_path(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -
 pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX) {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(PARTIAL_PREFIX)
+        {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Bytes free on the file system of a path, which need not exist; `None` where that cannot be known.
+/// Bytes free on the file system of a path, which need not exist; `None` where that cannot be
+/// known.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let existing = absolute.ancestors().find(|folder| folder.is_dir())?;
@@ -59,10 +67,13 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|parent| *parent != Path::new(""))
+        .unwrap_or(Path::new("."))
 }
 
-/// Temporary files are private by default; a finished one gets the usual permissions, less the umask.
+/// Temporary files are private by default; a finished one gets the usual permissions, less the
+/// umask.
 fn readable_by_all(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
     #[cfg(unix)]
     {
@@ -108,8 +119,8 @@ pub enum StagingError {
 
 /// A folder that appears under its final name when [`Self::commit`] is called, and not before.
 ///
-/// It is written as the hidden sibling `.NAME.vit-part-partial`, which is removed when this is dropped. One that a killed
-/// process left behind is recognised by its free lock and replaced.
+/// It is written as the hidden sibling `.NAME.vit-part-partial`, which is removed when this is
+/// dropped. One that a killed process left behind is recognised by its free lock and replaced.
 #[derive(Debug)]
 pub struct StagedFolder {
     partial: PathBuf,
@@ -122,9 +133,12 @@ pub struct StagedFolder {
 }
 
 impl StagedFolder {
-    /// Makes the partial folder. With `replace` an existing target gives way on commit; without, it is refused here.
+    /// Makes the partial folder. With `replace` an existing target gives way on commit; without, it
+    /// is refused here.
     pub fn create(target: &Path, replace: bool) -> Result<Self, StagingError> {
-        let name = target.file_name().ok_or_else(|| StagingError::NoName(target.to_owned()))?;
+        let name = target
+            .file_name()
+            .ok_or_else(|| StagingError::NoName(target.to_owned()))?;
         if !replace && target.symlink_metadata().is_ok() {
             return Err(StagingError::Exists(target.to_owned()));
         }
@@ -134,7 +148,11 @@ impl StagedFolder {
         };
         let mut parents = Vec::new();
         if let Some(parent) = target.parent().filter(|parent| *parent != Path::new("")) {
-            parents.extend(parent.ancestors().take_while(|folder| *folder != Path::new("") && !folder.exists()));
+            parents.extend(
+                parent
+                    .ancestors()
+                    .take_while(|folder| *folder != Path::new("") && !folder.exists()),
+            );
             fs::create_dir_all(parent).map_err(at(parent))?;
         }
         let mut hidden = std::ffi::OsString::from(".");
@@ -152,7 +170,8 @@ impl StagedFolder {
                 Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
                 Err(TryLockError::Error(error)) => return Err(at(&partial)(error)),
             }
-            // Between opening and locking, another process may have given the folder its final name.
+            // Between opening and locking, another process may have given the folder its final
+            // name.
             if is_still_at(&lock, &partial) {
                 break lock;
             }
@@ -177,7 +196,10 @@ impl StagedFolder {
 
     /// Gives the folder its final name.
     pub fn commit(mut self) -> Result<(), StagingError> {
-        let at = |error| StagingError::Io { path: self.target.clone(), error };
+        let at = |error| StagingError::Io {
+            path: self.target.clone(),
+            error,
+        };
         if self.target.symlink_metadata().is_ok() {
             if !self.replace {
                 return Err(StagingError::Exists(self.target.clone()));
@@ -185,17 +207,20 @@ impl StagedFolder {
             if exchange(&self.partial, &self.target) {
                 self.committed = true;
                 let old = self.partial.clone();
-                return remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error });
+                return remove_folder(&old)
+                    .map_err(|error| StagingError::Leftover { path: old, error });
             }
             let old = self.partial.with_extension("vit-part-replaced");
             remove_folder(&old).map_err(at)?;
             fs::rename(&self.target, &old).map_err(at)?;
             if let Err(error) = fs::rename(&self.partial, &self.target) {
-                let _ = fs::rename(&old, &self.target); // the old folder back in its place, if that can be done
+                // the old folder back in its place, if that can be done
+                let _ = fs::rename(&old, &self.target);
                 return Err(at(error));
             }
             self.committed = true;
-            return remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error });
+            return remove_folder(&old)
+                .map_err(|error| StagingError::Leftover { path: old, error });
         }
         fs::rename(&self.partial, &self.target).map_err(at)?;
         self.committed = true;
@@ -206,10 +231,12 @@ impl StagedFolder {
 impl Drop for StagedFolder {
     fn drop(&mut self) {
         if !self.committed {
-            // Nothing better can be done about a failure here than what the next run does: replace the folder.
+            // Nothing better can be done about a failure here than what the next run does: replace
+            // the folder.
             let _ = fs::remove_dir_all(&self.partial);
             for parent in &self.parents {
-                let _ = fs::remove_dir(parent); // fails, as it should, if something else is in it by now
+                // fails, as it should, if something else is in it by now
+                let _ = fs::remove_dir(parent);
             }
         }
     }
@@ -305,13 +332,22 @@ mod tests {
         fs::write(staged.path().join("file"), "text").expect("write");
         assert!(!target.exists());
         drop(staged);
-        assert!(!folder.path().join("made").exists(), "no folder stays that was made for it");
+        assert!(
+            !folder.path().join("made").exists(),
+            "no folder stays that was made for it"
+        );
 
         let staged = StagedFolder::create(&target, false).expect("stage");
         fs::write(staged.path().join("file"), "text").expect("write");
         staged.commit().expect("commit");
-        assert_eq!(fs::read_to_string(target.join("file")).expect("read"), "text");
-        assert!(matches!(StagedFolder::create(&target, false), Err(StagingError::Exists(_))));
+        assert_eq!(
+            fs::read_to_string(target.join("file")).expect("read"),
+            "text"
+        );
+        assert!(matches!(
+            StagedFolder::create(&target, false),
+            Err(StagingError::Exists(_))
+        ));
     }
 
     #[test]
@@ -334,7 +370,10 @@ mod tests {
         fs::create_dir(folder.path().join(".bundle.vit-part-partial")).expect("make");
         fs::write(folder.path().join(".bundle.vit-part-partial/stale"), "").expect("write");
         let staged = StagedFolder::create(&target, false).expect("stage");
-        assert!(matches!(StagedFolder::create(&target, false), Err(StagingError::Busy(_))));
+        assert!(matches!(
+            StagedFolder::create(&target, false),
+            Err(StagingError::Busy(_))
+        ));
         staged.commit().expect("commit");
         assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
     }

@@ -1,4 +1,5 @@
-//! The committed ONNX types are what prost makes of the committed schema; `UPDATE=1 cargo test -p proto` renews them.
+//! The committed ONNX types are what prost makes of the committed schema; `UPDATE=1 cargo test -p
+//! proto` renews them.
 
 use std::path::Path;
 use std::{env, fs};
@@ -6,7 +7,8 @@ use std::{env, fs};
 #[test]
 fn the_generated_types_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let schema = protox::compile([root.join("onnx/onnx.proto")], [root.join("onnx")]).expect("the schema compiles");
+    let schema = protox::compile([root.join("onnx/onnx.proto")], [root.join("onnx")])
+        .expect("the schema compiles");
     let out = tempfile::tempdir().expect("folder");
     prost_build::Config::new()
         .out_dir(out.path())
@@ -21,5 +23,8 @@ fn the_generated_types_are_current() {
         fs::write(&committed, &expected).expect("write");
     }
     let found = fs::read_to_string(&committed).unwrap_or_default();
-    assert!(found == expected, "src/onnx/generated.rs is not current: run UPDATE=1 cargo test -p proto");
+    assert!(
+        found == expected,
+        "src/onnx/generated.rs is not current: run UPDATE=1 cargo test -p proto"
+    );
 }

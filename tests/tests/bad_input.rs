@@ -7,12 +7,20 @@ use prost::Message as _;
 use proto::manifest::Manifest;
 use proto::npy::{Dtype, Header};
 use proto::onnx::{ModelProto, StringStringEntryProto};
-use tests::{Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, run, scratch};
+use tests::{
+    Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, run, scratch,
+};
 
 fn entries(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("list")
-        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -36,7 +44,11 @@ fn no_data_and_no_network() {
 
     let out = folder.path().join("weights");
     let mut train = Program::Trainer.command();
-    train.args(["train", "--model", "nano", "--data"]).arg(&data).arg("--out").arg(&out);
+    train
+        .args(["train", "--model", "nano", "--data"])
+        .arg(&data)
+        .arg("--out")
+        .arg(&out);
     run(&mut train).refuses(&["data_batch_1.bin: no such file", "trainer data"]);
     assert!(!out.exists());
 }
@@ -51,12 +63,23 @@ fn a_truncated_batch() {
         fs::copy(source.join(&name), copy.join(&name)).expect("copy");
     }
     let spoiled = copy.join("data_batch_3.bin");
-    fs::File::options().write(true).open(&spoiled).expect("open").set_len(1_000_000).expect("cut");
-    let message = ["data_batch_3.bin: 1000000 bytes, expected 30730000", "trainer data"];
+    fs::File::options()
+        .write(true)
+        .open(&spoiled)
+        .expect("open")
+        .set_len(1_000_000)
+        .expect("cut");
+    let message = [
+        "data_batch_3.bin: 1000000 bytes, expected 30730000",
+        "trainer data",
+    ];
     let mut command = Program::Trainer.command();
     run(command.arg("data").arg("--data").arg(folder.path())).refuses(&message);
     let mut command = Program::Trainer.command();
-    command.args(["train", "--model", "nano", "--out"]).arg(folder.path().join("out")).arg("--data");
+    command
+        .args(["train", "--model", "nano", "--out"])
+        .arg(folder.path().join("out"))
+        .arg("--data");
     run(command.arg(folder.path())).refuses(&message);
     assert!(!folder.path().join("out").exists());
 
@@ -77,7 +100,12 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let out = folder.path().join("bundle");
     let export_as = |model: &str| {
         let mut command = Program::Exporter.command();
-        command.arg("bundle").arg("--weights").arg(&weights).args(["--model", model, "--out"]).arg(&out);
+        command
+            .arg("bundle")
+            .arg("--weights")
+            .arg(&weights)
+            .args(["--model", model, "--out"])
+            .arg(&out);
         run(command.arg("--data").arg(data()))
     };
     export_as("tiny").refuses(&["weights of preset nano, expected tiny"]);
@@ -92,12 +120,19 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let header = String::from_utf8(bytes[8..8 + header_length].to_vec()).expect("text");
     let changed = header.replace(r#"\"layers\":4"#, r#"\"layers\":5"#);
     assert_ne!(changed, header);
-    fs::write(&spoiled, [&bytes[..8], changed.as_bytes(), &bytes[8 + header_length..]].concat()).expect("write");
+    fs::write(
+        &spoiled,
+        [&bytes[..8], changed.as_bytes(), &bytes[8 + header_length..]].concat(),
+    )
+    .expect("write");
     export(&spoiled, &out, 4).refuses(&["tensor `transformer.layers.4.0.norm.weight` is missing"]);
     export(&folder.path().join("none.safetensors"), &out, 4)
         .refuses(&["none.safetensors: no such file", "trainer train"]);
     assert!(!out.exists());
-    assert_eq!(entries(folder.path()), ["spoiled.safetensors", "vit_nano_cifar10.safetensors"]);
+    assert_eq!(
+        entries(folder.path()),
+        ["spoiled.safetensors", "vit_nano_cifar10.safetensors"]
+    );
 }
 
 #[test]
@@ -108,7 +143,14 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
     export(&weights, &out, 10_001).refuses(&["--samples 10001: the test split has 10000 images"]);
     let with = |arguments: &[&str]| {
         let mut command = Program::Exporter.command();
-        command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(&out).arg("--data").arg(data());
+        command
+            .arg("bundle")
+            .arg("--weights")
+            .arg(&weights)
+            .arg("--out")
+            .arg(&out)
+            .arg("--data")
+            .arg(data());
         run(command.args(arguments))
     };
     with(&["--module", "transformer.layers.4.0.fn"]).refuses(&["unknown module", "K from 0 to 3"]);
@@ -118,15 +160,21 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
     with(&["--samples", "0", "--raw"]).refuses(&["--raw", "has none"]);
     with(&["--indices", "none.txt"]).refuses(&["none.txt"]);
     let list = folder.path().join("list.txt");
-    for (text, message) in [("", "no number"), ("1 2 x", "`x`"), ("1\n-2", "`-2`"), ("9999 10000", "images 0 to 9999")]
-    {
+    for (text, message) in [
+        ("", "no number"),
+        ("1 2 x", "`x`"),
+        ("1\n-2", "`-2`"),
+        ("9999 10000", "images 0 to 9999"),
+    ] {
         fs::write(&list, text).expect("write");
         with(&["--indices", list.to_str().expect("text")]).refuses(&["list.txt", message]);
     }
     fs::remove_file(&list).expect("remove");
     assert_eq!(entries(folder.path()), ["vit_nano_cifar10.safetensors"]);
 
-    export(&weights, &out, 0).expect_status(0).says("models and weights alone");
+    export(&weights, &out, 0)
+        .expect_status(0)
+        .says("models and weights alone");
     check(&out, &[]).refuses(&["no dataset `submodel_input`"]);
 }
 
@@ -140,7 +188,14 @@ fn output_that_exists_or_cannot_be_written() {
     export(&weights, &out, 4).refuses(&["bundle already exists", "--force"]);
     let force = |out: &Path| {
         let mut command = Program::Exporter.command();
-        command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(out).arg("--data").arg(data());
+        command
+            .arg("bundle")
+            .arg("--weights")
+            .arg(&weights)
+            .arg("--out")
+            .arg(out)
+            .arg("--data")
+            .arg(data());
         run(command.args(["--samples", "4", "--force"]))
     };
     force(&out).refuses(&["bundle: not a bundle alone", "--force leaves it as it is"]);
@@ -151,7 +206,11 @@ fn output_that_exists_or_cannot_be_written() {
 
     let train = |arguments: &[&str], out: &Path| {
         let mut command = Program::Trainer.command();
-        run(command.args(["train", "--model", "nano", "--epochs", "0"]).args(arguments).arg("--out").arg(out))
+        run(command
+            .args(["train", "--model", "nano", "--epochs", "0"])
+            .args(arguments)
+            .arg("--out")
+            .arg(out))
     };
     train(&[], folder.path()).refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
     train(&[], &below_a_file).refuses(&["vit_nano_cifar10.safetensors"]);
@@ -164,8 +223,10 @@ fn output_that_exists_or_cannot_be_written() {
     fs::remove_file(bundle.join("npy/mine.txt")).expect("remove");
     force(&bundle.join("onnx/further")).refuses(&["inside the bundle"]);
     let report = below_a_file.join("report.json");
-    check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["report.json: cannot be written"]);
-    check(&bundle, &["--report", "report.docx"]).refuses(&["ends in .html, .json, .md, .csv or .xml"]);
+    check(&bundle, &["--report", report.to_str().expect("text")])
+        .refuses(&["report.json: cannot be written"]);
+    check(&bundle, &["--report", "report.docx"])
+        .refuses(&["ends in .html, .json, .md, .csv or .xml"]);
 }
 
 #[test]
@@ -216,12 +277,22 @@ fn an_array_whose_header_lies_about_its_size() {
     let bundle = bundle(folder.path(), "nano", 4);
     let file = "npy/submodel_output.npy";
     forge(&bundle, file, |bytes| {
-        let header = Header { dtype: Dtype::Float32, shape: vec![40_000, 65, 96] }.to_bytes();
+        let header = Header {
+            dtype: Dtype::Float32,
+            shape: vec![40_000, 65, 96],
+        }
+        .to_bytes();
         bytes[..header.len()].copy_from_slice(&header);
     });
-    let message = ["submodel_output.npy", "promises 998400000 bytes", "holds 99840"];
+    let message = [
+        "submodel_output.npy",
+        "promises 998400000 bytes",
+        "holds 99840",
+    ];
     check(&bundle, &[]).refuses(&message);
-    Program::Verifier.run(["inspect".as_ref(), bundle.join(file).as_os_str()]).refuses(&message);
+    Program::Verifier
+        .run(["inspect".as_ref(), bundle.join(file).as_os_str()])
+        .refuses(&message);
 
     forge(&bundle, file, |bytes| bytes.truncate(50));
     check(&bundle, &[]).refuses(&["submodel_output.npy", "ends within its header"]);
@@ -236,9 +307,15 @@ fn pipes_are_not_waited_for() {
     let pipe = folder.path().join("pipe.safetensors");
     run(std::process::Command::new("mkfifo").arg(&pipe)).expect_status(0);
     let pipe = pipe.to_str().expect("text");
-    Program::Exporter.run(["bundle", "--weights", pipe]).refuses(&["not a regular file"]);
-    Program::Trainer.run(["import", "--pth", pipe, "--model", "nano"]).refuses(&["not a regular file"]);
-    Program::Verifier.run(["devices", "--runtime", pipe]).refuses(&["not a regular file"]);
+    Program::Exporter
+        .run(["bundle", "--weights", pipe])
+        .refuses(&["not a regular file"]);
+    Program::Trainer
+        .run(["import", "--pth", pipe, "--model", "nano"])
+        .refuses(&["not a regular file"]);
+    Program::Verifier
+        .run(["devices", "--runtime", pipe])
+        .refuses(&["not a regular file"]);
 }
 
 #[test]
@@ -249,7 +326,10 @@ fn a_golden_that_is_not_finite() {
         let last = bytes.len() - 4;
         bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     });
-    check(&bundle, &[]).refuses(&["`submodel_output` of sample 3 has NaN at element 6239", "must be finite"]);
+    check(&bundle, &[]).refuses(&[
+        "`submodel_output` of sample 3 has NaN at element 6239",
+        "must be finite",
+    ]);
 }
 
 #[test]
@@ -257,13 +337,25 @@ fn a_bundle_without_samples_or_with_too_few_for_the_faults() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     check(&bundle, &["--inject"]).refuses(&["samples 150 to 300", "there are 4", "at least 301"]);
-    for (name, shape) in
-        [("submodel_input", vec![0, 65, 96]), ("submodel_output", vec![0, 65, 96]), ("sample_index", vec![0])]
-    {
-        let dtype = if shape.len() == 1 { Dtype::Int64 } else { Dtype::Float32 };
-        let header = Header { dtype, shape: shape.clone() }.to_bytes();
+    for (name, shape) in [
+        ("submodel_input", vec![0, 65, 96]),
+        ("submodel_output", vec![0, 65, 96]),
+        ("sample_index", vec![0]),
+    ] {
+        let dtype = if shape.len() == 1 {
+            Dtype::Int64
+        } else {
+            Dtype::Float32
+        };
+        let header = Header {
+            dtype,
+            shape: shape.clone(),
+        }
+        .to_bytes();
         forge(&bundle, &format!("npy/{name}.npy"), |bytes| *bytes = header);
-        forge_manifest(&bundle, |manifest| manifest.datasets.get_mut(name).expect("entry").shape = shape);
+        forge_manifest(&bundle, |manifest| {
+            manifest.datasets.get_mut(name).expect("entry").shape = shape
+        });
     }
     forge_manifest(&bundle, |manifest| {
         manifest.datasets.retain(|_, dataset| dataset.shape[0] == 0);
@@ -278,24 +370,40 @@ fn a_bundle_of_another_format_or_with_other_shapes() {
     let bundle = bundle(folder.path(), "nano", 4);
     forge_manifest(&bundle, |manifest| {
         manifest.parts.get_mut("full").expect("part").inputs[0].name = "somebody_else".to_owned();
-        manifest.parts.get_mut("submodel").expect("part").inputs[0].name = "somebody_else".to_owned();
+        manifest.parts.get_mut("submodel").expect("part").inputs[0].name =
+            "somebody_else".to_owned();
     });
-    check(&bundle, &["--part", "full"]).refuses(&["model.onnx: inputs: expected somebody_else", "found image"]);
+    check(&bundle, &["--part", "full"])
+        .refuses(&["model.onnx: inputs: expected somebody_else", "found image"]);
     check(&bundle, &[]).refuses(&["no dataset `somebody_else`"]);
     // Half of each golden row: what is left matches the beginning of every output.
-    let half = Header { dtype: Dtype::Float32, shape: vec![4, 65, 48] }.to_bytes();
+    let half = Header {
+        dtype: Dtype::Float32,
+        shape: vec![4, 65, 48],
+    }
+    .to_bytes();
     forge(&bundle, "npy/submodel_output.npy", |bytes| {
         bytes.truncate(128 + 4 * 65 * 48 * 4);
         bytes[..128].copy_from_slice(&half);
     });
     forge_manifest(&bundle, |manifest| {
-        manifest.parts.get_mut("submodel").expect("part").inputs[0].name = "submodel_input".to_owned();
-        manifest.datasets.get_mut("submodel_output").expect("entry").shape = vec![4, 65, 48];
+        manifest.parts.get_mut("submodel").expect("part").inputs[0].name =
+            "submodel_input".to_owned();
+        manifest
+            .datasets
+            .get_mut("submodel_output")
+            .expect("entry")
+            .shape = vec![4, 65, 48];
     });
-    check(&bundle, &["--batch-size", "1"]).refuses(&["`submodel_output` has shape [4, 65, 48]", "[65, 96]"]);
-    forge_manifest(&bundle, |manifest| drop(manifest.datasets.remove("submodel_output")));
+    check(&bundle, &["--batch-size", "1"])
+        .refuses(&["`submodel_output` has shape [4, 65, 48]", "[65, 96]"]);
+    forge_manifest(&bundle, |manifest| {
+        drop(manifest.datasets.remove("submodel_output"))
+    });
     check(&bundle, &[]).refuses(&["no dataset `submodel_output`"]);
-    forge_manifest(&bundle, |manifest| manifest.format_version = "2.0".to_owned());
+    forge_manifest(&bundle, |manifest| {
+        manifest.format_version = "2.0".to_owned()
+    });
     check(&bundle, &[]).refuses(&["format_version 2.0"]);
 }
 
@@ -307,8 +415,14 @@ fn a_manifest_that_contradicts_itself_or_forges_output() {
         forge_manifest(&bundle, change);
         check(&bundle, &[]).refuses(texts);
     };
-    refusal(&|manifest| manifest.model.preset = "base".to_owned(), &["preset base, but its config is that of nano"]);
-    refusal(&|manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(), &["unknown module"]);
+    refusal(
+        &|manifest| manifest.model.preset = "base".to_owned(),
+        &["preset base, but its config is that of nano"],
+    );
+    refusal(
+        &|manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(),
+        &["unknown module"],
+    );
     refusal(
         &|manifest| {
             let labels = manifest.datasets["labels"].clone();
@@ -316,12 +430,30 @@ fn a_manifest_that_contradicts_itself_or_forges_output() {
         },
         &["expected letters, digits and underscores"],
     );
-    refusal(&|manifest| manifest.module.push_str("\nverdict      PA"), &["control characters"]);
-    refusal(&|manifest| manifest.accuracy.samples = 5, &["the bundle has 5 samples"]);
-    refusal(&|manifest| manifest.model.config.dim = 192, &["malformed manifest"]);
-    refusal(&|manifest| manifest.format_version = "1".to_owned(), &["format_version 1:"]);
     refusal(
-        &|manifest| manifest.datasets.get_mut("submodel_output").expect("entry").dtype = Dtype::Int64,
+        &|manifest| manifest.module.push_str("\nverdict      PA"),
+        &["control characters"],
+    );
+    refusal(
+        &|manifest| manifest.accuracy.samples = 5,
+        &["the bundle has 5 samples"],
+    );
+    refusal(
+        &|manifest| manifest.model.config.dim = 192,
+        &["malformed manifest"],
+    );
+    refusal(
+        &|manifest| manifest.format_version = "1".to_owned(),
+        &["format_version 1:"],
+    );
+    refusal(
+        &|manifest| {
+            manifest
+                .datasets
+                .get_mut("submodel_output")
+                .expect("entry")
+                .dtype = Dtype::Int64
+        },
         &["submodel_output.npy: dtype float32, expected int64"],
     );
 }
@@ -331,10 +463,18 @@ fn weights_that_no_hash_covers() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     let file = "onnx/submodel/model.onnx";
-    let mut model = ModelProto::decode(fs::read(bundle.join(file)).expect("read").as_slice()).expect("model");
+    let mut model =
+        ModelProto::decode(fs::read(bundle.join(file)).expect("read").as_slice()).expect("model");
     let tensor = &mut model.graph.as_mut().expect("graph").initializer[0];
-    fs::write(bundle.join("onnx/submodel/w.bin"), tensor.raw_data.take().expect("weights")).expect("write");
-    let location = StringStringEntryProto { key: Some("location".to_owned()), value: Some("w.bin".to_owned()) };
+    fs::write(
+        bundle.join("onnx/submodel/w.bin"),
+        tensor.raw_data.take().expect("weights"),
+    )
+    .expect("write");
+    let location = StringStringEntryProto {
+        key: Some("location".to_owned()),
+        value: Some("w.bin".to_owned()),
+    };
     (tensor.external_data, tensor.data_location) = (vec![location], Some(1));
     forge(&bundle, file, |bytes| *bytes = model.encode_to_vec());
     check(&bundle, &[]).refuses(&["tensor `to_qkv_weight` is stored in another file"]);
@@ -354,9 +494,17 @@ fn a_reader_who_goes_away_changes_no_verdict() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 301);
     let closed = |arguments: &[&str]| {
-        let full = fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+        let full = fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device that is always full");
         let mut command = Program::Verifier.command();
-        command.arg("check").arg(&bundle).args(["--device", "cpu"]).args(arguments).stdout(full);
+        command
+            .arg("check")
+            .arg(&bundle)
+            .args(["--device", "cpu"])
+            .args(arguments)
+            .stdout(full);
         command.status().expect("run").code()
     };
     assert_eq!((closed(&[]), closed(&["--inject"])), (Some(0), Some(1)));
@@ -366,10 +514,14 @@ fn a_reader_who_goes_away_changes_no_verdict() {
 fn a_model_that_is_none() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
-    forge(&bundle, "onnx/submodel/model.onnx", |bytes| bytes.truncate(1000));
+    forge(&bundle, "onnx/submodel/model.onnx", |bytes| {
+        bytes.truncate(1000)
+    });
     check(&bundle, &[]).refuses(&["model.onnx: not an ONNX model"]);
     let model = bundle.join("onnx/submodel/model.onnx");
-    Program::Verifier.run(["inspect".as_ref(), model.as_os_str()]).refuses(&["not an ONNX model"]);
+    Program::Verifier
+        .run(["inspect".as_ref(), model.as_os_str()])
+        .refuses(&["not an ONNX model"]);
 }
 
 #[test]
@@ -381,8 +533,13 @@ fn a_library_that_is_not_onnx_runtime() {
     let with = |library: &Path| check(&bundle, &["--runtime", library.to_str().expect("text")]);
     with(&text).refuses(&["libonnxruntime.so: not a usable ONNX Runtime library"]);
     let short = folder.path().join("short.so");
-    fs::write(&short, &fs::read(tests::onnxruntime()).expect("read")[..1 << 20]).expect("write");
-    with(&short).refuses(&["short.so: not a usable ONNX Runtime library: cut short: 1048576 bytes"]);
+    fs::write(
+        &short,
+        &fs::read(tests::onnxruntime()).expect("read")[..1 << 20],
+    )
+    .expect("write");
+    with(&short)
+        .refuses(&["short.so: not a usable ONNX Runtime library: cut short: 1048576 bytes"]);
     with(&folder.path().join("none.so")).refuses(&["none.so: no such file"]);
     let other = tests::onnxruntime().with_file_name("libonnxruntime_providers_shared.so");
     with(&other).refuses(&["does not export OrtGetApiBase"]);
@@ -390,7 +547,8 @@ fn a_library_that_is_not_onnx_runtime() {
 
 #[test]
 fn unknown_devices_and_senseless_numbers() {
-    let verify = |arguments: &[&str]| Program::Verifier.run(["check", "bundle"].iter().chain(arguments));
+    let verify =
+        |arguments: &[&str]| Program::Verifier.run(["check", "bundle"].iter().chain(arguments));
     verify(&["--device-option", "gpu"]).refuses(&["expected KEY=VALUE"]);
     verify(&["--fault", "golden[1]"]).refuses(&["neither =VALUE nor ^BIT"]);
     verify(&["--range", "5"]).refuses(&["2 values required"]);
@@ -398,11 +556,23 @@ fn unknown_devices_and_senseless_numbers() {
     verify(&["--rtol", "-1"]).refuses(&["finite number from 0"]);
     verify(&["--batch-size", "0"]).refuses(&["0 is not in 1.."]);
     verify(&["--threads", "4294967297"]).refuses(&["4294967297 is not in 1..=1024"]);
-    Program::Trainer.run(["train", "--model", "giant"]).refuses(&["unknown preset `giant`"]);
-    Program::Trainer.run(["train", "--model", "nano", "--lr", "inf"]).refuses(&["above 0"]);
-    Program::Trainer.run(["train", "--model", "nano", "--device", "tpu"]).refuses(&["unknown device `tpu`"]);
-    let cuda = Program::Trainer.run(["train", "--model", "nano", "--epochs", "0", "--device", "cuda:63"]);
+    Program::Trainer
+        .run(["train", "--model", "giant"])
+        .refuses(&["unknown preset `giant`"]);
+    Program::Trainer
+        .run(["train", "--model", "nano", "--lr", "inf"])
+        .refuses(&["above 0"]);
+    Program::Trainer
+        .run(["train", "--model", "nano", "--device", "tpu"])
+        .refuses(&["unknown device `tpu`"]);
+    let cuda = Program::Trainer.run([
+        "train", "--model", "nano", "--epochs", "0", "--device", "cuda:63",
+    ]);
     cuda.refuses(&["device cuda:63 is not available"]);
-    Program::Verifier.run(["inspect", "nothing.here"]).refuses(&["nothing.here: no such file"]);
-    Program::Verifier.run(["inspect", "Cargo.toml"]).refuses(&["expected a bundle's folder"]);
+    Program::Verifier
+        .run(["inspect", "nothing.here"])
+        .refuses(&["nothing.here: no such file"]);
+    Program::Verifier
+        .run(["inspect", "Cargo.toml"])
+        .refuses(&["expected a bundle's folder"]);
 }

@@ -8,28 +8,45 @@ use tests::{Ended, Program, fresh_weights, root, run, scratch};
 
 fn import(checkpoint: &Path, preset: &str, out: &Path) -> Ended {
     let mut command = Program::Trainer.command();
-    run(command.arg("import").arg("--pth").arg(checkpoint).args(["--model", preset, "--out"]).arg(out))
+    run(command
+        .arg("import")
+        .arg("--pth")
+        .arg(checkpoint)
+        .args(["--model", preset, "--out"])
+        .arg(out))
 }
 
 fn export(weights: &Path, checkpoint: &Path) -> Ended {
     let mut command = Program::Trainer.command();
-    run(command.arg("export").arg("--weights").arg(weights).arg("--pth").arg(checkpoint))
+    run(command
+        .arg("export")
+        .arg("--weights")
+        .arg(weights)
+        .arg("--pth")
+        .arg(checkpoint))
 }
 
-/// The tensors of a `.safetensors` file: the header without what it says about their origin, and all their bytes.
+/// The tensors of a `.safetensors` file: the header without what it says about their origin, and
+/// all their bytes.
 fn tensors(path: &Path) -> (Value, Vec<u8>) {
     let bytes = fs::read(path).expect("read");
     let (length, rest) = bytes.split_first_chunk().expect("a length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let mut header: Value = serde_json::from_slice(header).expect("a header");
-    header.as_object_mut().expect("an object").remove("__metadata__");
+    header
+        .as_object_mut()
+        .expect("an object")
+        .remove("__metadata__");
     (header, data.to_vec())
 }
 
 fn nano_checkpoint(folder: &Path) -> (PathBuf, PathBuf) {
     let weights = fresh_weights(folder, "nano");
     let checkpoint = folder.join("made/nano.pth");
-    export(&weights, &checkpoint).expect_status(0).says("nano.pth (52 tensors, 1.3 MB)").says("freshly initialised");
+    export(&weights, &checkpoint)
+        .expect_status(0)
+        .says("nano.pth (52 tensors, 1.3 MB)")
+        .says("freshly initialised");
     (weights, checkpoint)
 }
 
@@ -47,7 +64,9 @@ fn weights_go_out_and_come_back_bit_for_bit() {
 
     // The same weights give the same bytes, wherever they come from and go to.
     let again = folder.path().join("again.pth");
-    export(&imported, &again).expect_status(0).says("origin unknown");
+    export(&imported, &again)
+        .expect_status(0)
+        .says("origin unknown");
     assert!(fs::read(again).expect("read") == fs::read(checkpoint).expect("read"));
 }
 
@@ -55,17 +74,39 @@ fn weights_go_out_and_come_back_bit_for_bit() {
 fn nothing_is_replaced_unless_asked_for() {
     let folder = scratch();
     let (weights, checkpoint) = nano_checkpoint(folder.path());
-    import(&checkpoint, "nano", folder.path()).refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
+    import(&checkpoint, "nano", folder.path())
+        .refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
     export(&weights, &checkpoint).refuses(&["nano.pth already exists", "--force", "--pth"]);
     export(&weights, folder.path()).refuses(&["already exists"]);
     let forced = |arguments: [&str; 5], file: &Path| {
-        run(Program::Trainer.command().current_dir(folder.path()).args(arguments).arg(file).arg("--force"))
+        run(Program::Trainer
+            .command()
+            .current_dir(folder.path())
+            .args(arguments)
+            .arg(file)
+            .arg("--force"))
     };
-    forced(["import", "--model", "nano", "--out=.", "--pth"], &checkpoint).expect_status(0);
+    forced(
+        ["import", "--model", "nano", "--out=.", "--pth"],
+        &checkpoint,
+    )
+    .expect_status(0);
     let name = "vit_nano_cifar10.safetensors";
-    forced(["export", "--weights", name, "--model=nano", "--pth"], &checkpoint).expect_status(0);
-    forced(["export", "--weights", name, "--model=nano", "--pth"], &weights).refuses(&["holds the weights themselves"]);
-    forced(["export", "--weights", name, "--model=nano", "--pth"], folder.path()).refuses(&["is a folder"]);
+    forced(
+        ["export", "--weights", name, "--model=nano", "--pth"],
+        &checkpoint,
+    )
+    .expect_status(0);
+    forced(
+        ["export", "--weights", name, "--model=nano", "--pth"],
+        &weights,
+    )
+    .refuses(&["holds the weights themselves"]);
+    forced(
+        ["export", "--weights", name, "--model=nano", "--pth"],
+        folder.path(),
+    )
+    .refuses(&["is a folder"]);
 }
 
 #[test]
@@ -77,8 +118,14 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
         "nano.pth: tensor `pos_embedding`: expected shape [1, 197, 192], found [1, 65, 96]",
         "hint: its shapes are those of preset nano: --model nano",
     ]);
-    import(&root().join("trainer/tests/fixtures/checkpoint.pth"), "nano", &out)
-        .refuses(&["checkpoint.pth: tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 17, 32]"]);
+    import(
+        &root().join("trainer/tests/fixtures/checkpoint.pth"),
+        "nano",
+        &out,
+    )
+    .refuses(&[
+        "checkpoint.pth: tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 17, 32]",
+    ]);
     assert!(!out.exists());
 }
 
@@ -86,7 +133,9 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
 fn a_hostile_checkpoint_is_not_run() {
     let folder = scratch();
     let mut command = Program::Trainer.command();
-    command.current_dir(folder.path()).args(["import", "--model", "nano", "--pth"]);
+    command
+        .current_dir(folder.path())
+        .args(["import", "--model", "nano", "--pth"]);
     run(command.arg(root().join("trainer/tests/fixtures/hostile.pth")))
         .refuses(&["`posix.system`", "nothing of it was run"]);
     assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 0);
@@ -103,9 +152,15 @@ fn files_that_are_no_checkpoints() {
         import(&spoiled, "nano", &out).refuses(texts);
     };
     let sound = fs::read(&checkpoint).expect("read");
-    refusal(&sound[..sound.len() / 2], &["spoiled.pth: not a sound zip archive", "hint:"]);
+    refusal(
+        &sound[..sound.len() / 2],
+        &["spoiled.pth: not a sound zip archive", "hint:"],
+    );
     refusal(b"", &["spoiled.pth: not a checkpoint"]);
-    refusal(&fs::read(&weights).expect("read"), &["spoiled.pth: not a checkpoint"]);
+    refusal(
+        &fs::read(&weights).expect("read"),
+        &["spoiled.pth: not a checkpoint"],
+    );
     let mut flipped = sound.clone();
     flipped[sound.len() / 2] ^= 1;
     refusal(&flipped, &["spoiled.pth: entry `archive/data/", "damaged"]);

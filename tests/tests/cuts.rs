@@ -1,4 +1,5 @@
-//! Every module that can be cut out: head, submodel and tail joined compute what the full model computes.
+//! Every module that can be cut out: head, submodel and tail joined compute what the full model
+//! computes.
 
 use std::path::Path;
 
@@ -6,7 +7,8 @@ use tests::{Program, data, fresh_weights, python, run, scratch};
 
 const KINDS: [&str; 5] = [".0.fn", ".0", ".1.fn", ".1", ""];
 
-/// Writes a bundle of every kind of module at some layers, then compares the joined parts with the whole in ONNX Runtime.
+/// Writes a bundle of every kind of module at some layers, then compares the joined parts with the
+/// whole in ONNX Runtime.
 fn joined_parts_are_the_full_model(preset: &str, layers: [usize; 3], samples: usize) {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), preset);
@@ -14,9 +16,17 @@ fn joined_parts_are_the_full_model(preset: &str, layers: [usize; 3], samples: us
         for kind in KINDS {
             let module = format!("transformer.layers.{layer}{kind}");
             let mut command = Program::Exporter.command();
-            command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data());
+            command
+                .arg("bundle")
+                .arg("--weights")
+                .arg(&weights)
+                .arg("--data")
+                .arg(data());
             command.args(["--samples", &samples.to_string(), "--module", &module]);
-            run(command.arg("--out").arg(folder.path().join("bundles").join(&module))).expect_status(0);
+            run(command
+                .arg("--out")
+                .arg(folder.path().join("bundles").join(&module)))
+            .expect_status(0);
         }
     }
     let script = r#"
@@ -69,7 +79,12 @@ for bundle in sorted(pathlib.Path(sys.argv[1]).iterdir()):
 print(count, "cuts")
 "#;
     let images = tests::images().join("test_batch.bin");
-    python(script, &[&folder.path().join("bundles"), Path::new(&images)]).expect_status(0).says("15 cuts");
+    python(
+        script,
+        &[&folder.path().join("bundles"), Path::new(&images)],
+    )
+    .expect_status(0)
+    .says("15 cuts");
 }
 
 #[test]
@@ -80,7 +95,9 @@ fn every_cut_of_nano_joins_to_the_full_model() {
 #[test]
 fn every_cut_of_tiny_joins_to_the_full_model() {
     // More take minutes: TINY_SAMPLES=200 cargo test --release --workspace --test cuts
-    let samples = std::env::var("TINY_SAMPLES").map_or(4, |number| number.parse().expect("TINY_SAMPLES is a number"));
+    let samples = std::env::var("TINY_SAMPLES").map_or(4, |number| {
+        number.parse().expect("TINY_SAMPLES is a number")
+    });
     joined_parts_are_the_full_model("tiny", [0, 6, 11], samples);
 }
 
@@ -89,7 +106,11 @@ fn a_wrong_module_gets_the_list_and_the_nearest() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
     let mut command = Program::Exporter.command();
-    command.arg("bundle").arg("--weights").arg(&weights).args(["--module", "transformer.layer.3.1.fn"]);
+    command
+        .arg("bundle")
+        .arg("--weights")
+        .arg(&weights)
+        .args(["--module", "transformer.layer.3.1.fn"]);
     run(command.arg("--out").arg(folder.path().join("bundle"))).refuses(&[
         "unknown module",
         "K from 0 to 3",

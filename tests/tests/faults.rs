@@ -13,22 +13,51 @@ fn faults_of_every_kind_are_found_missed_or_masked() {
         let arguments: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
         check(&bundle, &[&arguments[..], &["--expect-detected"]].concat())
     };
-    with(&["weight:to_qkv_weight[10,20]^30"]).expect_status(0).says("1 found, 0 missed, 0 masked");
-    with(&["weight:to_qkv_weight[10,20]^0"]).expect_status(0).says("0 found, 0 missed, 1 masked");
-    with(&["input[3,0,7]^30", "output[5,1,1]=1", "golden[6,0,0]=inf"]).expect_status(0).says("3 found");
+    with(&["weight:to_qkv_weight[10,20]^30"])
+        .expect_status(0)
+        .says("1 found, 0 missed, 0 masked");
+    with(&["weight:to_qkv_weight[10,20]^0"])
+        .expect_status(0)
+        .says("0 found, 0 missed, 1 masked");
+    with(&["input[3,0,7]^30", "output[5,1,1]=1", "golden[6,0,0]=inf"])
+        .expect_status(0)
+        .says("3 found");
     with(&["output[5,1,1]^0"]).expect_status(0).says("1 masked");
     // The golden is given the value that the output is given: nothing can be seen.
-    with(&["output[2,0,0]=9", "golden[2,0,0]=9"]).expect_status(1).says("0 found, 2 missed");
-    check(&bundle, &["--fault", "input[3,0,7]^30"]).expect_status(1).says("FAIL: 1 of 8 samples are faulty");
-    assert_eq!(fs::read(bundle.join("onnx/submodel/model.onnx")).expect("read"), before);
+    with(&["output[2,0,0]=9", "golden[2,0,0]=9"])
+        .expect_status(1)
+        .says("0 found, 2 missed");
+    check(&bundle, &["--fault", "input[3,0,7]^30"])
+        .expect_status(1)
+        .says("FAIL: 1 of 8 samples are faulty");
+    assert_eq!(
+        fs::read(bundle.join("onnx/submodel/model.onnx")).expect("read"),
+        before
+    );
 
     let refused = |fault: &str, texts: &[&str]| check(&bundle, &["--fault", fault]).refuses(texts);
-    refused("weight:nobody[0]=1", &["no weight `nobody`", "to_qkv_weight"]);
-    refused("weight:to_qkv_weight[96,0]=1", &["outside `to_qkv_weight`", "[96, 288]"]);
+    refused(
+        "weight:nobody[0]=1",
+        &["no weight `nobody`", "to_qkv_weight"],
+    );
+    refused(
+        "weight:to_qkv_weight[96,0]=1",
+        &["outside `to_qkv_weight`", "[96, 288]"],
+    );
     refused("weight:to_qkv_weight[1]=1", &["has 1 indices", "2 axes"]);
-    refused("output[8,0,0]=1", &["outside `submodel_output`", "[8, 65, 96]"]);
-    refused("input:residual[0,0,0]=1", &["no input `residual`", "submodel_input"]);
-    check(&bundle, &["--range", "2", "4", "--fault", "golden[4,0,0]=1"]).refuses(&["samples 2 to 3 are checked"]);
+    refused(
+        "output[8,0,0]=1",
+        &["outside `submodel_output`", "[8, 65, 96]"],
+    );
+    refused(
+        "input:residual[0,0,0]=1",
+        &["no input `residual`", "submodel_input"],
+    );
+    check(
+        &bundle,
+        &["--range", "2", "4", "--fault", "golden[4,0,0]=1"],
+    )
+    .refuses(&["samples 2 to 3 are checked"]);
     check(&bundle, &["--expect-detected"]).refuses(&["without a fault"]);
 }
 
@@ -37,15 +66,37 @@ fn every_part_is_checked_and_ranges_and_repeats_are() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 8);
     for part in ["full", "head", "tail"] {
-        check(&bundle, &["--part", part]).expect_status(0).says("recorded in test data sets").says("3 samples");
+        check(&bundle, &["--part", part])
+            .expect_status(0)
+            .says("recorded in test data sets")
+            .says("3 samples");
     }
     check(&bundle, &["--part", "neck"]).refuses(&["no part `neck`", "`submodel`"]);
-    check(&bundle, &["--part", "tail", "--fault", "input:residual[1,0,0]^30"]).expect_status(1).says("1 of 3 samples");
-    check(&bundle, &["--range", "3", "8"]).expect_status(0).says("5 samples");
+    check(
+        &bundle,
+        &["--part", "tail", "--fault", "input:residual[1,0,0]^30"],
+    )
+    .expect_status(1)
+    .says("1 of 3 samples");
+    check(&bundle, &["--range", "3", "8"])
+        .expect_status(0)
+        .says("5 samples");
     check(&bundle, &["--range", "3", "9"]).refuses(&["samples 3 to 8 are asked for, there are 8"]);
     check(&bundle, &["--range", "5", "5"]).refuses(&["asked for"]);
-    check(&bundle, &["--repeat", "3", "--batch-size", "3"]).expect_status(0).says("gave the same bits");
-    let ended = check(&bundle, &["--fail-fast", "--batch-size", "2", "--fault", "golden[2,0,0]=1"]).expect_status(1);
+    check(&bundle, &["--repeat", "3", "--batch-size", "3"])
+        .expect_status(0)
+        .says("gave the same bits");
+    let ended = check(
+        &bundle,
+        &[
+            "--fail-fast",
+            "--batch-size",
+            "2",
+            "--fault",
+            "golden[2,0,0]=1",
+        ],
+    )
+    .expect_status(1);
     assert!(ended.stdout.contains("stopped after 4 of 8"), "{ended}");
 }
 
@@ -56,12 +107,24 @@ fn faulty_samples_are_kept_and_reported_in_every_format() {
     let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
     let names = ["r.json", "r.md", "r.csv", "r.xml"].map(at);
     let dump = at("dump");
-    let mut arguments = vec!["--dump-faulty", &dump, "--fault", "golden[5,64,95]=nan", "--fault", "output[6,1,2]^30"];
-    names.iter().for_each(|name| arguments.extend(["--report", name]));
-    check(&bundle, &arguments).expect_status(1).says("kept         2 faulty samples");
+    let mut arguments = vec![
+        "--dump-faulty",
+        &dump,
+        "--fault",
+        "golden[5,64,95]=nan",
+        "--fault",
+        "output[6,1,2]^30",
+    ];
+    names
+        .iter()
+        .for_each(|name| arguments.extend(["--report", name]));
+    check(&bundle, &arguments)
+        .expect_status(1)
+        .says("kept         2 faulty samples");
     check(&bundle, &arguments).refuses(&["--dump-faulty", "not empty"]);
     let inside = bundle.join("dump").join("further");
-    check(&bundle, &["--dump-faulty", inside.to_str().expect("text")]).refuses(&["inside the bundle"]);
+    check(&bundle, &["--dump-faulty", inside.to_str().expect("text")])
+        .refuses(&["inside the bundle"]);
 
     fs::remove_dir_all(&dump).expect("remove");
     check(&bundle, &arguments).expect_status(1);
@@ -88,7 +151,9 @@ page = (folder / "r.md").read_text()
 assert "# Verification: FAIL" in page and "| 5 | 5 | submodel_output | 0 | 1 | single |" in page, page
 print("all agree")
 "##;
-    python(script, &[&bundle, folder.path()]).expect_status(0).says("all agree");
+    python(script, &[&bundle, folder.path()])
+        .expect_status(0)
+        .says("all agree");
 }
 
 #[test]
@@ -97,14 +162,29 @@ fn an_interrupted_check_says_that_it_is_partial() {
     let bundle = bundle(folder.path(), "nano", 8);
     let report = folder.path().join("r.json");
     let mut command = Program::Verifier.command();
-    command.arg("check").arg(&bundle).args(["--device", "cpu", "--batch-size", "1", "--repeat", "1000000"]);
+    command.arg("check").arg(&bundle).args([
+        "--device",
+        "cpu",
+        "--batch-size",
+        "1",
+        "--repeat",
+        "1000000",
+    ]);
     // It prints its setting when it begins to compare.
     let (status, stderr) = interrupt(command.arg("--report").arg(&report), "device");
     assert_eq!(status, Some(2));
-    assert!(stderr.contains("interrupted") && stderr.contains("partial"), "{stderr}");
+    assert!(
+        stderr.contains("interrupted") && stderr.contains("partial"),
+        "{stderr}"
+    );
     let text = fs::read_to_string(&report).expect("report");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["verdict"], "error");
     assert_eq!(report["result"]["stopped"], "interrupted");
-    assert!(report["result"]["samples"].as_u64().is_some_and(|samples| samples < 8), "{text}");
+    assert!(
+        report["result"]["samples"]
+            .as_u64()
+            .is_some_and(|samples| samples < 8),
+        "{text}"
+    );
 }

@@ -10,7 +10,10 @@ fn tool(folder: &Path, arguments: &[&str]) -> tests::Ended {
     let tools = root().join(".deps/python-tools");
     let interpreter = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut command = Command::new(interpreter);
-    command.current_dir(folder).env("PYTHONPATH", &tools).arg(tools.join("bin").join(arguments[0]));
+    command
+        .current_dir(folder)
+        .env("PYTHONPATH", &tools)
+        .arg(tools.join("bin").join(arguments[0]));
     run(command.args(&arguments[1..]))
 }
 
@@ -37,7 +40,9 @@ for part in ("full", "head", "submodel", "tail"):
     print("accepted", part)
 "#;
     let ended = python(script, &[&bundle]).expect_status(0);
-    ["full", "head", "submodel", "tail"].iter().fold(ended, |ended, part| ended.says(&format!("accepted {part}")));
+    ["full", "head", "submodel", "tail"]
+        .iter()
+        .fold(ended, |ended, part| ended.says(&format!("accepted {part}")));
 }
 
 #[test]
@@ -64,7 +69,9 @@ for part in ("full", "head", "submodel", "tail"):
     print("ran", part)
 "#;
     let ended = python(script, &[&bundle]).expect_status(0);
-    ["full", "head", "submodel", "tail"].iter().fold(ended, |ended, part| ended.says(&format!("ran {part}")));
+    ["full", "head", "submodel", "tail"]
+        .iter()
+        .fold(ended, |ended, part| ended.says(&format!("ran {part}")));
 }
 
 #[test]
@@ -98,17 +105,32 @@ with tempfile.TemporaryDirectory() as data:
         print("passed", case.name)
 "#;
     let ended = python(script, &[&bundle]).expect_status(0);
-    ["full", "head", "submodel", "tail"].iter().fold(ended, |ended, part| ended.says(&format!("passed test_{part}")));
+    ["full", "head", "submodel", "tail"]
+        .iter()
+        .fold(ended, |ended, part| {
+            ended.says(&format!("passed test_{part}"))
+        });
 }
 
 #[test]
 fn the_submodel_can_be_cut_from_the_full_model_again() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
-    for module in ["transformer.layers.0.0.fn", "transformer.layers.2", "transformer.layers.3.1"] {
+    for module in [
+        "transformer.layers.0.0.fn",
+        "transformer.layers.2",
+        "transformer.layers.3.1",
+    ] {
         let bundle = folder.path().join(module);
         let mut command = Program::Exporter.command();
-        command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data()).arg("--out").arg(&bundle);
+        command
+            .arg("bundle")
+            .arg("--weights")
+            .arg(&weights)
+            .arg("--data")
+            .arg(data())
+            .arg("--out")
+            .arg(&bundle);
         run(command.args(["--samples", "16", "--module", module])).expect_status(0);
         let script = r#"
 import sys, numpy, onnx, onnx.utils, onnxruntime
@@ -119,14 +141,19 @@ run = lambda file: onnxruntime.InferenceSession(file, providers=["CPUExecutionPr
 assert (run(cut) == run(f"{bundle}/onnx/submodel/model.onnx")).all()
 print("same outputs")
 "#;
-        python(script, &[&bundle]).expect_status(0).says("same outputs");
+        python(script, &[&bundle])
+            .expect_status(0)
+            .says("same outputs");
     }
 }
 
 /// The blocks of a language in a Markdown text.
 fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
-    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 #[test]
@@ -138,18 +165,31 @@ fn the_readmes_commands_work() {
     let own = |code: &str| code.replace("/tmp/", &format!("{}/", folder.path().display()));
     let blocks = code_blocks(&text, "python");
     assert_eq!(blocks.len(), 3);
-    let enter = format!("import os; os.chdir({:?})\n", bundle.to_str().expect("text"));
+    let enter = format!(
+        "import os; os.chdir({:?})\n",
+        bundle.to_str().expect("text")
+    );
     for block in &blocks {
         let ended = python(&format!("{enter}{}", own(block)), &[]).expect_status(0);
-        assert!(block.contains("polygraphy") || ended.stdout.contains("within tolerance True"), "{ended}");
+        assert!(
+            block.contains("polygraphy") || ended.stdout.contains("within tolerance True"),
+            "{ended}"
+        );
     }
     let shell = code_blocks(&text, "sh");
-    let polygraphy = shell.iter().find(|block| block.starts_with("polygraphy")).expect("a command");
+    let polygraphy = shell
+        .iter()
+        .find(|block| block.starts_with("polygraphy"))
+        .expect("a command");
     let words = own(polygraphy.trim());
     let words: Vec<&str> = words.split_whitespace().collect();
     let ended = tool(&bundle, &words).expect_status(0);
     assert!(ended.stdout.contains("PASSED"), "{ended}");
-    assert!(shell.iter().any(|block| block.contains("sha256sum --check")));
+    assert!(
+        shell
+            .iter()
+            .any(|block| block.contains("sha256sum --check"))
+    );
 }
 
 #[test]
@@ -175,13 +215,30 @@ for part in ("full", "head", "submodel", "tail"):
 "#;
     python(script, &[&bundle, folder.path()]).expect_status(0);
     for part in ["full", "head", "submodel", "tail"] {
-        let file = |name: &str| folder.path().join(format!("{part}_{name}.json")).display().to_string();
+        let file = |name: &str| {
+            folder
+                .path()
+                .join(format!("{part}_{name}.json"))
+                .display()
+                .to_string()
+        };
         let model = format!("onnx/{part}/model.onnx");
         for (golden, passes) in [("golden", true), ("changed", false)] {
             let (inputs, outputs) = (file("inputs"), file(golden));
-            let arguments =
-                ["polygraphy", "run", &model, "--onnxrt", "--load-inputs", &inputs, "--load-outputs", &outputs];
-            let ended = tool(&bundle, &[&arguments[..], &["--atol", "2e-5", "--rtol", "1e-5"]].concat());
+            let arguments = [
+                "polygraphy",
+                "run",
+                &model,
+                "--onnxrt",
+                "--load-inputs",
+                &inputs,
+                "--load-outputs",
+                &outputs,
+            ];
+            let ended = tool(
+                &bundle,
+                &[&arguments[..], &["--atol", "2e-5", "--rtol", "1e-5"]].concat(),
+            );
             assert_eq!(ended.status == 0, passes, "{part} {golden}\n{ended}");
         }
     }
@@ -193,7 +250,14 @@ fn a_model_too_large_for_one_file_keeps_its_weights_beside_it() {
     let weights = fresh_weights(folder.path(), "nano");
     let bundle = folder.path().join("bundle");
     let mut command = Program::Exporter.command();
-    command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data()).arg("--out").arg(&bundle);
+    command
+        .arg("bundle")
+        .arg("--weights")
+        .arg(&weights)
+        .arg("--data")
+        .arg(data())
+        .arg("--out")
+        .arg(&bundle);
     run(command.args(["--samples", "4", "--largest-model", "200000"])).expect_status(0);
     assert!(bundle.join("onnx/full/model.onnx.data").is_file());
     let script = r#"
@@ -207,7 +271,9 @@ error = abs(session.run(None, {"image": image})[0] - numpy.load(f"{bundle}/npy/l
 assert error < 1e-5, error
 print("same logits")
 "#;
-    python(script, &[&bundle]).expect_status(0).says("same logits");
+    python(script, &[&bundle])
+        .expect_status(0)
+        .says("same logits");
 }
 
 #[test]
@@ -218,8 +284,17 @@ fn raw_arrays_and_the_float64_golden_agree_with_numpy() {
     std::fs::write(&indices, "49999 0\n7 # a frog\n7\n").expect("write");
     let bundle: PathBuf = folder.path().join("bundle");
     let mut command = Program::Exporter.command();
-    command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data()).arg("--out").arg(&bundle);
-    command.args(["--split", "train", "--golden", "f64", "--raw", "--parts", "submodel"]);
+    command
+        .arg("bundle")
+        .arg("--weights")
+        .arg(&weights)
+        .arg("--data")
+        .arg(data())
+        .arg("--out")
+        .arg(&bundle);
+    command.args([
+        "--split", "train", "--golden", "f64", "--raw", "--parts", "submodel",
+    ]);
     run(command.arg("--indices").arg(&indices)).expect_status(0);
     let script = r#"
 import json, pathlib, sys, numpy

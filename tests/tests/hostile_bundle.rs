@@ -1,4 +1,5 @@
-//! Bundles made to deceive, with every hash right: each breaks one rule, and `check` refuses it for that.
+//! Bundles made to deceive, with every hash right: each breaks one rule, and `check` refuses it for
+//! that.
 //!
 //! What damage and carelessness do is in `bad_input`.
 
@@ -12,8 +13,8 @@ use proto::manifest::{Axis, Manifest, Part, SHA256SUMS_FILE};
 use proto::npy::Dtype;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
-    type_proto,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    ValueInfoProto, type_proto,
 };
 use tests::{bundle, check, forge, forge_manifest, run, scratch};
 
@@ -51,7 +52,8 @@ impl Sound {
         self.refuses(&[], |bundle| forge_manifest(bundle, change), texts);
     }
 
-    /// Changes the text of the manifest where its types allow no such thing, and its hash in SHA256SUMS.
+    /// Changes the text of the manifest where its types allow no such thing, and its hash in
+    /// SHA256SUMS.
     #[track_caller]
     fn refuses_text(&self, from: &str, to: &str, texts: &[&str]) {
         let spoil = |bundle: &Path| {
@@ -60,7 +62,10 @@ impl Sound {
             assert!(text.contains(from), "{from}");
             let changed = text.replacen(from, to, 1);
             let sums = fs::read_to_string(bundle.join(SHA256SUMS_FILE)).expect("read");
-            let sums = sums.replace(&sha256_bytes(text.as_bytes()), &sha256_bytes(changed.as_bytes()));
+            let sums = sums.replace(
+                &sha256_bytes(text.as_bytes()),
+                &sha256_bytes(changed.as_bytes()),
+            );
             fs::write(bundle.join(SHA256SUMS_FILE), sums).expect("write");
             fs::write(&path, changed).expect("write");
         };
@@ -82,7 +87,10 @@ fn forge_model(bundle: &Path, change: impl FnOnce(&mut ModelProto)) {
 }
 
 fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
-    let at = bytes.windows(from.len()).position(|window| window == from).expect("a text of the header");
+    let at = bytes
+        .windows(from.len())
+        .position(|window| window == from)
+        .expect("a text of the header");
     bytes[at..at + to.len()].copy_from_slice(to);
 }
 
@@ -103,7 +111,11 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
     let header = |from: &'static [u8], to: &'static [u8], message: &str| {
         for file in [INPUT, OUTPUT] {
             let name = file.rsplit('/').next().expect("a name");
-            sound.refuses(&[], |bundle| forge(bundle, file, |bytes| replace(bytes, from, to)), &[name, message]);
+            sound.refuses(
+                &[],
+                |bundle| forge(bundle, file, |bytes| replace(bytes, from, to)),
+                &[name, message],
+            );
         }
     };
     header(b"'<f4'", b"'>f4'", "dtype '>f4'");
@@ -113,20 +125,54 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
     header(b"(4, 65, 96)", b"(4, 96, 65)", "shape [4, 96, 65]");
     header(b"(4, 65, 96)", b"(4, -5, 96)", "malformed");
     header(b"NUMPY\x01", b"NUMPY\x02", "NPY version 2.0: expected 1.0");
-    header(b"NUMPY\x01\x00v\x00", b"NUMPY\x01\x00\xff\xff", "claims 65535 bytes");
+    header(
+        b"NUMPY\x01\x00v\x00",
+        b"NUMPY\x01\x00\xff\xff",
+        "claims 65535 bytes",
+    );
     header(b"NUMPY\x01\x00v\x00", b"NUMPY\x01\x00u\x00", "not aligned");
     // 2^62 · 4 bytes are none in 64 bits.
-    header(b"(4, 65, 96), }            ", b"(4611686018427387904, 4)}", "too large");
+    header(
+        b"(4, 65, 96), }            ",
+        b"(4611686018427387904, 4)}",
+        "too large",
+    );
 
     let values = |file, value: f32, message: &str| {
-        let change = |bytes: &mut Vec<u8>| bytes[128 + 4 * 6240..][..4].copy_from_slice(&value.to_le_bytes());
-        sound.refuses(&[], |bundle| forge(bundle, file, change), &[message, "must be finite"]);
+        let change = |bytes: &mut Vec<u8>| {
+            bytes[128 + 4 * 6240..][..4].copy_from_slice(&value.to_le_bytes())
+        };
+        sound.refuses(
+            &[],
+            |bundle| forge(bundle, file, change),
+            &[message, "must be finite"],
+        );
     };
-    values(INPUT, f32::NAN, "`submodel_input` of sample 1 has NaN at element 0");
-    values(INPUT, f32::INFINITY, "`submodel_input` of sample 1 has inf at element 0");
-    values(OUTPUT, -f32::NAN, "`submodel_output` of sample 1 has NaN at element 0");
-    values(OUTPUT, f32::NEG_INFINITY, "`submodel_output` of sample 1 has -inf at element 0");
-    sound.refuses(&[], |bundle| forge(bundle, OUTPUT, Vec::clear), &["submodel_output.npy", "not an NPY file"]);
+    values(
+        INPUT,
+        f32::NAN,
+        "`submodel_input` of sample 1 has NaN at element 0",
+    );
+    values(
+        INPUT,
+        f32::INFINITY,
+        "`submodel_input` of sample 1 has inf at element 0",
+    );
+    values(
+        OUTPUT,
+        -f32::NAN,
+        "`submodel_output` of sample 1 has NaN at element 0",
+    );
+    values(
+        OUTPUT,
+        f32::NEG_INFINITY,
+        "`submodel_output` of sample 1 has -inf at element 0",
+    );
+    sound.refuses(
+        &[],
+        |bundle| forge(bundle, OUTPUT, Vec::clear),
+        &["submodel_output.npy", "not an NPY file"],
+    );
     let index = |position: i64| {
         move |bundle: &Path| {
             forge(bundle, "npy/sample_index.npy", |bytes| {
@@ -135,7 +181,11 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
             });
         }
     };
-    sound.refuses(&[], index(10_000), &["`sample_index` has 10000", "test split"]);
+    sound.refuses(
+        &[],
+        index(10_000),
+        &["`sample_index` has 10000", "test split"],
+    );
     sound.refuses(&[], index(-1), &["`sample_index` has -1"]);
 }
 
@@ -157,17 +207,35 @@ fn manifests_that_lead_astray() {
     let outside = sound.folder.path().join("outside.npy");
     fs::copy(sound.bundle.join(OUTPUT), &outside).expect("copy");
     let absolute = outside.to_str().expect("text");
-    for path in ["../outside.npy", absolute, "npy/../../outside.npy", "./npy/submodel_output.npy"] {
-        sound.refuses_manifest(entry(OUTPUT, path), &[path, "not a plain file inside the bundle"]);
+    for path in [
+        "../outside.npy",
+        absolute,
+        "npy/../../outside.npy",
+        "./npy/submodel_output.npy",
+    ] {
+        sound.refuses_manifest(
+            entry(OUTPUT, path),
+            &[path, "not a plain file inside the bundle"],
+        );
     }
-    sound.refuses_manifest(entry(OUTPUT, "npy"), &["npy: not a plain file inside the bundle (not a file)"]);
-    sound.refuses_manifest(entry(OUTPUT, "npy/none.npy"), &["npy/none.npy: missing from the bundle"]);
+    sound.refuses_manifest(
+        entry(OUTPUT, "npy"),
+        &["npy: not a plain file inside the bundle (not a file)"],
+    );
+    sound.refuses_manifest(
+        entry(OUTPUT, "npy/none.npy"),
+        &["npy/none.npy: missing from the bundle"],
+    );
     let linked_folder = |bundle: &Path| {
         let aside = bundle.with_file_name("aside");
         fs::rename(bundle.join("npy"), &aside).expect("move");
         std::os::unix::fs::symlink(&aside, bundle.join("npy")).expect("link");
     };
-    sound.refuses(&[], linked_folder, &["npy/confidence.npy", "a symbolic link"]);
+    sound.refuses(
+        &[],
+        linked_folder,
+        &["npy/confidence.npy", "a symbolic link"],
+    );
     fs::remove_dir_all(sound.folder.path().join("aside")).expect("remove");
     let linked_manifest = |bundle: &Path| {
         let aside = bundle.join("aside.json");
@@ -179,54 +247,145 @@ fn manifests_that_lead_astray() {
     let digest = |change: fn(&mut FileDigest)| {
         move |manifest: &mut Manifest| change(manifest.files.get_mut(OUTPUT).expect("entry"))
     };
-    sound.refuses_manifest(digest(|digest| digest.size -= 4), &[OUTPUT, "99968 bytes, expected 99964"]);
-    sound.refuses_manifest(digest(|digest| digest.blake3.replace_range(.., &"0".repeat(64))), &[OUTPUT, "BLAKE3 is"]);
-    sound.refuses_manifest(digest(|digest| digest.blake3.clear()), &[OUTPUT, "BLAKE3 is"]);
-    sound.refuses_manifest(|manifest| drop(manifest.files.remove(OUTPUT)), &[OUTPUT, "not listed under `files`"]);
-
-    sound.refuses_manifest(|manifest| manifest.parts.clear(), &["manifest.json: no part `submodel`; it has none"]);
-    sound.refuses_manifest(|manifest| manifest.datasets.clear(), &["no dataset `submodel_input`"]);
     sound.refuses_manifest(
-        |manifest| manifest.datasets.get_mut("submodel_output").expect("entry").shape = vec![SAMPLES, usize::MAX, 2],
+        digest(|digest| digest.size -= 4),
+        &[OUTPUT, "99968 bytes, expected 99964"],
+    );
+    sound.refuses_manifest(
+        digest(|digest| digest.blake3.replace_range(.., &"0".repeat(64))),
+        &[OUTPUT, "BLAKE3 is"],
+    );
+    sound.refuses_manifest(
+        digest(|digest| digest.blake3.clear()),
+        &[OUTPUT, "BLAKE3 is"],
+    );
+    sound.refuses_manifest(
+        |manifest| drop(manifest.files.remove(OUTPUT)),
+        &[OUTPUT, "not listed under `files`"],
+    );
+
+    sound.refuses_manifest(
+        |manifest| manifest.parts.clear(),
+        &["manifest.json: no part `submodel`; it has none"],
+    );
+    sound.refuses_manifest(
+        |manifest| manifest.datasets.clear(),
+        &["no dataset `submodel_input`"],
+    );
+    sound.refuses_manifest(
+        |manifest| {
+            manifest
+                .datasets
+                .get_mut("submodel_output")
+                .expect("entry")
+                .shape = vec![SAMPLES, usize::MAX, 2]
+        },
         &["submodel_output.npy: shape [4, 65, 96], expected [4, 18446744073709551615, 2]"],
     );
     let submodel = |change: fn(&mut Part)| {
         move |manifest: &mut Manifest| change(manifest.parts.get_mut("submodel").expect("part"))
     };
     let edge = "of the submodel: expected [batch, 65, 96]";
-    sound.refuses_manifest(submodel(|part| part.outputs[0].shape[1] = Axis::Fixed(usize::MAX)), &["malformed", edge]);
-    sound.refuses_manifest(submodel(|part| part.outputs[0].shape.clear()), &["malformed manifest", edge]);
-    sound.refuses_manifest(submodel(|part| part.outputs[0].dtype = Dtype::Int64), &["model.onnx: outputs: expected"]);
-    sound.refuses_manifest(submodel(|part| part.inputs.clear()), &["model.onnx: inputs: expected"]);
-    sound.refuses_manifest(submodel(|part| part.outputs.clear()), &["nothing would be compared"]);
+    sound.refuses_manifest(
+        submodel(|part| part.outputs[0].shape[1] = Axis::Fixed(usize::MAX)),
+        &["malformed", edge],
+    );
+    sound.refuses_manifest(
+        submodel(|part| part.outputs[0].shape.clear()),
+        &["malformed manifest", edge],
+    );
+    sound.refuses_manifest(
+        submodel(|part| part.outputs[0].dtype = Dtype::Int64),
+        &["model.onnx: outputs: expected"],
+    );
+    sound.refuses_manifest(
+        submodel(|part| part.inputs.clear()),
+        &["model.onnx: inputs: expected"],
+    );
+    sound.refuses_manifest(
+        submodel(|part| part.outputs.clear()),
+        &["nothing would be compared"],
+    );
     let own_golden = submodel(|part| part.outputs.clone_from(&part.inputs));
-    sound.refuses_manifest(own_golden, &["model.onnx: outputs: expected submodel_input", "found submodel_output"]);
+    sound.refuses_manifest(
+        own_golden,
+        &[
+            "model.onnx: outputs: expected submodel_input",
+            "found submodel_output",
+        ],
+    );
 
     sound.refuses_text(
         "\"format_version\": \"1.0\"",
         "\"format_version\": 1.0",
         &["manifest.json", "no format_version"],
     );
-    sound.refuses_text("\"format_version\": \"1.0\"", "\"format_version\": \"9.0\"", &["format_version 9.0"]);
-    sound.refuses_text("\"samples\": 4", "\"samples\": -4", &["manifest.json: malformed manifest", "-4"]);
-    sound.refuses_text("\"samples\": 4", "\"samples\": 4e99", &["manifest.json: malformed manifest"]);
-    sound.refuses_text("\"samples\": 4", "\"samples\": NaN", &["manifest.json: malformed manifest"]);
+    sound.refuses_text(
+        "\"format_version\": \"1.0\"",
+        "\"format_version\": \"9.0\"",
+        &["format_version 9.0"],
+    );
+    sound.refuses_text(
+        "\"samples\": 4",
+        "\"samples\": -4",
+        &["manifest.json: malformed manifest", "-4"],
+    );
+    sound.refuses_text(
+        "\"samples\": 4",
+        "\"samples\": 4e99",
+        &["manifest.json: malformed manifest"],
+    );
+    sound.refuses_text(
+        "\"samples\": 4",
+        "\"samples\": NaN",
+        &["manifest.json: malformed manifest"],
+    );
     // A key that stands twice: which of the two counts would be each reader's own choice.
     for map in ["parts", "datasets", "files"] {
         let (name, first) = match map {
-            "parts" => ("submodel", "{\"file\": \"\", \"inputs\": [], \"outputs\": [], \"initializers\": {}}"),
-            "datasets" => ("labels", "{\"file\": \"\", \"role\": \"other\", \"dtype\": \"int64\", \"shape\": []}"),
+            "parts" => (
+                "submodel",
+                "{\"file\": \"\", \"inputs\": [], \"outputs\": [], \"initializers\": {}}",
+            ),
+            "datasets" => (
+                "labels",
+                "{\"file\": \"\", \"role\": \"other\", \"dtype\": \"int64\", \"shape\": []}",
+            ),
             _ => (OUTPUT, "{\"size\": 0, \"blake3\": \"\", \"sha256\": \"\"}"),
         };
-        let (from, to) = (format!("\"{map}\": {{"), format!("\"{map}\": {{\"{name}\": {first}, "));
-        sound.refuses_text(&from, &to, &["manifest.json: malformed manifest", "duplicate key"]);
+        let (from, to) = (
+            format!("\"{map}\": {{"),
+            format!("\"{map}\": {{\"{name}\": {first}, "),
+        );
+        sound.refuses_text(
+            &from,
+            &to,
+            &["manifest.json: malformed manifest", "duplicate key"],
+        );
     }
-    let (from, to) = ("\"module\": ", "\"module\": \"transformer.layers.3.1\", \"module\": ");
-    sound.refuses_text(from, to, &["manifest.json: malformed manifest", "duplicate field `module`"]);
-    let not_text =
-        |bundle: &Path| fs::write(bundle.join("manifest.json"), b"{\"format_version\": \"\xff\"}").expect("write");
+    let (from, to) = (
+        "\"module\": ",
+        "\"module\": \"transformer.layers.3.1\", \"module\": ",
+    );
+    sound.refuses_text(
+        from,
+        to,
+        &[
+            "manifest.json: malformed manifest",
+            "duplicate field `module`",
+        ],
+    );
+    let not_text = |bundle: &Path| {
+        fs::write(
+            bundle.join("manifest.json"),
+            b"{\"format_version\": \"\xff\"}",
+        )
+        .expect("write")
+    };
     sound.refuses(&[], not_text, &["manifest.json", "UTF-8"]);
-    let endless = |bundle: &Path| fs::write(bundle.join("manifest.json"), vec![b' '; (16 << 20) + 1]).expect("write");
+    let endless = |bundle: &Path| {
+        fs::write(bundle.join("manifest.json"), vec![b' '; (16 << 20) + 1]).expect("write")
+    };
     sound.refuses(&[], endless, &["manifest.json: longer than 16777216 bytes"]);
     let folder = |bundle: &Path| {
         fs::remove_file(bundle.join("manifest.json")).expect("remove");
@@ -239,11 +398,21 @@ fn manifests_that_lead_astray() {
 fn models_that_are_not_the_submodel() {
     let sound = Sound::new();
     let bytes = |change: fn(&mut Vec<u8>), texts: &[&str]| {
-        sound.refuses(&[], |bundle| forge(bundle, MODEL, change), &[&["submodel/model.onnx: "], texts].concat());
+        sound.refuses(
+            &[],
+            |bundle| forge(bundle, MODEL, change),
+            &[&["submodel/model.onnx: "], texts].concat(),
+        );
     };
     bytes(Vec::clear, &["cannot be loaded"]);
-    bytes(|bytes| bytes.iter_mut().for_each(|byte| *byte = 0x5a), &["not an ONNX model"]);
-    bytes(|bytes| bytes.extend_from_slice(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), &["not an ONNX model"]);
+    bytes(
+        |bytes| bytes.iter_mut().for_each(|byte| *byte = 0x5a),
+        &["not an ONNX model"],
+    );
+    bytes(
+        |bytes| bytes.extend_from_slice(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        &["not an ONNX model"],
+    );
 
     let interface = "model.onnx: inputs: expected submodel_input float32 [batch, 65, 96], found ";
     sound.refuses_model(
@@ -270,21 +439,36 @@ fn models_that_are_not_the_submodel() {
     );
     sound.refuses_model(
         |model| {
-            let shape = tensor_type(&mut graph(model).input[0]).shape.as_mut().expect("shape");
+            let shape = tensor_type(&mut graph(model).input[0])
+                .shape
+                .as_mut()
+                .expect("shape");
             shape.dim.truncate(1);
         },
         &["submodel/model.onnx: "],
     );
     sound.refuses_model(
         |model| {
-            model.opset_import.push(OperatorSetIdProto { domain: Some("somebodys.own".to_owned()), version: Some(1) });
+            model.opset_import.push(OperatorSetIdProto {
+                domain: Some("somebodys.own".to_owned()),
+                version: Some(1),
+            });
             graph(model).node[0].domain = Some("somebodys.own".to_owned());
         },
         &["model.onnx: cannot be loaded", "somebodys.own"],
     );
-    sound.refuses_model(|model| graph(model).node[0].op_type = Some("Fantasy".to_owned()), &["model.onnx", "Fantasy"]);
-    sound.refuses_model(|model| model.opset_import[0].version = Some(9999), &["model.onnx: cannot be loaded", "9999"]);
-    sound.refuses_model(|model| drop(graph(model).initializer.remove(0)), &["model.onnx: cannot be loaded"]);
+    sound.refuses_model(
+        |model| graph(model).node[0].op_type = Some("Fantasy".to_owned()),
+        &["model.onnx", "Fantasy"],
+    );
+    sound.refuses_model(
+        |model| model.opset_import[0].version = Some(9999),
+        &["model.onnx: cannot be loaded", "9999"],
+    );
+    sound.refuses_model(
+        |model| drop(graph(model).initializer.remove(0)),
+        &["model.onnx: cannot be loaded"],
+    );
     sound.refuses_model(
         |model| graph(model).initializer[0].dims = vec![-1, i64::MAX],
         &["model.onnx: cannot be loaded"],
@@ -295,7 +479,10 @@ fn models_that_are_not_the_submodel() {
     );
     sound.refuses_model(
         |model| {
-            let raw = graph(model).initializer[0].raw_data.as_mut().expect("weights");
+            let raw = graph(model).initializer[0]
+                .raw_data
+                .as_mut()
+                .expect("weights");
             raw.truncate(raw.len() - 4);
         },
         &["model.onnx: cannot be loaded"],
@@ -311,18 +498,25 @@ fn weights_from_elsewhere() {
             value: Some(value.to_owned()),
         };
         let raw = tensor.raw_data.take();
-        (tensor.external_data, tensor.data_location) = (entries.iter().map(entry).collect(), Some(1));
+        (tensor.external_data, tensor.data_location) =
+            (entries.iter().map(entry).collect(), Some(1));
         raw.expect("weights")
     };
     // A file that the manifest does list, with a hash, but as something else.
     let listed = "onnx/submodel/w.bin";
     let forge_listed = |bundle: &Path, as_external: bool, entries: &[(&str, &str)]| {
         let mut raw = Vec::new();
-        forge_model(bundle, |model| raw = external(&mut graph(model).initializer[0], entries));
+        forge_model(bundle, |model| {
+            raw = external(&mut graph(model).initializer[0], entries)
+        });
         fs::write(bundle.join(listed), raw).expect("write");
         forge(bundle, listed, |_| ());
         forge_manifest(bundle, |manifest| {
-            manifest.parts.get_mut("submodel").expect("part").external_data = as_external.then(|| listed.to_owned());
+            manifest
+                .parts
+                .get_mut("submodel")
+                .expect("part")
+                .external_data = as_external.then(|| listed.to_owned());
         });
     };
     let copy = sound.folder.path().join("listed");
@@ -332,15 +526,45 @@ fn weights_from_elsewhere() {
 
     let refuses = |as_external, entries: &[(&str, &str)], texts: &[&str]| {
         let texts = [&["model.onnx: tensor `to_qkv_weight`"], texts].concat();
-        sound.refuses(&[], |bundle| forge_listed(bundle, as_external, entries), &texts);
+        sound.refuses(
+            &[],
+            |bundle| forge_listed(bundle, as_external, entries),
+            &texts,
+        );
     };
-    refuses(false, &[("location", "w.bin")], &["the manifest names none beside the model"]);
-    for elsewhere in ["../../npy/submodel_input.npy", "/etc/passwd", "./w.bin", "W.bin", ""] {
-        refuses(true, &[("location", elsewhere)], &[&format!("is stored in {elsewhere:?}, but the manifest names")]);
+    refuses(
+        false,
+        &[("location", "w.bin")],
+        &["the manifest names none beside the model"],
+    );
+    for elsewhere in [
+        "../../npy/submodel_input.npy",
+        "/etc/passwd",
+        "./w.bin",
+        "W.bin",
+        "",
+    ] {
+        refuses(
+            true,
+            &[("location", elsewhere)],
+            &[&format!(
+                "is stored in {elsewhere:?}, but the manifest names"
+            )],
+        );
     }
     refuses(true, &[], &["is stored in \"\""]);
-    for (offset, length) in [("4", "110592"), ("0", "110593"), ("18446744073709551615", "1"), ("-4", "4"), ("x", "4")] {
-        let entries = [("location", "w.bin"), ("offset", offset), ("length", length)];
+    for (offset, length) in [
+        ("4", "110592"),
+        ("0", "110593"),
+        ("18446744073709551615", "1"),
+        ("-4", "4"),
+        ("x", "4"),
+    ] {
+        let entries = [
+            ("location", "w.bin"),
+            ("offset", offset),
+            ("length", length),
+        ];
         refuses(true, &entries, &["ends beyond the 110592 bytes"]);
     }
     // Hidden in a node's attribute.
@@ -381,18 +605,34 @@ fn test_data_sets_that_are_none() {
         };
         sound.refuses(&["--part", "full"], spoil, texts);
     };
-    tensor(|tensor| tensor.dims[0] = -1, &[file, "shape [-1, 10]", "expected float32 of shape [1, 10]"]);
+    tensor(
+        |tensor| tensor.dims[0] = -1,
+        &[file, "shape [-1, 10]", "expected float32 of shape [1, 10]"],
+    );
     tensor(|tensor| tensor.dims = vec![2, 5], &[file, "shape [2, 5]"]);
-    tensor(|tensor| tensor.data_type = Some(DataType::Int32 as i32), &[file, "type 6"]);
-    tensor(|tensor| tensor.raw_data.as_mut().expect("data").truncate(39), &[file, "39 bytes"]);
+    tensor(
+        |tensor| tensor.data_type = Some(DataType::Int32 as i32),
+        &[file, "type 6"],
+    );
+    tensor(
+        |tensor| tensor.raw_data.as_mut().expect("data").truncate(39),
+        &[file, "39 bytes"],
+    );
     tensor(|tensor| tensor.raw_data = None, &[file, "0 bytes"]);
     let nan = |tensor: &mut TensorProto| {
         tensor.raw_data.as_mut().expect("data")[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
     };
     tensor(nan, &["`logits` of sample 1 has NaN at element 1"]);
-    let full = |spoil: &dyn Fn(&Path), texts: &[&str]| sound.refuses(&["--part", "full"], spoil, texts);
-    full(&|bundle| forge(bundle, file, |bytes| bytes.truncate(5)), &[file, "malformed"]);
-    full(&|bundle| forge_manifest(bundle, |manifest| drop(manifest.files.remove(file))), &[file, "not listed"]);
+    let full =
+        |spoil: &dyn Fn(&Path), texts: &[&str]| sound.refuses(&["--part", "full"], spoil, texts);
+    full(
+        &|bundle| forge(bundle, file, |bytes| bytes.truncate(5)),
+        &[file, "malformed"],
+    );
+    full(
+        &|bundle| forge_manifest(bundle, |manifest| drop(manifest.files.remove(file))),
+        &[file, "not listed"],
+    );
     let sets = |sets: Vec<usize>| {
         move |bundle: &Path| {
             forge_manifest(bundle, |manifest| {
@@ -400,7 +640,10 @@ fn test_data_sets_that_are_none() {
             });
         }
     };
-    full(&sets(vec![0, 1, 2, 3]), &["test_data_set_3/input_0.pb", "not listed"]);
+    full(
+        &sets(vec![0, 1, 2, 3]),
+        &["test_data_set_3/input_0.pb", "not listed"],
+    );
     full(&sets(vec![0, 1, 10_000]), &["`sample_index` has 10000"]);
     full(&sets(vec![]), &["no recorded tensors"]);
 }

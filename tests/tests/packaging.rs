@@ -23,7 +23,10 @@ fn the_verifier_runs_from_a_folder_of_its_own_with_an_empty_environment() {
     let elsewhere = scratch();
     let bare = |arguments: &[&str]| {
         let mut command = Command::new(&verifier);
-        run(command.args(arguments).env_clear().current_dir(elsewhere.path()))
+        run(command
+            .args(arguments)
+            .env_clear()
+            .current_dir(elsewhere.path()))
     };
     let bundle = target.join("nano");
     let bundle = bundle.to_str().expect("text");
@@ -31,11 +34,26 @@ fn the_verifier_runs_from_a_folder_of_its_own_with_an_empty_environment() {
         .expect_status(0)
         .says(target.join("libonnxruntime.so").to_str().expect("text"))
         .says("PASS");
-    bare(&["check", bundle, "--device", "cpu", "--fault", "output[1,2,3]=9"]).expect_status(1).says("1 of 4 samples");
+    bare(&[
+        "check",
+        bundle,
+        "--device",
+        "cpu",
+        "--fault",
+        "output[1,2,3]=9",
+    ])
+    .expect_status(1)
+    .says("1 of 4 samples");
     bare(&["check", bundle]).refuses(&["device `cuda` is not available", "nothing was run"]);
-    bare(&["devices"]).expect_status(0).says("cpu (CPUExecutionProvider)");
+    bare(&["devices"])
+        .expect_status(0)
+        .says("cpu (CPUExecutionProvider)");
     bare(&["inspect", bundle]).expect_status(0);
-    assert_eq!(fs::read_dir(elsewhere.path()).expect("list").count(), 0, "nothing is left where it ran");
+    assert_eq!(
+        fs::read_dir(elsewhere.path()).expect("list").count(),
+        0,
+        "nothing is left where it ran"
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -47,10 +65,30 @@ fn the_verifier_needs_the_c_library_alone() {
     assert!(size < LARGEST || cfg!(debug_assertions), "{size} bytes");
 
     let ended = run(Command::new("ldd").arg(&verifier)).expect_status(0);
-    let names = ended.stdout.lines().filter_map(|line| line.split_whitespace().next());
-    let names: Vec<&str> = names.map(|name| name.rsplit('/').next().expect("a name")).collect();
+    let names = ended
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    let names: Vec<&str> = names
+        .map(|name| name.rsplit('/').next().expect("a name"))
+        .collect();
     // Before glibc 2.34 some of the C library's parts were files of their own.
-    let allowed = ["linux-vdso.", "ld-linux", "libc.", "libm.", "libgcc_s.", "libdl.", "libpthread.", "librt."];
-    let foreign: Vec<&&str> = names.iter().filter(|name| !allowed.iter().any(|own| name.starts_with(own))).collect();
-    assert!(foreign.is_empty() && names.contains(&"libc.so.6"), "{ended}");
+    let allowed = [
+        "linux-vdso.",
+        "ld-linux",
+        "libc.",
+        "libm.",
+        "libgcc_s.",
+        "libdl.",
+        "libpthread.",
+        "librt.",
+    ];
+    let foreign: Vec<&&str> = names
+        .iter()
+        .filter(|name| !allowed.iter().any(|own| name.starts_with(own)))
+        .collect();
+    assert!(
+        foreign.is_empty() && names.contains(&"libc.so.6"),
+        "{ended}"
+    );
 }

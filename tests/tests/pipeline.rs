@@ -1,4 +1,5 @@
-//! Train, export, verify: the whole way on real CIFAR-10 images, and what other tools make of the bundle.
+//! Train, export, verify: the whole way on real CIFAR-10 images, and what other tools make of the
+//! bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +13,38 @@ fn json(path: &Path) -> Value {
 }
 
 fn train(folder: &Path, seed: &str) -> (PathBuf, String) {
-    let arguments = ["train", "--model", "nano", "--epochs", "1", "--train-samples", "2560", "--seed", seed];
-    let ended = run(Program::Trainer.command().args(arguments).arg("--data").arg(data()).arg("--out").arg(folder))
-        .expect_status(0)
-        .says("2560 training, 10000 test images");
-    (folder.join("vit_nano_cifar10.safetensors"), accuracy(&ended.stdout))
+    let arguments = [
+        "train",
+        "--model",
+        "nano",
+        "--epochs",
+        "1",
+        "--train-samples",
+        "2560",
+        "--seed",
+        seed,
+    ];
+    let ended = run(Program::Trainer
+        .command()
+        .args(arguments)
+        .arg("--data")
+        .arg(data())
+        .arg("--out")
+        .arg(folder))
+    .expect_status(0)
+    .says("2560 training, 10000 test images");
+    (
+        folder.join("vit_nano_cifar10.safetensors"),
+        accuracy(&ended.stdout),
+    )
 }
 
 /// The percentage in the line `accuracy     12.34 % …`.
 fn accuracy(stdout: &str) -> String {
-    let line = stdout.lines().find_map(|line| line.strip_prefix("accuracy")).expect("a line with the accuracy");
+    let line = stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("accuracy"))
+        .expect("a line with the accuracy");
     line.trim().split(' ').next().expect("a number").to_owned()
 }
 
@@ -30,28 +53,65 @@ fn a_trained_network_becomes_a_bundle_that_passes_and_whose_injected_errors_are_
     let folder = scratch();
     let (weights, _) = train(folder.path(), "0");
     let bundle = folder.path().join("bundle");
-    export(&weights, &bundle, SAMPLES).expect_status(0).says("320");
+    export(&weights, &bundle, SAMPLES)
+        .expect_status(0)
+        .says("320");
 
-    let (clean, faults) = (folder.path().join("clean.json"), folder.path().join("faults.json"));
-    check(&bundle, &["--report", clean.to_str().expect("text")]).expect_status(0).says("PASS");
+    let (clean, faults) = (
+        folder.path().join("clean.json"),
+        folder.path().join("faults.json"),
+    );
+    check(&bundle, &["--report", clean.to_str().expect("text")])
+        .expect_status(0)
+        .says("PASS");
     let clean = json(&clean);
-    assert_eq!((&clean["verdict"], &clean["exit_status"]), (&"pass".into(), &0.into()));
+    assert_eq!(
+        (&clean["verdict"], &clean["exit_status"]),
+        (&"pass".into(), &0.into())
+    );
     assert_eq!(clean["result"]["samples"], SAMPLES);
     assert_eq!(clean["result"]["elements"], SAMPLES * 65 * 96);
     assert_eq!(clean["result"]["faulty_samples"], 0);
-    assert_eq!(clean["runtime"]["nodes"].as_object().expect("nodes").len(), 1);
-    assert!(clean["runtime"]["nodes"]["CPUExecutionProvider"].as_u64().expect("a count") > 5);
+    assert_eq!(
+        clean["runtime"]["nodes"].as_object().expect("nodes").len(),
+        1
+    );
+    assert!(
+        clean["runtime"]["nodes"]["CPUExecutionProvider"]
+            .as_u64()
+            .expect("a count")
+            > 5
+    );
 
     let arguments = ["--inject", "--report", faults.to_str().expect("text")];
-    let ended = check(&bundle, &arguments).expect_status(1).says("FAIL: 4 of 320 samples are faulty");
+    let ended = check(&bundle, &arguments)
+        .expect_status(1)
+        .says("FAIL: 4 of 320 samples are faulty");
     for sample in [150, 200, 201, 300] {
-        assert!(ended.stdout.contains(&format!("sample {sample} ")), "{ended}");
+        assert!(
+            ended.stdout.contains(&format!("sample {sample} ")),
+            "{ended}"
+        );
     }
     let faults = json(&faults);
-    let flagged: Vec<_> = faults["result"]["faulty"].as_array().expect("a list").iter().map(|f| &f["sample"]).collect();
+    let flagged: Vec<_> = faults["result"]["faulty"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|f| &f["sample"])
+        .collect();
     assert_eq!(flagged, [150, 200, 201, 300]);
-    assert_eq!((&faults["verdict"], &faults["exit_status"]), (&"fail".into(), &1.into()));
-    assert!(faults["result"]["faults"].as_array().expect("a list").iter().all(|fault| fault["found"] == true));
+    assert_eq!(
+        (&faults["verdict"], &faults["exit_status"]),
+        (&"fail".into(), &1.into())
+    );
+    assert!(
+        faults["result"]["faults"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|fault| fault["found"] == true)
+    );
     assert_eq!(faults["result"]["mismatched_elements"], 3);
     assert_eq!(faults["result"]["non_finite_elements"], 2);
 }
@@ -61,8 +121,14 @@ fn the_same_command_gives_the_same_bytes() {
     let (first, second, other) = (scratch(), scratch(), scratch());
     let (weights, _) = train(first.path(), "7");
     let read = |path: &Path| std::fs::read(path).expect("read");
-    assert!(read(&weights) == read(&train(second.path(), "7").0), "weights differ between two runs");
-    assert!(read(&weights) != read(&train(other.path(), "8").0), "the seed changes nothing");
+    assert!(
+        read(&weights) == read(&train(second.path(), "7").0),
+        "weights differ between two runs"
+    );
+    assert!(
+        read(&weights) != read(&train(other.path(), "8").0),
+        "the seed changes nothing"
+    );
 
     let bundles = [first.path().join("a"), first.path().join("b")];
     for bundle in &bundles {
@@ -80,8 +146,18 @@ fn killed_at_twenty_moments_a_bundle_is_whole_or_absent() {
     let bundle = folder.path().join("bundle");
     let command = || {
         let mut command = Program::Exporter.command();
-        command.arg("bundle").arg("--weights").arg(&weights).arg("--data").arg(data()).arg("--out").arg(&bundle);
-        command.args(["--samples", "400"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .arg("bundle")
+            .arg("--weights")
+            .arg(&weights)
+            .arg("--data")
+            .arg(data())
+            .arg("--out")
+            .arg(&bundle);
+        command
+            .args(["--samples", "400"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         command
     };
     let started = std::time::Instant::now();
@@ -89,7 +165,9 @@ fn killed_at_twenty_moments_a_bundle_is_whole_or_absent() {
     let whole = started.elapsed();
     let sums = || {
         let mut command = std::process::Command::new("sha256sum");
-        run(command.current_dir(&bundle).args(["--check", "--quiet", "--strict", "SHA256SUMS"]))
+        run(command
+            .current_dir(&bundle)
+            .args(["--check", "--quiet", "--strict", "SHA256SUMS"]))
     };
     let (mut absent, mut complete) = (0, 0);
     for moment in 0..20u32 {
@@ -106,12 +184,20 @@ fn killed_at_twenty_moments_a_bundle_is_whole_or_absent() {
             absent += 1;
         }
     }
-    assert!(absent > 5, "killed too late: {absent} absent, {complete} complete");
+    assert!(
+        absent > 5,
+        "killed too late: {absent} absent, {complete} complete"
+    );
     let _ = std::fs::remove_dir_all(&bundle);
-    assert!(command().status().expect("run").success(), "what kills left behind is in the way");
+    assert!(
+        command().status().expect("run").success(),
+        "what kills left behind is in the way"
+    );
     sums().expect_status(0);
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("list")
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["bundle", "vit_nano_cifar10.safetensors"]);
 }
@@ -120,15 +206,25 @@ fn killed_at_twenty_moments_a_bundle_is_whole_or_absent() {
 fn evaluation_and_bundle_repeat_the_accuracy_of_training() {
     let folder = scratch();
     let (weights, trained) = train(folder.path(), "0");
-    assert!(trained.parse::<f64>().expect("a number") > 15.0, "a trained network beats chance: {trained} %");
+    assert!(
+        trained.parse::<f64>().expect("a number") > 15.0,
+        "a trained network beats chance: {trained} %"
+    );
     let mut command = Program::Trainer.command();
-    let evaluated = run(command.arg("eval").arg("--weights").arg(&weights).arg("--data").arg(data()))
-        .expect_status(0)
-        .says("airplane")
-        .says("taken for")
-        .says("confidence");
+    let evaluated = run(command
+        .arg("eval")
+        .arg("--weights")
+        .arg(&weights)
+        .arg("--data")
+        .arg(data()))
+    .expect_status(0)
+    .says("airplane")
+    .says("taken for")
+    .says("confidence");
     assert_eq!(accuracy(&evaluated.stdout), trained);
-    export(&weights, &folder.path().join("bundle"), 10_000).expect_status(0).says(&format!("({trained} %)"));
+    export(&weights, &folder.path().join("bundle"), 10_000)
+        .expect_status(0)
+        .says(&format!("({trained} %)"));
 }
 
 #[test]
@@ -136,7 +232,9 @@ fn every_preset_of_the_python_repository_exports_and_passes() {
     for (preset, samples) in [("tiny", 16), ("small", 8), ("base", 4)] {
         let folder = scratch();
         let bundle = bundle(folder.path(), preset, samples);
-        check(&bundle, &["--atol", "5e-6", "--rtol", "1e-5"]).expect_status(0).says("PASS");
+        check(&bundle, &["--atol", "5e-6", "--rtol", "1e-5"])
+            .expect_status(0)
+            .says("PASS");
     }
 }
 
@@ -162,7 +260,9 @@ error = abs(session.run(["logits"], {"image": images})[0] - numpy.load(f"{bundle
 assert error < 1e-5, error
 print("same logits")
 "#;
-    python(script, &[&bundle, &tests::images().join("test_batch.bin")]).expect_status(0).says("same logits");
+    python(script, &[&bundle, &tests::images().join("test_batch.bin")])
+        .expect_status(0)
+        .says("same logits");
 }
 
 #[test]
@@ -171,23 +271,46 @@ fn any_attention_can_be_cut_out() {
     let weights = tests::fresh_weights(folder.path(), "nano");
     let bundle = folder.path().join("last");
     let mut command = Program::Exporter.command();
-    command.arg("bundle").arg("--weights").arg(&weights).arg("--out").arg(&bundle).arg("--data").arg(data());
-    run(command.args(["--samples", "20", "--module", "transformer.layers.3.0.fn"])).expect_status(0);
-    check(&bundle, &[]).expect_status(0).says("transformer.layers.3.0.fn").says("PASS");
+    command
+        .arg("bundle")
+        .arg("--weights")
+        .arg(&weights)
+        .arg("--out")
+        .arg(&bundle)
+        .arg("--data")
+        .arg(data());
+    run(command.args(["--samples", "20", "--module", "transformer.layers.3.0.fn"]))
+        .expect_status(0);
+    check(&bundle, &[])
+        .expect_status(0)
+        .says("transformer.layers.3.0.fn")
+        .says("PASS");
 }
 
 #[test]
 fn inspect_shows_bundles_models_and_arrays() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 10);
-    let inspect = |path: PathBuf| Program::Verifier.run(["inspect".as_ref(), path.as_os_str()]).expect_status(0);
+    let inspect = |path: PathBuf| {
+        Program::Verifier
+            .run(["inspect".as_ref(), path.as_os_str()])
+            .expect_status(0)
+    };
     inspect(bundle.clone())
         .says("310,186 parameters")
         .says("submodel_input [batch, 65, 96]")
         .says("Float32".to_lowercase().as_str());
-    inspect(bundle.join("onnx/submodel/model.onnx")).says("ai.onnx 17").says("to_qkv_weight").says("[96, 288]");
-    inspect(bundle.join("onnx/full/model.onnx")).says("image").says("logits").says("weights_sha256");
-    inspect(bundle.join("npy/submodel_output.npy")).says("[10, 65, 96]").says("<f4");
+    inspect(bundle.join("onnx/submodel/model.onnx"))
+        .says("ai.onnx 17")
+        .says("to_qkv_weight")
+        .says("[96, 288]");
+    inspect(bundle.join("onnx/full/model.onnx"))
+        .says("image")
+        .says("logits")
+        .says("weights_sha256");
+    inspect(bundle.join("npy/submodel_output.npy"))
+        .says("[10, 65, 96]")
+        .says("<f4");
 }
 
 #[test]
@@ -235,7 +358,10 @@ fn numpys_header_is_ours_whatever_the_shape() {
     ];
     let mut text = String::new();
     for (number, shape) in shapes.iter().enumerate() {
-        let header = proto::npy::Header { dtype: proto::npy::Dtype::Float32, shape: shape.clone() };
+        let header = proto::npy::Header {
+            dtype: proto::npy::Dtype::Float32,
+            shape: shape.clone(),
+        };
         std::fs::write(folder.path().join(number.to_string()), header.to_bytes()).expect("write");
         text.push_str(&format!("{shape:?}\n"));
     }
@@ -251,7 +377,9 @@ for number, line in enumerate((folder / "shapes").read_text().splitlines()):
     assert (folder / str(number)).read_bytes() == header.getvalue(), shape
 print("same")
 "#;
-    python(script, &[folder.path()]).expect_status(0).says("same");
+    python(script, &[folder.path()])
+        .expect_status(0)
+        .says("same");
 }
 
 #[test]
@@ -280,7 +408,10 @@ for file in sorted(pathlib.Path(sys.argv[1]).glob("onnx/*/model.onnx")):
         assert value.type == said[value.name], (value.name, value.type, said[value.name])
     print("accepted", file.parent.name)
 "#;
-    python(script, &[&bundle]).expect_status(0).says("accepted full").says("accepted submodel");
+    python(script, &[&bundle])
+        .expect_status(0)
+        .says("accepted full")
+        .says("accepted submodel");
 }
 
 #[test]
@@ -288,7 +419,16 @@ fn onnx_runtime_in_python_gives_the_verifiers_outputs() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 100);
     let report = folder.path().join("report.json");
-    check(&bundle, &["--batch-size", "32", "--report", report.to_str().expect("text")]).expect_status(0);
+    check(
+        &bundle,
+        &[
+            "--batch-size",
+            "32",
+            "--report",
+            report.to_str().expect("text"),
+        ],
+    )
+    .expect_status(0);
     let script = r#"
 import json, sys, numpy, onnxruntime
 bundle, report = sys.argv[1], json.load(open(sys.argv[2]))
@@ -309,7 +449,9 @@ assert largest["value"] >= error.max() * (1 - 2 ** -23), (error.max(), largest)
 assert numpy.isclose(y, golden, rtol=1e-5, atol=5e-6).all()
 print("same outputs")
 "#;
-    python(script, &[&bundle, &report]).expect_status(0).says("same outputs");
+    python(script, &[&bundle, &report])
+        .expect_status(0)
+        .says("same outputs");
 }
 
 #[test]
@@ -329,7 +471,9 @@ assert error < 1e-5, error
 print("same logits")
 "#;
     let images = tests::images().join("test_batch.bin");
-    python(script, &[&bundle, &images]).expect_status(0).says("same logits");
+    python(script, &[&bundle, &images])
+        .expect_status(0)
+        .says("same logits");
 }
 
 #[test]
@@ -349,7 +493,9 @@ y = (p @ v).transpose(0, 2, 1, 3).reshape(20, 65, 96) @ w["to_out.0.weight"].T +
 assert abs(y - golden).max() < 1e-5, abs(y - golden).max()
 print("same outputs")
 "#;
-    python(script, &[&bundle]).expect_status(0).says("same outputs");
+    python(script, &[&bundle])
+        .expect_status(0)
+        .says("same outputs");
 }
 
 #[test]
@@ -357,10 +503,12 @@ fn sha256sum_accepts_the_bundle() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     let mut command = std::process::Command::new("sha256sum");
-    run(command.current_dir(&bundle).args(["--check", "--strict", "SHA256SUMS"]))
-        .expect_status(0)
-        .says("manifest.json: OK")
-        .says("npy/submodel_output.npy: OK");
+    run(command
+        .current_dir(&bundle)
+        .args(["--check", "--strict", "SHA256SUMS"]))
+    .expect_status(0)
+    .says("manifest.json: OK")
+    .says("npy/submodel_output.npy: OK");
 }
 
 #[test]
@@ -373,7 +521,14 @@ fn memory_does_not_grow_with_the_samples() {
                   print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
     let peak = |arguments: &[&Path]| -> f64 {
         let ended = python(script, arguments).expect_status(0);
-        ended.stdout.trim().rsplit(' ').next().expect("a number").parse().expect("a number")
+        ended
+            .stdout
+            .trim()
+            .rsplit(' ')
+            .next()
+            .expect("a number")
+            .parse()
+            .expect("a number")
     };
     let peaks = |samples: &str| {
         let bundle = folder.path().join(samples);
@@ -406,6 +561,16 @@ fn memory_does_not_grow_with_the_samples() {
     };
     // Both tensors of 4,000 samples are 200 MB: a tenth of them kept would show.
     let (few, many) = (peaks("400"), peaks("4000"));
-    assert!(many.0 < few.0 * 1.05, "exporter: {} KiB for 400 samples, {} KiB for 4,000", few.0, many.0);
-    assert!(many.1 < few.1 * 1.05, "verifier: {} KiB for 400 samples, {} KiB for 4,000", few.1, many.1);
+    assert!(
+        many.0 < few.0 * 1.05,
+        "exporter: {} KiB for 400 samples, {} KiB for 4,000",
+        few.0,
+        many.0
+    );
+    assert!(
+        many.1 < few.1 * 1.05,
+        "verifier: {} KiB for 400 samples, {} KiB for 4,000",
+        few.1,
+        many.1
+    );
 }

@@ -9,9 +9,20 @@ use std::time::Duration;
 
 use tests::{Ended, Program, data, run, scratch, with_default_signals};
 
-/// Small enough for seconds, and everything that a state must hold: dropout, averaged weights, momentum, patch choices.
-const TINY: [&str; 10] =
-    ["--model", "tiny", "--batch-size", "4", "--epochs", "3", "--train-samples", "32", "--test-samples", "4"];
+/// Small enough for seconds, and everything that a state must hold: dropout, averaged weights,
+/// momentum, patch choices.
+const TINY: [&str; 10] = [
+    "--model",
+    "tiny",
+    "--batch-size",
+    "4",
+    "--epochs",
+    "3",
+    "--train-samples",
+    "32",
+    "--test-samples",
+    "4",
+];
 const NANO: [&str; 18] = [
     "--model",
     "nano",
@@ -35,7 +46,13 @@ const NANO: [&str; 18] = [
 
 fn train(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Program::Trainer.command();
-    command.arg("train").args(arguments).arg("--data").arg(data()).arg("--out").arg(out);
+    command
+        .arg("train")
+        .args(arguments)
+        .arg("--data")
+        .arg(data())
+        .arg("--out")
+        .arg(out);
     command
 }
 
@@ -46,7 +63,11 @@ fn start(command: Command) -> Child {
 
 /// Starts a run and waits until it has said something.
 fn start_and_await(mut command: Command, is_awaited: impl Fn(&str) -> bool) -> Child {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start");
     let lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
     let found = lines.map_while(Result::ok).any(|line| is_awaited(&line));
     assert!(found, "ended before that");
@@ -59,7 +80,10 @@ fn is_epoch_row(line: &str) -> bool {
 }
 
 fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill");
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .expect("kill");
     assert!(status.success());
 }
 
@@ -71,17 +95,26 @@ fn results(out: &Path) -> Vec<Vec<u8>> {
     });
     let weights = preset.expect("weights");
     let run = weights.with_extension("");
-    [weights, run.join("best.safetensors"), run.join("last.safetensors"), run.join("state.safetensors")]
-        .map(|path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-        .into()
+    [
+        weights,
+        run.join("best.safetensors"),
+        run.join("last.safetensors"),
+        run.join("state.safetensors"),
+    ]
+    .map(|path: PathBuf| {
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    })
+    .into()
 }
 
-/// Stopped in the first epoch, resumed, and stopped in the second: at what the run says, since no pause fits every machine.
+/// Stopped in the first epoch, resumed, and stopped in the second: at what the run says, since no
+/// pause fits every machine.
 fn stopped_twice_equals_straight_through(arguments: &[&str]) {
     let (straight, stopped) = (scratch(), scratch());
     run(&mut train(straight.path(), arguments)).expect_status(0);
 
-    let resumed = || with_default_signals(&train(stopped.path(), &[arguments, &["--resume"]].concat()));
+    let resumed =
+        || with_default_signals(&train(stopped.path(), &[arguments, &["--resume"]].concat()));
     let in_first = start(with_default_signals(&train(stopped.path(), arguments)));
     let stop = |child: Child, name: &str, epoch: &str| {
         signal(&child, name);
@@ -91,14 +124,25 @@ fn stopped_twice_equals_straight_through(arguments: &[&str]) {
         assert!(text.contains(epoch) && text.contains("--resume"), "{text}");
     };
     stop(in_first, "-TERM", "stopped in epoch 1 of 3");
-    stop(start_and_await(resumed(), is_epoch_row), "-INT", "stopped in epoch ");
+    stop(
+        start_and_await(resumed(), is_epoch_row),
+        "-INT",
+        "stopped in epoch ",
+    );
     let mut child = start(resumed());
     assert!(child.wait().expect("wait").success());
 
-    assert!(results(straight.path()) == results(stopped.path()), "the weights or the state differ");
+    assert!(
+        results(straight.path()) == results(stopped.path()),
+        "the weights or the state differ"
+    );
     let run_folder = stopped.path().join(format!("vit_{}_cifar10", arguments[1]));
     let lines = fs::read_to_string(run_folder.join("metrics.jsonl")).expect("metrics");
-    assert_eq!(lines.lines().count(), 3, "one line an epoch, however often it was stopped:\n{lines}");
+    assert_eq!(
+        lines.lines().count(),
+        3,
+        "one line an epoch, however often it was stopped:\n{lines}"
+    );
     let description = fs::read_to_string(run_folder.join("run.json")).expect("run.json");
     let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
     assert_eq!(description["starts"].as_array().map(Vec::len), Some(3));
@@ -117,7 +161,16 @@ fn a_run_with_every_kind_of_state_stopped_twice_gives_the_same_bytes() {
 #[test]
 fn killed_at_twenty_moments_it_always_goes_on() {
     let arguments = [
-        &["--model", "nano", "--batch-size", "32", "--epochs", "60", "--train-samples", "160"][..],
+        &[
+            "--model",
+            "nano",
+            "--batch-size",
+            "32",
+            "--epochs",
+            "60",
+            "--train-samples",
+            "160",
+        ][..],
         &["--test-samples", "20", "--weight-average", "0.9"],
     ]
     .concat();
@@ -132,7 +185,11 @@ fn killed_at_twenty_moments_it_always_goes_on() {
         let mut command = train(killed.path(), &[&arguments, resume].concat());
         // Spread over loading, steps, evaluation and saving.
         let mut child = match moment % 4 {
-            0 => command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start"),
+            0 => command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("start"),
             1 => start(command),
             _ => start_and_await(command, is_epoch_row),
         };
@@ -140,30 +197,64 @@ fn killed_at_twenty_moments_it_always_goes_on() {
         child.kill().expect("kill -9");
         let _ = child.wait().expect("wait");
     }
-    assert!(resumed > 5, "the run was killed too early to be resumed: {resumed}");
-    run(&mut train(killed.path(), &[&arguments[..], &["--resume"]].concat())).expect_status(0);
-    assert!(results(straight.path()) == results(killed.path()), "the weights or the state differ");
-    let left: Vec<_> = fs::read_dir(killed.path().join("vit_nano_cifar10")).expect("list").collect();
+    assert!(
+        resumed > 5,
+        "the run was killed too early to be resumed: {resumed}"
+    );
+    run(&mut train(
+        killed.path(),
+        &[&arguments[..], &["--resume"]].concat(),
+    ))
+    .expect_status(0);
+    assert!(
+        results(straight.path()) == results(killed.path()),
+        "the weights or the state differ"
+    );
+    let left: Vec<_> = fs::read_dir(killed.path().join("vit_nano_cifar10"))
+        .expect("list")
+        .collect();
     let is_partial = |entry: &std::io::Result<fs::DirEntry>| {
-        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".partial"))
+        entry
+            .as_ref()
+            .is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".partial"))
     };
-    assert!(!left.iter().any(is_partial), "what kills left behind was not removed");
+    assert!(
+        !left.iter().any(is_partial),
+        "what kills left behind was not removed"
+    );
 }
 
 /// A run that was stopped in its first epoch.
 fn stopped_run(out: &Path) {
     let child = start(with_default_signals(&train(out, &NANO)));
     signal(&child, "-TERM");
-    assert_eq!(child.wait_with_output().expect("wait").status.code(), Some(2));
+    assert_eq!(
+        child.wait_with_output().expect("wait").status.code(),
+        Some(2)
+    );
 }
 
 #[test]
 fn a_resumed_run_refuses_to_become_another() {
     let folder = scratch();
     stopped_run(folder.path());
-    let resumed =
-        |more: &[&str]| -> Ended { run(&mut train(folder.path(), &[&["--model", "nano", "--resume"], more].concat())) };
-    resumed(&["--learning-rate", "0.5", "--seed", "9", "--train-samples", "320", "--crop", "true"]).refuses(&[
+    let resumed = |more: &[&str]| -> Ended {
+        run(&mut train(
+            folder.path(),
+            &[&["--model", "nano", "--resume"], more].concat(),
+        ))
+    };
+    resumed(&[
+        "--learning-rate",
+        "0.5",
+        "--seed",
+        "9",
+        "--train-samples",
+        "320",
+        "--crop",
+        "true",
+    ])
+    .refuses(&[
         "learning_rate: the run has 0.004, asked for 0.5",
         "seed: the run has 0, asked for 9",
         "train_samples: the run has 2560, asked for 320",
@@ -181,35 +272,49 @@ fn a_complete_run_resumed_is_the_same_run() {
     let folder = scratch();
     // Many rows and a rate of 17 digits: every number must survive being written and read.
     let rate = "0.0018936326403234123";
-    let arguments =
-        [
-            &[
-                "--model",
-                "nano",
-                "--batch-size",
-                "32",
-                "--epochs",
-                "60",
-                "--train-samples",
-                "32",
-                "--test-samples",
-                "10",
-            ][..],
-            &["--learning-rate", rate, "--keep", "best"],
-        ]
-        .concat();
+    let arguments = [
+        &[
+            "--model",
+            "nano",
+            "--batch-size",
+            "32",
+            "--epochs",
+            "60",
+            "--train-samples",
+            "32",
+            "--test-samples",
+            "10",
+        ][..],
+        &["--learning-rate", rate, "--keep", "best"],
+    ]
+    .concat();
     run(&mut train(folder.path(), &arguments)).expect_status(0);
     let before = results(folder.path());
-    run(&mut train(folder.path(), &["--model", "nano", "--resume", "--learning-rate", rate])).expect_status(0);
-    assert!(before == results(folder.path()), "resuming a complete run changed it");
+    run(&mut train(
+        folder.path(),
+        &["--model", "nano", "--resume", "--learning-rate", rate],
+    ))
+    .expect_status(0);
+    assert!(
+        before == results(folder.path()),
+        "resuming a complete run changed it"
+    );
     // What stands beside the state can be made again from it.
     let weights = folder.path().join("vit_nano_cifar10.safetensors");
     fs::remove_file(&weights).expect("remove");
     fs::remove_file(folder.path().join("vit_nano_cifar10/best.safetensors")).expect("remove");
-    fs::write(folder.path().join("vit_nano_cifar10/metrics.jsonl"), [0xff, 0xfe, b'{']).expect("write");
+    fs::write(
+        folder.path().join("vit_nano_cifar10/metrics.jsonl"),
+        [0xff, 0xfe, b'{'],
+    )
+    .expect("write");
     run(&mut train(folder.path(), &["--model", "nano", "--resume"])).expect_status(0);
-    assert!(before == results(folder.path()), "a complete run was not made whole again");
-    let metrics = fs::read_to_string(folder.path().join("vit_nano_cifar10/metrics.jsonl")).expect("read");
+    assert!(
+        before == results(folder.path()),
+        "a complete run was not made whole again"
+    );
+    let metrics =
+        fs::read_to_string(folder.path().join("vit_nano_cifar10/metrics.jsonl")).expect("read");
     assert_eq!(metrics.lines().count(), 60);
 }
 
@@ -219,17 +324,23 @@ fn weights_of_another_run_are_not_replaced() {
     stopped_run(folder.path());
     let weights = folder.path().join("vit_nano_cifar10.safetensors");
     let other = scratch();
-    run(&mut train(other.path(), &["--model", "nano", "--epochs", "0", "--seed", "5"])).expect_status(0);
+    run(&mut train(
+        other.path(),
+        &["--model", "nano", "--epochs", "0", "--seed", "5"],
+    ))
+    .expect_status(0);
     fs::copy(other.path().join("vit_nano_cifar10.safetensors"), &weights).expect("copy");
     let before = fs::read(&weights).expect("read");
-    run(&mut train(folder.path(), &["--model", "nano", "--resume"])).refuses(&["is there, and not of this run"]);
+    run(&mut train(folder.path(), &["--model", "nano", "--resume"]))
+        .refuses(&["is there, and not of this run"]);
     assert!(before == fs::read(&weights).expect("read"));
 }
 
 #[test]
 fn nothing_to_resume_is_said() {
     let folder = scratch();
-    run(&mut train(folder.path(), &["--model", "nano", "--resume"])).refuses(&["nothing to resume"]);
+    run(&mut train(folder.path(), &["--model", "nano", "--resume"]))
+        .refuses(&["nothing to resume"]);
 }
 
 #[test]
@@ -250,14 +361,20 @@ fn forge_state(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     const KEY: &str = "vit_part_state";
     let bytes = fs::read(path).expect("read");
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
-    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).expect("header");
+    let mut header: serde_json::Value =
+        serde_json::from_slice(&bytes[8..8 + length]).expect("header");
     let text = header["__metadata__"][KEY].as_str().expect("a description");
     let mut description: serde_json::Value = serde_json::from_str(text).expect("JSON");
     change(&mut description);
     header["__metadata__"][KEY] = description.to_string().into();
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-    let forged = [&(header.len() as u64).to_le_bytes()[..], &header, &bytes[8 + length..]].concat();
+    let forged = [
+        &(header.len() as u64).to_le_bytes()[..],
+        &header,
+        &bytes[8 + length..],
+    ]
+    .concat();
     fs::write(path, forged).expect("write");
 }
 
@@ -265,39 +382,86 @@ fn forge_state(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
 fn a_state_that_no_run_can_have_written_is_refused() {
     let folder = scratch();
     let out = folder.path();
-    run(&mut train(out, &["--model", "nano", "--epochs", "2", "--train-samples", "256", "--test-samples", "20"]))
-        .expect_status(0);
+    run(&mut train(
+        out,
+        &[
+            "--model",
+            "nano",
+            "--epochs",
+            "2",
+            "--train-samples",
+            "256",
+            "--test-samples",
+            "20",
+        ],
+    ))
+    .expect_status(0);
     fs::remove_file(out.join("vit_nano_cifar10.safetensors")).expect("remove");
     let path = out.join("vit_nano_cifar10/state.safetensors");
     let sound = fs::read(&path).expect("read");
     type Change = fn(&mut serde_json::Value);
     let forgeries: [(Change, &str); 12] = [
-        (|state| state["plan"]["recipe"]["batch_size"] = 0.into(), "batch_size is 0, expected 1 to 50000"),
+        (
+            |state| state["plan"]["recipe"]["batch_size"] = 0.into(),
+            "batch_size is 0, expected 1 to 50000",
+        ),
         (
             |state| state["plan"]["recipe"]["batch_size"] = 999.into(),
             "batch_size is 999, more than the 256 training images",
         ),
-        (|state| state["plan"]["recipe"]["patch_dropout"] = 5.into(), "patch_dropout is 5"),
-        (|state| state["plan"]["recipe"]["learning_rate"] = (-1).into(), "learning_rate is -1"),
-        (|state| state["plan"]["recipe"]["epochs"] = u64::MAX.into(), "epochs is 18446744073709551615"),
-        (|state| state["plan"]["recipe"]["epochs"] = 1.into(), "2 epochs and 0 steps done: more than the recipe has"),
-        (|state| state["plan"]["recipe"]["colour"] = 1.into(), "unknown field `colour`"),
-        (|state| state["plan"]["train_samples"] = 60_000.into(), "train_samples is 60000, expected 1 to 50000"),
-        (|state| state["plan"]["test_samples"] = 0.into(), "test_samples is 0"),
-        (|state| state["progress"]["step"] = 1.into(), "2 epochs and 1 steps done"),
-        (|state| state["progress"]["history"][1]["epoch"] = 1.into(), "row 2 of its history cannot be"),
-        (|state| state["progress"]["history"][0]["test_correct"] = 21.into(), "row 1 of its history cannot be"),
+        (
+            |state| state["plan"]["recipe"]["patch_dropout"] = 5.into(),
+            "patch_dropout is 5",
+        ),
+        (
+            |state| state["plan"]["recipe"]["learning_rate"] = (-1).into(),
+            "learning_rate is -1",
+        ),
+        (
+            |state| state["plan"]["recipe"]["epochs"] = u64::MAX.into(),
+            "epochs is 18446744073709551615",
+        ),
+        (
+            |state| state["plan"]["recipe"]["epochs"] = 1.into(),
+            "2 epochs and 0 steps done: more than the recipe has",
+        ),
+        (
+            |state| state["plan"]["recipe"]["colour"] = 1.into(),
+            "unknown field `colour`",
+        ),
+        (
+            |state| state["plan"]["train_samples"] = 60_000.into(),
+            "train_samples is 60000, expected 1 to 50000",
+        ),
+        (
+            |state| state["plan"]["test_samples"] = 0.into(),
+            "test_samples is 0",
+        ),
+        (
+            |state| state["progress"]["step"] = 1.into(),
+            "2 epochs and 1 steps done",
+        ),
+        (
+            |state| state["progress"]["history"][1]["epoch"] = 1.into(),
+            "row 2 of its history cannot be",
+        ),
+        (
+            |state| state["progress"]["history"][0]["test_correct"] = 21.into(),
+            "row 1 of its history cannot be",
+        ),
     ];
     for (change, text) in forgeries {
         fs::write(&path, &sound).expect("write");
         forge_state(&path, change);
-        run(&mut train(out, &["--model", "nano", "--resume"])).refuses(&["state.safetensors", text]);
+        run(&mut train(out, &["--model", "nano", "--resume"]))
+            .refuses(&["state.safetensors", text]);
     }
     let mut nan = sound;
     let last = nan.len() - 4;
     nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, nan).expect("write");
-    run(&mut train(out, &["--model", "nano", "--resume"])).refuses(&["state.safetensors", "holds an infinite number"]);
+    run(&mut train(out, &["--model", "nano", "--resume"]))
+        .refuses(&["state.safetensors", "holds an infinite number"]);
     // Whatever is there, --force begins again.
     run(&mut train(out, &[&NANO[..], &["--force"]].concat())).expect_status(0);
 }
@@ -305,20 +469,56 @@ fn a_state_that_no_run_can_have_written_is_refused() {
 #[test]
 fn a_log_that_cannot_be_written_does_not_end_the_run() {
     let folder = scratch();
-    let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full")
+    };
     let mut command = train(folder.path(), &NANO);
-    assert!(command.stdout(full()).stderr(full()).status().expect("start").success());
+    assert!(
+        command
+            .stdout(full())
+            .stderr(full())
+            .status()
+            .expect("start")
+            .success()
+    );
     let mut command = train(folder.path(), &NANO);
-    assert_eq!(command.stdout(full()).stderr(full()).status().expect("start").code(), Some(2), "it exists already");
+    assert_eq!(
+        command
+            .stdout(full())
+            .stderr(full())
+            .status()
+            .expect("start")
+            .code(),
+        Some(2),
+        "it exists already"
+    );
 }
 
 #[test]
 fn a_processor_without_avx512_trains_as_well() {
     for precision in ["f32", "bf16"] {
         let folder = scratch();
-        let arguments = [&TINY[..], &["--precision", precision, "--train-samples", "8", "--epochs", "1"]].concat();
-        let arguments: Vec<&str> =
-            arguments.iter().enumerate().filter(|(i, _)| !(4..8).contains(i)).map(|(_, a)| *a).collect();
+        let arguments = [
+            &TINY[..],
+            &[
+                "--precision",
+                precision,
+                "--train-samples",
+                "8",
+                "--epochs",
+                "1",
+            ],
+        ]
+        .concat();
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !(4..8).contains(i))
+            .map(|(_, a)| *a)
+            .collect();
         // What oneDNN, and so libtorch, then takes the processor for.
         run(train(folder.path(), &arguments).env("ONEDNN_MAX_CPU_ISA", "AVX2")).expect_status(0);
     }
@@ -329,8 +529,13 @@ fn nohup_keeps_it_running() {
     let folder = scratch();
     let inner = train(folder.path(), &NANO);
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
-    command.current_dir(tests::root()).env("OMP_NUM_THREADS", "1");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command
+        .current_dir(tests::root())
+        .env("OMP_NUM_THREADS", "1");
     let child = start(command);
     signal(&child, "-HUP");
     assert!(child.wait_with_output().expect("wait").status.success());
@@ -347,27 +552,51 @@ fn a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_state() {
         "--learning-rate",
     ]);
     assert!(!folder.path().join("vit_nano_cifar10.safetensors").exists());
-    assert!(!folder.path().join("vit_nano_cifar10/state.safetensors").exists());
+    assert!(
+        !folder
+            .path()
+            .join("vit_nano_cifar10/state.safetensors")
+            .exists()
+    );
 }
 
 #[test]
 fn two_runs_in_one_folder_are_kept_apart() {
     let folder = scratch();
     let child = start(train(folder.path(), &NANO));
-    run(&mut train(folder.path(), &[&NANO[..], &["--force"]].concat())).refuses(&["another process is training here"]);
+    run(&mut train(
+        folder.path(),
+        &[&NANO[..], &["--force"]].concat(),
+    ))
+    .refuses(&["another process is training here"]);
     assert!(child.wait_with_output().expect("wait").status.success());
 }
 
 #[test]
 fn a_run_leaves_metrics_a_picture_and_its_description() {
     let folder = scratch();
-    run(&mut train(folder.path(), &NANO)).expect_status(0).says("best epoch").says("last epoch (kept)");
-    let read = |file: &str| fs::read_to_string(folder.path().join("vit_nano_cifar10").join(file)).expect(file);
+    run(&mut train(folder.path(), &NANO))
+        .expect_status(0)
+        .says("best epoch")
+        .says("last epoch (kept)");
+    let read = |file: &str| {
+        fs::read_to_string(folder.path().join("vit_nano_cifar10").join(file)).expect(file)
+    };
     for (index, line) in read("metrics.jsonl").lines().enumerate() {
         let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(row["epoch"], index + 1);
-        for field in ["train_loss", "test_loss", "test_accuracy", "images_per_second", "seconds", "resident_bytes"] {
-            assert!(row[field].as_f64().is_some_and(|value| value > 0.0), "{field} in {line}");
+        for field in [
+            "train_loss",
+            "test_loss",
+            "test_accuracy",
+            "images_per_second",
+            "seconds",
+            "resident_bytes",
+        ] {
+            assert!(
+                row[field].as_f64().is_some_and(|value| value > 0.0),
+                "{field} in {line}"
+            );
         }
     }
     assert!(read("curve.svg").contains("test accuracy (%)"));
@@ -379,13 +608,23 @@ fn a_run_leaves_metrics_a_picture_and_its_description() {
 #[test]
 fn a_recipe_that_cannot_be_followed_is_refused() {
     let folder = scratch();
-    let refused = |more: &[&str]| run(&mut train(folder.path(), &[&["--model", "nano"], more].concat()));
+    let refused = |more: &[&str]| {
+        run(&mut train(
+            folder.path(),
+            &[&["--model", "nano"], more].concat(),
+        ))
+    };
     refused(&["--beta1", "1"]).refuses(&["beta1 is 1", "from 0 up to"]);
-    refused(&["--optimizer", "adam", "--weight-decay", "0.1"]).refuses(&["weight_decay is 0.1, expected 0 with adam"]);
-    refused(&["--optimizer", "adamw", "--momentum", "0.5"]).refuses(&["--momentum has no effect", "--optimizer muon"]);
-    refused(&["--schedule", "cosine-per-epoch", "--warmup", "0.5"]).refuses(&["--warmup has no effect"]);
+    refused(&["--optimizer", "adam", "--weight-decay", "0.1"])
+        .refuses(&["weight_decay is 0.1, expected 0 with adam"]);
+    refused(&["--optimizer", "adamw", "--momentum", "0.5"])
+        .refuses(&["--momentum has no effect", "--optimizer muon"]);
+    refused(&["--schedule", "cosine-per-epoch", "--warmup", "0.5"])
+        .refuses(&["--warmup has no effect"]);
     refused(&["--precision", "tf32"]).refuses(&["tf32", "this run is on cpu"]);
-    refused(&["--batch-size", "700", "--train-samples", "640"])
-        .refuses(&["batch_size is 700, more than the 640 training images", "--batch-size 640"]);
+    refused(&["--batch-size", "700", "--train-samples", "640"]).refuses(&[
+        "batch_size is 700, more than the 640 training images",
+        "--batch-size 640",
+    ]);
     assert!(!folder.path().join("vit_nano_cifar10.safetensors").exists());
 }

@@ -3,7 +3,8 @@
 #[path = "link.rs"]
 mod link;
 
-/// The C++ part, on libtorch's own threads: `at::parallel_for` needs OpenMP, and libtorch's library of it serves both.
+/// The C++ part, on libtorch's own threads: `at::parallel_for` needs OpenMP, and libtorch's library
+/// of it serves both.
 fn main() {
     link::main();
     let include = link::libtorch().join("include");
@@ -17,7 +18,10 @@ fn main() {
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .files(["add_norm", "attention", "dropout", "gelu", "kernels"].map(|name| format!("src/kernels/{name}.cpp")))
+        .files(
+            ["add_norm", "attention", "dropout", "gelu", "kernels"]
+                .map(|name| format!("src/kernels/{name}.cpp")),
+        )
         .compile("vit_part_kernels");
     println!("cargo::rustc-link-lib=gomp");
 }

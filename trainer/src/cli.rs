@@ -91,7 +91,8 @@ pub(crate) struct TrainArgs {
     pub(crate) machine: MachineArgs,
 }
 
-/// One flag for each number of a recipe; those left out are the preset's, or those of the run that is resumed.
+/// One flag for each number of a recipe; those left out are the preset's, or those of the run that
+/// is resumed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe (the preset's own unless given)")]
 pub(crate) struct RecipeArgs {
@@ -143,7 +144,8 @@ pub(crate) struct RecipeArgs {
     /// Standard deviation of fresh positions and class token
     #[arg(long, value_name = "STD", allow_negative_numbers = true)]
     pub(crate) embedding_std: Option<f64>,
-    /// Decay per step of the averaged weights that are evaluated and saved; 0 takes the weights themselves
+    /// Decay per step of the averaged weights that are evaluated and saved; 0 takes the weights
+    /// themselves
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     pub(crate) weight_average: Option<f64>,
     /// Arithmetic of the matrix products in training
@@ -157,8 +159,12 @@ pub(crate) struct RecipeArgs {
 impl RecipeArgs {
     /// Names a flag that was given and would do nothing.
     pub(crate) fn without_effect(&self, recipe: &Recipe) -> Option<&'static str> {
-        if self.warmup.is_some_and(|warmup| warmup != 0.0) && recipe.schedule == Schedule::CosinePerEpoch {
-            return Some("--warmup has no effect with the schedule cosine-per-epoch\nhint: --schedule warmup-cosine");
+        if self.warmup.is_some_and(|warmup| warmup != 0.0)
+            && recipe.schedule == Schedule::CosinePerEpoch
+        {
+            return Some(
+                "--warmup has no effect with the schedule cosine-per-epoch\nhint: --schedule warmup-cosine",
+            );
         }
         if self.momentum.is_some() && recipe.optimizer != Optimizer::Muon {
             return Some("--momentum has no effect without muon\nhint: --optimizer muon");
@@ -201,7 +207,8 @@ pub(crate) struct EvalArgs {
     /// Weights file that `trainer train` or `trainer import` wrote
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
+    /// Preset the weights must be of; alone, stands for
+    /// trained_models/vit_PRESET_cifar10.safetensors
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Option<Preset>,
     /// Images in a forward pass
@@ -251,7 +258,8 @@ pub(crate) struct ExportArgs {
     /// Weights file
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for trained_models/vit_PRESET_cifar10.safetensors
+    /// Preset the weights must be of; alone, stands for
+    /// trained_models/vit_PRESET_cifar10.safetensors
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Option<Preset>,
     /// Checkpoint to write

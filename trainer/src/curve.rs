@@ -10,7 +10,8 @@ const TRAIN: RGBColor = RGBColor(0x90, 0x96, 0xa0);
 const TEST: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const BEST: RGBColor = RGBColor(0xd9, 0x5f, 0x0e);
 
-/// Draws the epochs so far: loss on the left, test accuracy on the right with the best epoch marked.
+/// Draws the epochs so far: loss on the left, test accuracy on the right with the best epoch
+/// marked.
 pub fn svg(title: &str, history: &[EpochRow], epochs: usize) -> String {
     let mut text = String::new();
     {
@@ -29,16 +30,41 @@ fn draw<'a>(root: &Area<'a>, title: &str, history: &[EpochRow], epochs: usize) -
     root.fill(&WHITE)?;
     let root = root.titled(title, ("sans-serif", 18))?;
     let (left, right) = root.split_horizontally(SIZE.0 / 2);
-    let points = |value: fn(&EpochRow) -> f64| history.iter().map(move |row| (row.epoch as f64, value(row)));
+    let points = |value: fn(&EpochRow) -> f64| {
+        history
+            .iter()
+            .map(move |row| (row.epoch as f64, value(row)))
+    };
 
     let train: Vec<_> = points(|row| row.train_loss).collect();
     let test: Vec<_> = points(|row| row.test_loss).collect();
-    let most = train.iter().chain(&test).map(|point| point.1).fold(0.1, f64::max);
-    panel(&left, "loss (nats)", epochs, most * 1.05, &[("train", TRAIN, &train), ("test", TEST, &test)], None)?;
+    let most = train
+        .iter()
+        .chain(&test)
+        .map(|point| point.1)
+        .fold(0.1, f64::max);
+    panel(
+        &left,
+        "loss (nats)",
+        epochs,
+        most * 1.05,
+        &[("train", TRAIN, &train), ("test", TEST, &test)],
+        None,
+    )?;
 
     let accuracy: Vec<_> = points(|row| 100.0 * row.test_accuracy()).collect();
-    let best = accuracy.iter().copied().reduce(|best, point| if point.1 > best.1 { point } else { best });
-    panel(&right, "test accuracy (%)", epochs, 100.0, &[("test", TEST, &accuracy)], best)
+    let best = accuracy
+        .iter()
+        .copied()
+        .reduce(|best, point| if point.1 > best.1 { point } else { best });
+    panel(
+        &right,
+        "test accuracy (%)",
+        epochs,
+        100.0,
+        &[("test", TEST, &accuracy)],
+        best,
+    )
 }
 
 type Line<'a> = (&'a str, RGBColor, &'a [(f64, f64)]);
@@ -64,7 +90,13 @@ fn panel<'a>(
         .y_desc(name)
         .x_labels(epochs.clamp(1, 10) + 1)
         .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-        .y_label_formatter(&|value| if most < 20.0 { format!("{value:.1}") } else { format!("{value:.0}") })
+        .y_label_formatter(&|value| {
+            if most < 20.0 {
+                format!("{value:.1}")
+            } else {
+                format!("{value:.0}")
+            }
+        })
         .draw()?;
     for &(label, colour, points) in lines {
         let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(2);
@@ -74,14 +106,22 @@ fn panel<'a>(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
     if let Some((epoch, value)) = best {
-        let style = ("sans-serif", 14).into_font().color(&BEST).pos(Pos::new(HPos::Center, VPos::Bottom));
+        let style = ("sans-serif", 14)
+            .into_font()
+            .color(&BEST)
+            .pos(Pos::new(HPos::Center, VPos::Bottom));
         let label = format!("best {value:.2} %");
-        let mark =
-            EmptyElement::at((epoch, value)) + Circle::new((0, 0), 4, BEST.filled()) + Text::new(label, (0, -8), style);
+        let mark = EmptyElement::at((epoch, value))
+            + Circle::new((0, 0), 4, BEST.filled())
+            + Text::new(label, (0, -8), style);
         chart.draw_series([mark])?;
     }
     if lines.len() > 1 {
-        chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).border_style(TRANSPARENT).draw()?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .border_style(TRANSPARENT)
+            .draw()?;
     }
     Ok(())
 }
@@ -100,8 +140,19 @@ mod tests {
             test_correct,
             test_samples: 1000,
         };
-        let text = svg("nano on CIFAR-10", &[row(1, 2.0, 400), row(2, 1.5, 612), row(3, 1.4, 600)], 3);
-        for part in ["<svg", "nano on CIFAR-10", "loss (nats)", "test accuracy (%)", "best 61.20 %", "</svg>"] {
+        let text = svg(
+            "nano on CIFAR-10",
+            &[row(1, 2.0, 400), row(2, 1.5, 612), row(3, 1.4, 600)],
+            3,
+        );
+        for part in [
+            "<svg",
+            "nano on CIFAR-10",
+            "loss (nats)",
+            "test accuracy (%)",
+            "best 61.20 %",
+            "</svg>",
+        ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(svg("before the first epoch", &[], 3).contains("</svg>"));

@@ -36,12 +36,18 @@ pub enum DeviceError {
 impl DeviceChoice {
     /// The libtorch device; fails when the one asked for is not there.
     pub fn resolve(self) -> Result<tch::Device, DeviceError> {
-        let found = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+        let found = if tch::Cuda::is_available() {
+            tch::Cuda::device_count()
+        } else {
+            0
+        };
         match self {
             Self::Cpu => Ok(tch::Device::Cpu),
             Self::Auto if found == 0 => Ok(tch::Device::Cpu),
             Self::Auto => Ok(tch::Device::Cuda(0)),
-            Self::Cuda(index) if i64::try_from(index).is_ok_and(|index| index < found) => Ok(tch::Device::Cuda(index)),
+            Self::Cuda(index) if i64::try_from(index).is_ok_and(|index| index < found) => {
+                Ok(tch::Device::Cuda(index))
+            }
             Self::Cuda(_) => Err(DeviceError::Unavailable { asked: self, found }),
         }
     }

@@ -43,10 +43,13 @@ impl Evaluation {
 
 /// Batches of consecutive samples, the last one possibly short.
 pub fn batches(samples: usize, batch_size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..samples).step_by(batch_size).map(move |start| start..(start + batch_size).min(samples))
+    (0..samples)
+        .step_by(batch_size)
+        .map(move |start| start..(start + batch_size).min(samples))
 }
 
-/// Classifies every image of a split. `go_on` is told the images as they are done; when it says no, there is no result.
+/// Classifies every image of a split. `go_on` is told the images as they are done; when it says no,
+/// there is no result.
 pub fn evaluate(
     vit: &Vit,
     images: &Images<'_>,
@@ -55,7 +58,10 @@ pub fn evaluate(
 ) -> Option<Evaluation> {
     let _no_grad = tch::no_grad_guard();
     let split = images.split();
-    let mut result = Evaluation { samples: split.len(), ..Evaluation::default() };
+    let mut result = Evaluation {
+        samples: split.len(),
+        ..Evaluation::default()
+    };
     for range in batches(split.len(), batch_size) {
         let indices: Vec<usize> = range.collect();
         let (batch, labels) = images.batch(&indices, |_| Augmentation::NONE);
@@ -64,7 +70,8 @@ pub fn evaluate(
         result.loss += loss.double_value(&[]) / split.len() as f64;
         let predictions = numbers::<i64>(&logits.argmax(-1, false));
         let (best, _) = logits.softmax(-1, None).topk(2, -1, true, true); // [batch, 2]
-        let confidences = numbers::<f64>(&(best.select(1, 0) - best.select(1, 1)).to_kind(Kind::Double));
+        let confidences =
+            numbers::<f64>(&(best.select(1, 0) - best.select(1, 1)).to_kind(Kind::Double));
         for ((&index, prediction), confidence) in indices.iter().zip(predictions).zip(confidences) {
             let label = usize::from(split.label(index));
             let is_correct = prediction == label as i64;
@@ -102,8 +109,15 @@ mod tests {
 
     #[test]
     fn a_class_without_images_has_no_accuracy() {
-        let mut result = Evaluation { samples: 4, correct: 3, ..Evaluation::default() };
+        let mut result = Evaluation {
+            samples: 4,
+            correct: 3,
+            ..Evaluation::default()
+        };
         (result.confusion[0][0], result.confusion[0][9]) = (3, 1);
-        assert_eq!((result.class_accuracy(0), result.class_accuracy(1)), (Some(0.75), None));
+        assert_eq!(
+            (result.class_accuracy(0), result.class_accuracy(1)),
+            (Some(0.75), None)
+        );
     }
 }

@@ -12,11 +12,15 @@ pub struct TorchFailure {
 
 fn memory_hint(message: &str) -> &'static str {
     let is_memory = message.contains("memory") || message.contains("alloc");
-    if is_memory { "\nhint: a smaller --batch-size needs less" } else { "" }
+    if is_memory {
+        "\nhint: a smaller --batch-size needs less"
+    } else {
+        ""
+    }
 }
 
-/// Runs something that calls libtorch. A panic that is libtorch's becomes an error; any other goes on as a panic,
-/// since it is a mistake in this program.
+/// Runs something that calls libtorch. A panic that is libtorch's becomes an error; any other goes
+/// on as a panic, since it is a mistake in this program.
 pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, TorchFailure> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -36,7 +40,14 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, TorchFailure> {
 fn torch_message(payload: &(dyn Any + Send)) -> Option<String> {
     let text = payload.downcast_ref::<String>()?;
     let (_, message) = text.split_once("Torch(\"")?;
-    Some(message.split("\\n").next().unwrap_or_default().trim_end_matches("\")").to_owned())
+    Some(
+        message
+            .split("\\n")
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches("\")")
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -46,9 +57,13 @@ mod tests {
     #[test]
     fn a_failure_of_libtorch_is_an_error_with_its_first_line() {
         let float = (tch::Kind::Float, tch::Device::Cpu);
-        let result = catch(|| tch::Tensor::zeros([2, 3], float).matmul(&tch::Tensor::zeros([2, 3], float)));
+        let result =
+            catch(|| tch::Tensor::zeros([2, 3], float).matmul(&tch::Tensor::zeros([2, 3], float)));
         let message = result.expect_err("shapes do not match").to_string();
-        assert!(message.starts_with("libtorch failed: mat1 and mat2 shapes cannot be multiplied"), "{message}");
+        assert!(
+            message.starts_with("libtorch failed: mat1 and mat2 shapes cannot be multiplied"),
+            "{message}"
+        );
         assert!(catch(|| 1).is_ok());
     }
 }

@@ -1,4 +1,5 @@
-//! Trains a vision transformer on CIFAR-10 with libtorch. Returns values and errors; printing is the binary's work.
+//! Trains a vision transformer on CIFAR-10 with libtorch. Returns values and errors; printing is
+//! the binary's work.
 //!
 //! | module | owns |
 //! |---|---|

@@ -6,8 +6,9 @@ use crate::kernels::{self, AdamStep};
 use crate::parameters::{Parameters, Stack};
 use crate::recipe::{Optimizer, Recipe};
 
-/// Coefficients of the quintic Newton-Schulz iteration that makes all singular values of a matrix nearly 1, and how
-/// often it is applied: Keller Jordan, "Muon: An optimizer for hidden layers in neural networks" (2024).
+/// Coefficients of the quintic Newton-Schulz iteration that makes all singular values of a matrix
+/// nearly 1, and how often it is applied: Keller Jordan, "Muon: An optimizer for hidden layers in
+/// neural networks" (2024).
 const NEWTON_SCHULZ: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const NEWTON_SCHULZ_STEPS: usize = 5;
 /// Root mean square of an AdamW update, which Muon's is scaled to (arXiv:2502.16982, section 2.2).
@@ -25,11 +26,21 @@ pub struct Moments {
 impl Moments {
     /// Before the first step.
     pub fn new(parameters: &Parameters) -> Self {
-        Self { mean: parameters.flat.zeros_like(), square: parameters.flat.zeros_like() }
+        Self {
+            mean: parameters.flat.zeros_like(),
+            square: parameters.flat.zeros_like(),
+        }
     }
 
     /// One step in place; `step` counts from 1.
-    pub fn update(&mut self, parameters: &mut Parameters, gradient: &Tensor, recipe: &Recipe, step: usize, rate: f64) {
+    pub fn update(
+        &mut self,
+        parameters: &mut Parameters,
+        gradient: &Tensor,
+        recipe: &Recipe,
+        step: usize,
+        rate: f64,
+    ) {
         let _no_grad = tch::no_grad_guard();
         let gradient = &clipped(gradient, recipe.clip_norm);
         let (matrices, count) = (parameters.matrices.end, parameters.count());
@@ -40,17 +51,32 @@ impl Moments {
             }
             adam_from = parameters.hidden_matrices.end;
         }
-        for (start, end, weight_decay) in [(adam_from, matrices, recipe.weight_decay), (matrices, count, 0.0)] {
+        for (start, end, weight_decay) in [
+            (adam_from, matrices, recipe.weight_decay),
+            (matrices, count, 0.0),
+        ] {
             let section = |buffer: &Tensor| buffer.narrow(0, start as i64, (end - start) as i64);
             let Recipe { beta1, beta2, .. } = *recipe;
-            let numbers = AdamStep { step, learning_rate: rate, beta1, beta2, weight_decay };
+            let numbers = AdamStep {
+                step,
+                learning_rate: rate,
+                beta1,
+                beta2,
+                weight_decay,
+            };
             let moments = [&section(&self.mean), &section(&self.square)];
-            kernels::adam(&section(&parameters.flat), &section(gradient), moments, numbers);
+            kernels::adam(
+                &section(&parameters.flat),
+                &section(gradient),
+                moments,
+                numbers,
+            );
         }
     }
 }
 
-/// The gradient, shortened to a norm if it is longer. One that is not a number stays so, to be noticed.
+/// The gradient, shortened to a norm if it is longer. One that is not a number stays so, to be
+/// noticed.
 fn clipped(gradient: &Tensor, norm: f64) -> Tensor {
     if norm == 0.0 {
         return gradient.shallow_clone();
@@ -58,12 +84,24 @@ fn clipped(gradient: &Tensor, norm: f64) -> Tensor {
     let found = gradient.norm();
     let scale = ((&found + 1e-6).reciprocal() * norm).clamp_max(1.0);
     // An infinite norm would make the step 0, and nobody would notice.
-    gradient * scale.where_self(&found.isfinite(), &Tensor::from(f32::NAN).to_device(found.device()))
+    gradient
+        * scale.where_self(
+            &found.isfinite(),
+            &Tensor::from(f32::NAN).to_device(found.device()),
+        )
 }
 
 /// Muon with Nesterov momentum on equal matrices.
-fn muon(stack: &Stack, parameters: &Tensor, gradient: &Tensor, momentum: &Tensor, recipe: &Recipe, rate: f64) {
-    let (mut weights, gradient, mut momentum) = (stack.of(parameters), stack.of(gradient), stack.of(momentum));
+fn muon(
+    stack: &Stack,
+    parameters: &Tensor,
+    gradient: &Tensor,
+    momentum: &Tensor,
+    recipe: &Recipe,
+    rate: f64,
+) {
+    let (mut weights, gradient, mut momentum) =
+        (stack.of(parameters), stack.of(gradient), stack.of(momentum));
     let _ = momentum.lerp_(&gradient, 1.0 - recipe.momentum);
     let update = orthogonalised(&gradient.lerp(&momentum, recipe.momentum));
     let longest = stack.shape.into_iter().max().unwrap_or_default() as f64;
@@ -74,7 +112,11 @@ fn muon(stack: &Stack, parameters: &Tensor, gradient: &Tensor, momentum: &Tensor
 /// Matrices `[count, rows, columns]` with the same singular vectors and singular values near 1.
 fn orthogonalised(matrices: &Tensor) -> Tensor {
     let is_tall = matrices.size()[1] > matrices.size()[2];
-    let wide = if is_tall { matrices.transpose(1, 2) } else { matrices.shallow_clone() };
+    let wide = if is_tall {
+        matrices.transpose(1, 2)
+    } else {
+        matrices.shallow_clone()
+    };
     let norms = wide.norm_scalaropt_dim(2.0, [1i64, 2].as_slice(), true); // [count, 1, 1]
     let mut x = wide / (norms + 1e-7);
     let [a, b, c] = NEWTON_SCHULZ;
@@ -86,7 +128,8 @@ fn orthogonalised(matrices: &Tensor) -> Tensor {
     if is_tall { x.transpose(1, 2) } else { x }
 }
 
-/// The decay of an average after so many steps: short at first, so that it does not remember the initialisation.
+/// The decay of an average after so many steps: short at first, so that it does not remember the
+/// initialisation.
 pub fn average_decay(decay: f64, step: usize) -> f64 {
     decay.min((1 + step) as f64 / (10 + step) as f64)
 }
@@ -111,7 +154,10 @@ mod tests {
             let x = orthogonalised(&Tensor::randn(shape, (Kind::Float, Device::Cpu)));
             assert_eq!(x.size(), shape);
             let (_, singular, _) = x.svd(true, false);
-            let (least, most) = (singular.min().double_value(&[]), singular.max().double_value(&[]));
+            let (least, most) = (
+                singular.min().double_value(&[]),
+                singular.max().double_value(&[]),
+            );
             // The coefficients trade exactness for speed: values end between about 0.7 and 1.2.
             assert!(least > 0.3 && most < 1.3, "{shape:?}: {least} to {most}");
         }

@@ -1,4 +1,5 @@
-//! All parameters of a network as one buffer, so that a step of the optimizer, an average or a file is one operation.
+//! All parameters of a network as one buffer, so that a step of the optimizer, an average or a file
+//! is one operation.
 
 use std::ops::Range;
 
@@ -7,7 +8,8 @@ use tch::{Kind, Tensor};
 
 use crate::vit::Vit;
 
-/// The parameters of a network in one flat float32 tensor; the network's own tensors are views of it.
+/// The parameters of a network in one flat float32 tensor; the network's own tensors are views of
+/// it.
 #[derive(Debug)]
 pub struct Parameters {
     /// `[count]`
@@ -47,14 +49,20 @@ impl Parameters {
         let _no_grad = tch::no_grad_guard();
         let mut variables = vit.variables();
         let order = order(vit.config());
-        let total: usize = order.iter().map(|(_, _, shape)| shape.iter().product::<usize>()).sum();
+        let total: usize = order
+            .iter()
+            .map(|(_, _, shape)| shape.iter().product::<usize>())
+            .sum();
         let flat = Tensor::zeros([total as i64], (Kind::Float, vit.device()));
-        let (mut hidden, mut ends, mut start): (Vec<(String, Stack)>, [usize; 2], usize) = (Vec::new(), [0; 2], 0);
+        let (mut hidden, mut ends, mut start): (Vec<(String, Stack)>, [usize; 2], usize) =
+            (Vec::new(), [0; 2], 0);
         let mut views = Vec::new();
         for (section, name, shape) in order {
             let count: usize = shape.iter().product();
             let mut variable = variables.remove(&name).expect("a parameter of the config");
-            let mut view = flat.narrow(0, start as i64, count as i64).view_as(&variable);
+            let mut view = flat
+                .narrow(0, start as i64, count as i64)
+                .view_as(&variable);
             view.copy_(&variable);
             variable.set_data(&view);
             views.push(variable);
@@ -64,7 +72,11 @@ impl Parameters {
                 match hidden.last_mut().filter(|(last, _)| last == role) {
                     Some((_, stack)) => stack.count += parts,
                     None => {
-                        let stack = Stack { start, count: parts, shape: [shape[0] / parts, shape[1]] };
+                        let stack = Stack {
+                            start,
+                            count: parts,
+                            shape: [shape[0] / parts, shape[1]],
+                        };
                         hidden.push((role.clone(), stack));
                     }
                 }
@@ -77,7 +89,13 @@ impl Parameters {
             }
         }
         let hidden = hidden.into_iter().map(|(_, stack)| stack).collect();
-        Self { flat, variables: views, hidden, hidden_matrices: 0..ends[0], matrices: 0..ends[1] }
+        Self {
+            flat,
+            variables: views,
+            hidden,
+            hidden_matrices: 0..ends[0],
+            matrices: 0..ends[1],
+        }
     }
 
     /// How many numbers there are.
@@ -88,7 +106,10 @@ impl Parameters {
     /// The gradient of a loss, in the buffer's order.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let gradients = Tensor::run_backward(&[loss], &self.variables, false, false);
-        let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape([-1])).collect();
+        let flat: Vec<Tensor> = gradients
+            .iter()
+            .map(|gradient| gradient.reshape([-1]))
+            .collect();
         Tensor::cat(&flat, 0)
     }
 }
@@ -98,7 +119,8 @@ impl Stack {
     pub fn of(&self, flat: &Tensor) -> Tensor {
         let [rows, columns] = self.shape;
         let shape = [self.count as i64, rows as i64, columns as i64];
-        flat.narrow(0, self.start as i64, shape.iter().product()).view(shape)
+        flat.narrow(0, self.start as i64, shape.iter().product())
+            .view(shape)
     }
 }
 
@@ -108,11 +130,14 @@ fn order(config: &VitConfig) -> Vec<(Section, String, Vec<usize>)> {
         .parameters()
         .into_iter()
         .map(|parameter| {
-            let is_matrix = matches!(parameter.kind, ParameterKind::Linear { .. }) && parameter.shape.len() == 2;
+            let is_matrix = matches!(parameter.kind, ParameterKind::Linear { .. })
+                && parameter.shape.len() == 2;
             let section = match parameter.name.strip_prefix("transformer.layers.") {
-                Some(rest) if is_matrix => {
-                    Section::Hidden(rest.split_once('.').map_or(rest, |(_, role)| role).to_owned())
-                }
+                Some(rest) if is_matrix => Section::Hidden(
+                    rest.split_once('.')
+                        .map_or(rest, |(_, role)| role)
+                        .to_owned(),
+                ),
                 None if is_matrix => Section::OtherMatrix,
                 _ => Section::Rest,
             };
@@ -135,14 +160,21 @@ mod tests {
         tch::manual_seed(1);
         let vit = Vit::new(&Preset::Nano.config(), Device::Cpu, 0.02);
         let before = vit.variables();
-        let copies: Vec<_> = before.iter().map(|(name, tensor)| (name.clone(), tensor.detach().copy())).collect();
+        let copies: Vec<_> = before
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.detach().copy()))
+            .collect();
         let parameters = Parameters::new(&vit);
         assert_eq!(parameters.count(), vit.config().parameter_count());
         for (name, copy) in &copies {
             assert_eq!(&vit.variables()[name], copy, "{name}");
         }
         tch::no_grad(|| drop(parameters.flat.shallow_clone().fill_(2.0)));
-        assert!(vit.variables().values().all(|tensor| tensor.eq(2.0).all().int64_value(&[]) == 1));
+        assert!(
+            vit.variables()
+                .values()
+                .all(|tensor| tensor.eq(2.0).all().int64_value(&[]) == 1)
+        );
     }
 
     #[test]
@@ -150,24 +182,55 @@ mod tests {
         let config = Preset::Nano.config();
         let vit = Vit::new(&config, Device::Cpu, 0.02);
         let parameters = Parameters::new(&vit);
-        let layer_1 = parameters.hidden.iter().find(|stack| stack.shape == [96, 96] && stack.count == 12);
-        let queries = layer_1.expect("queries, keys and values of four layers").of(&parameters.flat);
+        let layer_1 = parameters
+            .hidden
+            .iter()
+            .find(|stack| stack.shape == [96, 96] && stack.count == 12);
+        let queries = layer_1
+            .expect("queries, keys and values of four layers")
+            .of(&parameters.flat);
         let weight = &vit.variables()["transformer.layers.1.0.fn.to_qkv.weight"];
-        assert_eq!(queries.get(4), weight.narrow(0, 96, 96).detach(), "keys of layer 1");
-        assert_eq!(parameters.hidden.iter().map(|stack| stack.count).sum::<usize>(), 4 * 6);
-        assert_eq!(parameters.hidden_matrices.end, 4 * (3 * 96 * 96 + 96 * 96 + 2 * 96 * 192));
-        assert_eq!(parameters.matrices.end, parameters.hidden_matrices.end + 48 * 96 + 96 * 10);
+        assert_eq!(
+            queries.get(4),
+            weight.narrow(0, 96, 96).detach(),
+            "keys of layer 1"
+        );
+        assert_eq!(
+            parameters
+                .hidden
+                .iter()
+                .map(|stack| stack.count)
+                .sum::<usize>(),
+            4 * 6
+        );
+        assert_eq!(
+            parameters.hidden_matrices.end,
+            4 * (3 * 96 * 96 + 96 * 96 + 2 * 96 * 192)
+        );
+        assert_eq!(
+            parameters.matrices.end,
+            parameters.hidden_matrices.end + 48 * 96 + 96 * 10
+        );
     }
 
     #[test]
     fn the_gradient_has_the_buffers_order() {
-        let config = VitConfig { dim: 8, layers: 2, heads: 2, dim_head: 4, mlp_dim: 8, ..Preset::Nano.config() };
+        let config = VitConfig {
+            dim: 8,
+            layers: 2,
+            heads: 2,
+            dim_head: 4,
+            mlp_dim: 8,
+            ..Preset::Nano.config()
+        };
         let vit = Vit::new(&config, Device::Cpu, 0.02);
         let parameters = Parameters::new(&vit);
         let loss = vit
             .variables()
             .iter()
-            .fold(Tensor::from(0.0_f32), |sum, (_, tensor)| sum + tensor.square().sum(Kind::Float));
+            .fold(Tensor::from(0.0_f32), |sum, (_, tensor)| {
+                sum + tensor.square().sum(Kind::Float)
+            });
         let gradient = parameters.gradient(&loss);
         assert_eq!(gradient, &parameters.flat * 2.0);
     }

@@ -29,7 +29,8 @@ pub struct Recipe {
     pub clip_norm: f64,
     /// Course of the learning rate.
     pub schedule: Schedule,
-    /// Share of all steps in which the rate rises to its peak; only with a schedule that has a warm-up.
+    /// Share of all steps in which the rate rises to its peak; only with a schedule that has a
+    /// warm-up.
     pub warmup: f64,
     /// Share of the target spread evenly over all classes.
     pub label_smoothing: f64,
@@ -37,13 +38,16 @@ pub struct Recipe {
     pub crop: bool,
     /// Whether training images are mirrored at random.
     pub flip: bool,
-    /// Share of the patches left out of each training image (arXiv:2208.07220), at random, to save time.
+    /// Share of the patches left out of each training image (arXiv:2208.07220), at random, to save
+    /// time.
     pub patch_dropout: f64,
     /// Standard deviation of fresh positions and class token.
     pub embedding_std: f64,
-    /// Decay per step of the averaged weights that are evaluated and saved; 0 evaluates and saves the weights themselves.
+    /// Decay per step of the averaged weights that are evaluated and saved; 0 evaluates and saves
+    /// the weights themselves.
     pub weight_average: f64,
-    /// Arithmetic of the matrix products in training; parameters, gradients and evaluation are always float32.
+    /// Arithmetic of the matrix products in training; parameters, gradients and evaluation are
+    /// always float32.
     pub precision: Precision,
     /// Which epoch's weights are kept.
     pub keep: Keep,
@@ -58,7 +62,8 @@ pub enum Optimizer {
     /// AdamW (arXiv:1711.05101), epsilon 1e-8 as in PyTorch; only matrices decay.
     #[value(name = "adamw")]
     AdamW,
-    /// Muon for the matrices of the blocks, scaled to AdamW's step size (arXiv:2502.16982), AdamW for the rest.
+    /// Muon for the matrices of the blocks, scaled to AdamW's step size (arXiv:2502.16982), AdamW
+    /// for the rest.
     Muon,
 }
 
@@ -109,7 +114,8 @@ pub struct RecipeError {
 }
 
 impl Recipe {
-    /// The recipe that goes with a preset: the Python repository's for its three, the best found for the others.
+    /// The recipe that goes with a preset: the Python repository's for its three, the best found
+    /// for the others.
     pub fn of(preset: Preset) -> Self {
         let python = Self {
             batch_size: 100,
@@ -152,7 +158,11 @@ impl Recipe {
         match preset {
             Preset::Tiny | Preset::Small | Preset::Base => python,
             Preset::Nano => native,
-            Preset::Micro => Self { epochs: 16, crop: true, ..native },
+            Preset::Micro => Self {
+                epochs: 16,
+                crop: true,
+                ..native
+            },
         }
     }
 
@@ -163,12 +173,24 @@ impl Recipe {
             if fits {
                 Ok(())
             } else {
-                Err(RecipeError { field, found, expected: "a number from 0 up to, but not including, 1" })
+                Err(RecipeError {
+                    field,
+                    found,
+                    expected: "a number from 0 up to, but not including, 1",
+                })
             }
         };
         let not_negative = |field, found: f64| {
             let fits = found.is_finite() && found >= 0.0;
-            if fits { Ok(()) } else { Err(RecipeError { field, found, expected: "a finite number, 0 or more" }) }
+            if fits {
+                Ok(())
+            } else {
+                Err(RecipeError {
+                    field,
+                    found,
+                    expected: "a finite number, 0 or more",
+                })
+            }
         };
         for (field, found) in [
             ("beta1", self.beta1),
@@ -186,8 +208,15 @@ impl Recipe {
         not_negative("embedding_std", self.embedding_std)?;
         not_negative("learning_rate", self.learning_rate)?;
         if self.optimizer == Optimizer::Adam && self.weight_decay != 0.0 {
-            let (found, expected) = (self.weight_decay, "0 with adam; adamw and muon have weight decay");
-            return Err(RecipeError { field: "weight_decay", found, expected });
+            let (found, expected) = (
+                self.weight_decay,
+                "0 with adam; adamw and muon have weight decay",
+            );
+            return Err(RecipeError {
+                field: "weight_decay",
+                found,
+                expected,
+            });
         }
         Ok(())
     }
@@ -198,7 +227,9 @@ impl Recipe {
         let cosine = |progress: f64| 0.5 * (1.0 + (PI * progress).cos());
         let (done, warmup_steps) = (step as f64 + 1.0, (self.warmup * total).floor());
         let share = match self.schedule {
-            Schedule::CosinePerEpoch => cosine((step / steps_per_epoch) as f64 / self.epochs as f64),
+            Schedule::CosinePerEpoch => {
+                cosine((step / steps_per_epoch) as f64 / self.epochs as f64)
+            }
             _ if done <= warmup_steps => done / warmup_steps,
             // Of the steps after the warm-up; the last one still moves.
             Schedule::WarmupCosine => cosine((step as f64 - warmup_steps) / (total - warmup_steps)),
@@ -238,9 +269,18 @@ mod tests {
 
     #[test]
     fn cosine_per_epoch_is_pytorchs() {
-        // torch.optim.lr_scheduler.CosineAnnealingLR(Adam(lr=1e-4), T_max=4): get_last_lr() before each epoch.
-        let recipe = Recipe { epochs: 4, ..Recipe::of(Preset::Base) };
-        let expected = [1e-4, 8.535_533_905_932_738e-5, 5e-5, 1.464_466_094_067_262_6e-5];
+        // torch.optim.lr_scheduler.CosineAnnealingLR(Adam(lr=1e-4), T_max=4): get_last_lr() before
+        // each epoch.
+        let recipe = Recipe {
+            epochs: 4,
+            ..Recipe::of(Preset::Base)
+        };
+        let expected = [
+            1e-4,
+            8.535_533_905_932_738e-5,
+            5e-5,
+            1.464_466_094_067_262_6e-5,
+        ];
         for (epoch, expected) in expected.into_iter().enumerate() {
             for step in [epoch * 500, epoch * 500 + 499] {
                 assert!((recipe.learning_rate_at(step, 500) / expected - 1.0).abs() < 1e-12);
@@ -251,8 +291,15 @@ mod tests {
     #[test]
     fn warm_up_rises_to_the_peak_and_the_rate_falls_to_zero() {
         for schedule in [Schedule::WarmupCosine, Schedule::WarmupLinear] {
-            let recipe = Recipe { epochs: 2, schedule, warmup: 0.1, ..Recipe::of(Preset::Nano) };
-            let rates: Vec<f64> = (0..200).map(|step| recipe.learning_rate_at(step, 100)).collect();
+            let recipe = Recipe {
+                epochs: 2,
+                schedule,
+                warmup: 0.1,
+                ..Recipe::of(Preset::Nano)
+            };
+            let rates: Vec<f64> = (0..200)
+                .map(|step| recipe.learning_rate_at(step, 100))
+                .collect();
             assert!((rates[0] - recipe.learning_rate / 20.0).abs() < 1e-15);
             assert!((rates[19] - recipe.learning_rate).abs() < 1e-15);
             assert!(rates[..20].is_sorted() && rates[20..].is_sorted_by(|a, b| a > b));
@@ -262,14 +309,31 @@ mod tests {
 
     #[test]
     fn the_rate_never_leaves_its_range() {
-        for schedule in [Schedule::CosinePerEpoch, Schedule::WarmupCosine, Schedule::WarmupLinear] {
-            for (warmup, epochs, steps) in
-                [(0.1, 3, 5), (0.5, 1, 1), (0.6, 2, 2), (0.999, 20, 1), (0.0, 1, 1), (0.07, 7, 11)]
-            {
-                let recipe = Recipe { epochs, schedule, warmup, ..Recipe::of(Preset::Nano) };
+        for schedule in [
+            Schedule::CosinePerEpoch,
+            Schedule::WarmupCosine,
+            Schedule::WarmupLinear,
+        ] {
+            for (warmup, epochs, steps) in [
+                (0.1, 3, 5),
+                (0.5, 1, 1),
+                (0.6, 2, 2),
+                (0.999, 20, 1),
+                (0.0, 1, 1),
+                (0.07, 7, 11),
+            ] {
+                let recipe = Recipe {
+                    epochs,
+                    schedule,
+                    warmup,
+                    ..Recipe::of(Preset::Nano)
+                };
                 for step in 0..epochs * steps {
                     let rate = recipe.learning_rate_at(step, steps);
-                    assert!(rate > 0.0 && rate <= recipe.learning_rate, "{schedule:?} {warmup} step {step}: {rate}");
+                    assert!(
+                        rate > 0.0 && rate <= recipe.learning_rate,
+                        "{schedule:?} {warmup} step {step}: {rate}"
+                    );
                 }
             }
         }
@@ -279,9 +343,18 @@ mod tests {
     fn differences_name_the_fields() {
         let recipe = Recipe::of(Preset::Base);
         assert_eq!(recipe.differences(&recipe), []);
-        let other = Recipe { learning_rate: 1e-3, keep: Keep::Last, ..recipe.clone() };
-        let text = |name: &str, own: &str, other: &str| (name.to_owned(), own.to_owned(), other.to_owned());
-        let expected = [text("keep", "\"best\"", "\"last\""), text("learning_rate", "0.0001", "0.001")];
+        let other = Recipe {
+            learning_rate: 1e-3,
+            keep: Keep::Last,
+            ..recipe.clone()
+        };
+        let text = |name: &str, own: &str, other: &str| {
+            (name.to_owned(), own.to_owned(), other.to_owned())
+        };
+        let expected = [
+            text("keep", "\"best\"", "\"last\""),
+            text("learning_rate", "0.0001", "0.001"),
+        ];
         let mut found = recipe.differences(&other);
         found.sort();
         assert_eq!(found, expected);
@@ -294,8 +367,26 @@ mod tests {
         }
         let base = Recipe::of(Preset::Base);
         let message = |recipe: Recipe| recipe.validate().expect_err("must be refused").to_string();
-        assert!(message(Recipe { beta1: 1.0, ..base.clone() }).contains("beta1 is 1, expected a number from 0"));
-        assert!(message(Recipe { patch_dropout: f64::NAN, ..base.clone() }).contains("patch_dropout is NaN"));
-        assert!(message(Recipe { weight_decay: 0.1, ..base }).contains("weight_decay is 0.1, expected 0 with adam"));
+        assert!(
+            message(Recipe {
+                beta1: 1.0,
+                ..base.clone()
+            })
+            .contains("beta1 is 1, expected a number from 0")
+        );
+        assert!(
+            message(Recipe {
+                patch_dropout: f64::NAN,
+                ..base.clone()
+            })
+            .contains("patch_dropout is NaN")
+        );
+        assert!(
+            message(Recipe {
+                weight_decay: 0.1,
+                ..base
+            })
+            .contains("weight_decay is 0.1, expected 0 with adam")
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! Pillow's bilinear resize of u8 images, bit for bit.
 //!
-//! Half-pixel centres, coefficients in 22-bit fixed point, the horizontal pass first and rounded to u8, then the
-//! vertical one: `src/libImaging/Resample.c` of Pillow (`ImagingResample`, 8 bits per channel, `BILINEAR`).
+//! Half-pixel centres, coefficients in 22-bit fixed point, the horizontal pass first and rounded to
+//! u8, then the vertical one: `src/libImaging/Resample.c` of Pillow (`ImagingResample`, 8 bits per
+//! channel, `BILINEAR`).
 
-/// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for sums that overshoot (`PRECISION_BITS`).
+/// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for sums that overshoot
+/// (`PRECISION_BITS`).
 pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// Resizes square images of one size into another.
@@ -26,7 +28,11 @@ pub(crate) struct Window {
 impl Resizer {
     /// A resizer from `input_size`² to `output_size`² pixels.
     pub fn new(input_size: usize, output_size: usize) -> Self {
-        Self { input_size, output_size, windows: windows(input_size, output_size) }
+        Self {
+            input_size,
+            output_size,
+            windows: windows(input_size, output_size),
+        }
     }
 
     pub(crate) fn windows(&self) -> &[Window] {
@@ -36,7 +42,11 @@ impl Resizer {
     /// Resizes one channel, row-major; `scratch` is reused between calls.
     pub fn resize(&self, plane: &[u8], scratch: &mut Vec<u8>, output: &mut [u8]) {
         let (side, wide) = (self.input_size, self.output_size);
-        assert_eq!((plane.len(), output.len()), (side * side, wide * wide), "one square channel in and out");
+        assert_eq!(
+            (plane.len(), output.len()),
+            (side * side, wide * wide),
+            "one square channel in and out"
+        );
         if side == wide {
             output.copy_from_slice(plane);
             return;
@@ -45,7 +55,13 @@ impl Resizer {
         for (row, narrow) in scratch.chunks_exact_mut(wide).zip(plane.chunks_exact(side)) {
             for (pixel, window) in row.iter_mut().zip(&self.windows) {
                 let pixels = &narrow[window.first..window.first + window.weights.len()];
-                *pixel = round(pixels.iter().zip(&window.weights).map(|(&p, &w)| i32::from(p) * w).sum());
+                *pixel = round(
+                    pixels
+                        .iter()
+                        .zip(&window.weights)
+                        .map(|(&p, &w)| i32::from(p) * w)
+                        .sum(),
+                );
             }
         }
         let mut sums = vec![0i32; wide];
@@ -74,10 +90,15 @@ fn windows(input_size: usize, output_size: usize) -> Vec<Window> {
             let centre = (output as f64 + 0.5) * scale;
             let first = (centre - filter_scale + 0.5).max(0.0) as usize;
             let end = ((centre + filter_scale + 0.5) as usize).min(input_size);
-            let weight = |input: usize| triangle((input as f64 - centre + 0.5) * (1.0 / filter_scale));
+            let weight =
+                |input: usize| triangle((input as f64 - centre + 0.5) * (1.0 / filter_scale));
             let total: f64 = (first..end).map(weight).sum();
-            let fixed = |input| (0.5 + weight(input) / total * f64::from(1 << PRECISION_BITS)) as i32;
-            Window { first, weights: (first..end).map(fixed).collect() }
+            let fixed =
+                |input| (0.5 + weight(input) / total * f64::from(1 << PRECISION_BITS)) as i32;
+            Window {
+                first,
+                weights: (first..end).map(fixed).collect(),
+            }
         })
         .collect()
 }
@@ -105,21 +126,34 @@ mod tests {
 
     #[test]
     fn sevenfold_equals_the_integer_interpolation() {
-        // Between neighbours a and b at phase k of 7: ((7 − k)·a + k·b + 3) / 7, rows first, edges clamped.
-        let plane: Vec<u8> = (0..32 * 32).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        // Between neighbours a and b at phase k of 7: ((7 − k)·a + k·b + 3) / 7, rows first, edges
+        // clamped.
+        let plane: Vec<u8> = (0..32 * 32)
+            .map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
         let at = |i: usize| {
             let sevenths = (i as i32 - 3).clamp(0, 7 * 31);
-            ((sevenths / 7) as usize, ((sevenths / 7 + 1) as usize).min(31), (sevenths % 7) as u32)
+            (
+                (sevenths / 7) as usize,
+                ((sevenths / 7 + 1) as usize).min(31),
+                (sevenths % 7) as u32,
+            )
         };
-        let mix = |a: u8, b: u8, k: u32| (((7 - k) * u32::from(a) + k * u32::from(b) + 3) / 7) as u8;
+        let mix =
+            |a: u8, b: u8, k: u32| (((7 - k) * u32::from(a) + k * u32::from(b) + 3) / 7) as u8;
         let output = resized(&plane, 32, 224);
         for row in 0..224 {
             let (above, below, down) = at(row);
             for column in 0..224 {
                 let (left, right, across) = at(column);
-                let along = |row: usize| mix(plane[row * 32 + left], plane[row * 32 + right], across);
+                let along =
+                    |row: usize| mix(plane[row * 32 + left], plane[row * 32 + right], across);
                 let expected = mix(along(above), along(below), down);
-                assert_eq!(output[row * 224 + column], expected, "row {row}, column {column}");
+                assert_eq!(
+                    output[row * 224 + column],
+                    expected,
+                    "row {row}, column {column}"
+                );
             }
         }
     }

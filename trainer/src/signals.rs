@@ -11,8 +11,8 @@ use signal_hook::flag;
 /// Exit status when told twice: what was saved last stands.
 const INSISTED: i32 = 130;
 
-/// A flag that is set when the process is told to stop. Signals that were ignored when it started, as `nohup` has it, stay
-/// ignored.
+/// A flag that is set when the process is told to stop. Signals that were ignored when it started,
+/// as `nohup` has it, stay ignored.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let ignored = ignored_signals();
@@ -29,5 +29,6 @@ pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }

@@ -1,8 +1,8 @@
 //! A training run as one file, from which it goes on as if it had never stopped.
 //!
-//! A `.safetensors` file: the parameters in the order of [`crate::parameters`], the optimizer's two moments, the averaged
-//! parameters if there are any, those of the best epoch, and the losses of the epoch under way; [`Description`] as JSON in
-//! its metadata.
+//! A `.safetensors` file: the parameters in the order of [`crate::parameters`], the optimizer's two
+//! moments, the averaged parameters if there are any, those of the best epoch, and the losses of
+//! the epoch under way; [`Description`] as JSON in its metadata.
 
 use std::fs;
 use std::io;
@@ -110,8 +110,16 @@ pub enum StateFault {
 
 impl std::fmt::Display for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { device, threads, libtorch, cpu } = self;
-        write!(f, "{device} ({cpu}, {threads} threads, libtorch {libtorch})")
+        let Self {
+            device,
+            threads,
+            libtorch,
+            cpu,
+        } = self;
+        write!(
+            f,
+            "{device} ({cpu}, {threads} threads, libtorch {libtorch})"
+        )
     }
 }
 
@@ -127,7 +135,10 @@ impl Description {
                 && row.test_correct <= row.test_samples
                 && numbers.iter().all(|number| number.is_finite());
             if !fits {
-                return Err(StateFault::History { row: index + 1, found: Box::new(row.clone()) });
+                return Err(StateFault::History {
+                    row: index + 1,
+                    found: Box::new(row.clone()),
+                });
             }
         }
         Ok(())
@@ -149,7 +160,9 @@ impl Machine {
 /// As Linux names it.
 fn cpu_model() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     model.map_or("unknown", |(_, name)| name).to_owned()
 }
 
@@ -162,9 +175,14 @@ pub fn save(path: &Path, session: &Session<'_>) -> Result<(), StateError> {
         machine: Machine::current(session.vit.device()),
     };
     let metadata = serde_json::to_string(&description).expect("plain data is JSON");
-    let tensors = tensors(session).into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
-    tensor_file::write(path, METADATA_KEY, metadata, tensors)
-        .map_err(|fault| StateError { path: path.to_owned(), fault: fault.into() })
+    let tensors = tensors(session)
+        .into_iter()
+        .map(|(name, tensor)| (name.to_owned(), tensor))
+        .collect();
+    tensor_file::write(path, METADATA_KEY, metadata, tensors).map_err(|fault| StateError {
+        path: path.to_owned(),
+        fault: fault.into(),
+    })
 }
 
 /// Everything that changes, by name.
@@ -176,7 +194,12 @@ fn tensors(session: &Session<'_>) -> Vec<(&'static str, Tensor)> {
         ("losses", session.losses.shallow_clone()),
         ("best", session.best.shallow_clone()),
     ];
-    tensors.extend(session.average.as_ref().map(|average| ("average", average.shallow_clone())));
+    tensors.extend(
+        session
+            .average
+            .as_ref()
+            .map(|average| ("average", average.shallow_clone())),
+    );
     tensors
 }
 
@@ -192,25 +215,49 @@ pub struct SavedState {
 impl SavedState {
     /// Reads a state file.
     pub fn read(path: &Path) -> Result<Self, StateError> {
-        let at = |fault| StateError { path: path.to_owned(), fault };
+        let at = |fault| StateError {
+            path: path.to_owned(),
+            fault,
+        };
         let bytes = plain::read(path).map_err(|error| at(error.into()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(METADATA_KEY));
         let text = text.ok_or_else(|| at(StateFault::Description("absent".to_owned())))?;
-        let description: Description =
-            serde_json::from_str(text).map_err(|error| at(StateFault::Description(error.to_string())))?;
+        let description: Description = serde_json::from_str(text)
+            .map_err(|error| at(StateFault::Description(error.to_string())))?;
         description.check().map_err(at)?;
-        Ok(Self { path: path.to_owned(), bytes, description })
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            description,
+        })
     }
 
     /// Puts a fresh session of the same config and plan where this run was.
     pub fn restore(self, session: &mut Session<'_>) -> Result<(), StateError> {
-        let Self { path, bytes, description } = self;
-        let at = |fault| StateError { path: path.clone(), fault };
+        let Self {
+            path,
+            bytes,
+            description,
+        } = self;
+        let at = |fault| StateError {
+            path: path.clone(),
+            fault,
+        };
         let progress = description.progress;
         let (epochs, steps) = (progress.epochs(), progress.step);
         let is_complete = epochs == session.plan.recipe.epochs;
-        if epochs > session.plan.recipe.epochs || steps > if is_complete { 0 } else { session.losses.numel() } {
+        if epochs > session.plan.recipe.epochs
+            || steps
+                > if is_complete {
+                    0
+                } else {
+                    session.losses.numel()
+                }
+        {
             return Err(at(StateFault::TooFar { epochs, steps }));
         }
         let file = SafeTensors::deserialize(&bytes).map_err(|error| at(error.into()))?;
@@ -220,9 +267,17 @@ impl SavedState {
             let view = file.tensor(name).map_err(|error| at(error.into()))?;
             if view.dtype() != Dtype::F32 || view.shape() != [expected] {
                 let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
-                return Err(at(StateFault::Tensor { name, expected, found }));
+                return Err(at(StateFault::Tensor {
+                    name,
+                    expected,
+                    found,
+                }));
             }
-            tensor.copy_(&Tensor::from_data_size(view.data(), &[expected as i64], Kind::Float));
+            tensor.copy_(&Tensor::from_data_size(
+                view.data(),
+                &[expected as i64],
+                Kind::Float,
+            ));
             if tensor.isfinite().all().int64_value(&[]) == 0 {
                 return Err(at(StateFault::NotFinite(name)));
             }

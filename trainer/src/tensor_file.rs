@@ -1,4 +1,5 @@
-//! Tensors of a network as a `.safetensors` file, written one after the other: no copy of all of them in memory.
+//! Tensors of a network as a `.safetensors` file, written one after the other: no copy of all of
+//! them in memory.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,19 +17,28 @@ pub(crate) fn write(
     metadata: String,
     tensors: Vec<(String, Tensor)>,
 ) -> io::Result<()> {
-    let views: Vec<_> = tensors.into_iter().map(|(name, tensor)| (name, OnDemand::new(tensor))).collect();
+    let views: Vec<_> = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, OnDemand::new(tensor)))
+        .collect();
     let metadata = HashMap::from([(metadata_key.to_owned(), metadata)]);
     staging::write_by_path(path, |temporary| {
-        safetensors::serialize_to_file(views, Some(metadata), temporary).map_err(|error| match error {
-            SafeTensorError::IoError(error) => error,
-            other => io::Error::other(other),
-        })
+        safetensors::serialize_to_file(views, Some(metadata), temporary).map_err(
+            |error| match error {
+                SafeTensorError::IoError(error) => error,
+                other => io::Error::other(other),
+            },
+        )
     })
 }
 
 /// A tensor's shape and its elements as little-endian float32 bytes in C order.
 pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
-    let tensor = tensor.detach().to_device(tch::Device::Cpu).to_kind(Kind::Float).contiguous();
+    let tensor = tensor
+        .detach()
+        .to_device(tch::Device::Cpu)
+        .to_kind(Kind::Float)
+        .contiguous();
     let mut bytes = vec![0; tensor.numel() * size_of::<f32>()];
     tensor.copy_data_u8(&mut bytes, tensor.numel());
     (shape(&tensor), bytes)
@@ -46,7 +56,10 @@ struct OnDemand {
 
 impl OnDemand {
     fn new(tensor: Tensor) -> Self {
-        Self { shape: shape(&tensor), tensor }
+        Self {
+            shape: shape(&tensor),
+            tensor,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The training loop: shuffle, augment, step, and one evaluation an epoch. It can stop after any step and go on later.
+//! The training loop: shuffle, augment, step, and one evaluation an epoch. It can stop after any
+//! step and go on later.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,8 +25,8 @@ const EVALUATION_BATCH: usize = 100;
 /// Steps between two looks at the losses where looking makes the host wait for a GPU.
 const STEPS_BETWEEN_LOOKS: usize = 100;
 
-/// What decides the course of a training run, apart from the network. The same plan on the same machine, with the same
-/// number of threads, gives the same weights.
+/// What decides the course of a training run, apart from the network. The same plan on the same
+/// machine, with the same number of threads, gives the same weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The recipe, after all flags.
@@ -149,7 +150,9 @@ pub enum TrainError {
         step: usize,
     },
     /// The loss on the test split is infinite or not a number.
-    #[error("the test loss became {loss} after epoch {epoch}\nhint: a lower --learning-rate is the usual remedy")]
+    #[error(
+        "the test loss became {loss} after epoch {epoch}\nhint: a lower --learning-rate is the usual remedy"
+    )]
     TestNotFinite {
         /// The epoch, from 1.
         epoch: usize,
@@ -169,7 +172,14 @@ impl Plan {
     /// Refuses what cannot be done with CIFAR-10.
     pub fn validate(&self) -> Result<(), PlanError> {
         self.recipe.validate()?;
-        let Self { recipe: Recipe { batch_size, epochs, .. }, train_samples, test_samples, .. } = *self;
+        let Self {
+            recipe: Recipe {
+                batch_size, epochs, ..
+            },
+            train_samples,
+            test_samples,
+            ..
+        } = *self;
         for (field, found, least, most) in [
             ("train_samples", train_samples, 1, TRAIN_IMAGES),
             ("test_samples", test_samples, 1, TEST_IMAGES),
@@ -177,11 +187,19 @@ impl Plan {
             ("epochs", epochs, 0, MOST_EPOCHS),
         ] {
             if !(least..=most).contains(&found) {
-                return Err(PlanError::Range { field, found, least, most });
+                return Err(PlanError::Range {
+                    field,
+                    found,
+                    least,
+                    most,
+                });
             }
         }
         if batch_size > train_samples && epochs > 0 {
-            return Err(PlanError::Batch { batch_size, train_samples });
+            return Err(PlanError::Batch {
+                batch_size,
+                train_samples,
+            });
         }
         Ok(())
     }
@@ -196,7 +214,13 @@ impl Progress {
 
 /// The epoch with the best accuracy on the test split, the first of equals.
 pub fn best_epoch(history: &[EpochRow]) -> Option<&EpochRow> {
-    history.iter().reduce(|best, row| if row.test_correct > best.test_correct { row } else { best })
+    history.iter().reduce(|best, row| {
+        if row.test_correct > best.test_correct {
+            row
+        } else {
+            best
+        }
+    })
 }
 
 /// A training run: everything that changes in it, and what it is made from.
@@ -225,8 +249,19 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A run from its beginning. The plan is valid, and the splits are as long as it says.
-    pub fn new(config: &VitConfig, plan: Plan, device: Device, train: &'a Split, test: &'a Split) -> Self {
-        let Recipe { batch_size, weight_average, embedding_std, .. } = plan.recipe;
+    pub fn new(
+        config: &VitConfig,
+        plan: Plan,
+        device: Device,
+        train: &'a Split,
+        test: &'a Split,
+    ) -> Self {
+        let Recipe {
+            batch_size,
+            weight_average,
+            embedding_std,
+            ..
+        } = plan.recipe;
         let steps_per_epoch = train.len() / batch_size;
         tch::manual_seed(plan.seed as i64);
         let vit = Vit::new(config, device, embedding_std);
@@ -259,7 +294,11 @@ impl<'a> Session<'a> {
     ) -> Result<End, E> {
         let stopped = || stop.load(Ordering::Relaxed);
         while self.progress.epochs() < self.plan.recipe.epochs {
-            let order = shuffled(self.plan.train_samples, self.plan.seed, self.progress.epochs());
+            let order = shuffled(
+                self.plan.train_samples,
+                self.plan.seed,
+                self.progress.epochs(),
+            );
             while self.progress.step < self.steps_per_epoch {
                 if stopped() {
                     self.check()?;
@@ -271,7 +310,9 @@ impl<'a> Session<'a> {
             }
             self.check()?;
             observe(self, Event::Evaluating)?;
-            let Some(test) = self.evaluate(|| !stopped()) else { return Ok(End::Stopped) };
+            let Some(test) = self.evaluate(|| !stopped()) else {
+                return Ok(End::Stopped);
+            };
             let row = self.finish_epoch(&test)?;
             observe(self, Event::Epoch(&row))?;
         }
@@ -284,7 +325,9 @@ impl<'a> Session<'a> {
         let (epoch, step) = (self.progress.epochs(), self.progress.step);
         let step_of_run = epoch * self.steps_per_epoch + step;
         let key = step_key(*seed, step_of_run);
-        let (images, labels) = self.train.batch(indices, |image| augmentation(recipe, *seed, epoch, image));
+        let (images, labels) = self
+            .train
+            .batch(indices, |image| augmentation(recipe, *seed, epoch, image));
         if self.vit.device() != Device::Cpu {
             tch::manual_seed(key as i64); // for dropout
         }
@@ -298,21 +341,46 @@ impl<'a> Session<'a> {
             kernels::allow_tf32(true); // until the gradient is there: evaluation is float32
         }
         let logits = self.vit.forward_train(&images, &pass);
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, recipe.label_smoothing);
+        let loss = logits.cross_entropy_loss::<Tensor>(
+            &labels,
+            None,
+            Reduction::Mean,
+            -100,
+            recipe.label_smoothing,
+        );
         let gradient = self.parameters.gradient(&loss);
         if wants_tf32 {
             kernels::allow_tf32(false);
         }
         let rate = recipe.learning_rate_at(step_of_run, self.steps_per_epoch);
-        self.moments.update(&mut self.parameters, &gradient, recipe, step_of_run + 1, rate);
+        self.moments.update(
+            &mut self.parameters,
+            &gradient,
+            recipe,
+            step_of_run + 1,
+            rate,
+        );
         if let Some(average) = &mut self.average {
-            update_average(average, &self.parameters, recipe.weight_average, step_of_run);
+            update_average(
+                average,
+                &self.parameters,
+                recipe.weight_average,
+                step_of_run,
+            );
         }
         // Kept on the device: reading every loss would make a GPU wait for the host at each step.
         self.losses.get(step as i64).copy_(&loss.detach());
         self.progress.step += 1;
-        let looks = if self.vit.device() == Device::Cpu { 1 } else { STEPS_BETWEEN_LOOKS };
-        if self.progress.step.is_multiple_of(looks) { self.check_last_losses(looks) } else { Ok(()) }
+        let looks = if self.vit.device() == Device::Cpu {
+            1
+        } else {
+            STEPS_BETWEEN_LOOKS
+        };
+        if self.progress.step.is_multiple_of(looks) {
+            self.check_last_losses(looks)
+        } else {
+            Ok(())
+        }
     }
 
     /// The patches that take part in each of these images, `[batch, kept]`; `None` when all do.
@@ -330,18 +398,32 @@ impl<'a> Session<'a> {
             numbers.extend_from_slice(order.partial_shuffle(&mut random, kept.max(1)).0);
         }
         let shape = [indices.len() as i64, -1];
-        Some(Tensor::from_slice(&numbers).view(shape).to_device(self.vit.device()))
+        Some(
+            Tensor::from_slice(&numbers)
+                .view(shape)
+                .to_device(self.vit.device()),
+        )
     }
 
-    /// Fails with the first loss of the epoch so far that is not finite, or when a parameter or moment is not: what
-    /// passes may be saved.
+    /// Fails with the first loss of the epoch so far that is not finite, or when a parameter or
+    /// moment is not: what passes may be saved.
     fn check(&self) -> Result<(), TrainError> {
         self.check_last_losses(self.progress.step)?;
-        let buffers = [&self.parameters.flat, &self.moments.mean, &self.moments.square];
-        if buffers.iter().all(|buffer| buffer.isfinite().all().int64_value(&[]) == 1) {
+        let buffers = [
+            &self.parameters.flat,
+            &self.moments.mean,
+            &self.moments.square,
+        ];
+        if buffers
+            .iter()
+            .all(|buffer| buffer.isfinite().all().int64_value(&[]) == 1)
+        {
             return Ok(());
         }
-        Err(TrainError::ParametersNotFinite { epoch: self.progress.epochs() + 1, step: self.progress.step })
+        Err(TrainError::ParametersNotFinite {
+            epoch: self.progress.epochs() + 1,
+            step: self.progress.step,
+        })
     }
 
     fn check_last_losses(&self, count: usize) -> Result<(), TrainError> {
@@ -358,16 +440,21 @@ impl<'a> Session<'a> {
     }
 
     fn losses_of(&self, steps: std::ops::Range<usize>) -> Vec<f32> {
-        let losses = self.losses.narrow(0, steps.start as i64, steps.len() as i64);
+        let losses = self
+            .losses
+            .narrow(0, steps.start as i64, steps.len() as i64);
         Vec::try_from(losses).expect("a one-dimensional float32 tensor")
     }
 
     /// Measures the weights that would be saved now.
     fn evaluate(&mut self, go_on: impl Fn() -> bool) -> Option<Evaluation> {
-        self.with_result(|session| evaluate(&session.vit, &session.test, EVALUATION_BATCH, |_| go_on()))
+        self.with_result(|session| {
+            evaluate(&session.vit, &session.test, EVALUATION_BATCH, |_| go_on())
+        })
     }
 
-    /// Does something while the network has the weights that are a result: averaged ones, if the recipe wants them.
+    /// Does something while the network has the weights that are a result: averaged ones, if the
+    /// recipe wants them.
     pub fn with_result<T>(&mut self, act: impl FnOnce(&Self) -> T) -> T {
         match self.average.as_ref().map(Tensor::shallow_clone) {
             Some(average) => self.with_parameters(&average, act),
@@ -392,13 +479,20 @@ impl<'a> Session<'a> {
     fn finish_epoch(&mut self, test: &Evaluation) -> Result<EpochRow, TrainError> {
         let epoch = self.progress.epochs();
         if !test.loss.is_finite() {
-            return Err(TrainError::TestNotFinite { epoch: epoch + 1, loss: test.loss });
+            return Err(TrainError::TestNotFinite {
+                epoch: epoch + 1,
+                loss: test.loss,
+            });
         }
         let losses = self.losses_of(0..self.steps_per_epoch);
         let row = EpochRow {
             epoch: epoch + 1,
-            learning_rate: self.plan.recipe.learning_rate_at(epoch * self.steps_per_epoch, self.steps_per_epoch),
-            train_loss: losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64,
+            learning_rate: self
+                .plan
+                .recipe
+                .learning_rate_at(epoch * self.steps_per_epoch, self.steps_per_epoch),
+            train_loss: losses.iter().map(|&loss| f64::from(loss)).sum::<f64>()
+                / losses.len() as f64,
             test_loss: test.loss,
             test_correct: test.correct,
             test_samples: test.samples,
@@ -407,7 +501,8 @@ impl<'a> Session<'a> {
         self.progress.step = 0;
         if best_epoch(&self.progress.history) == Some(&row) {
             let _no_grad = tch::no_grad_guard();
-            self.best.copy_(self.average.as_ref().unwrap_or(&self.parameters.flat));
+            self.best
+                .copy_(self.average.as_ref().unwrap_or(&self.parameters.flat));
         }
         Ok(row)
     }
@@ -443,8 +538,16 @@ fn step_key(seed: u64, step_of_run: usize) -> u64 {
 fn augmentation(recipe: &Recipe, seed: u64, epoch: usize, image: usize) -> Augmentation {
     let drawn = Augmentation::draw(seed, epoch, image);
     Augmentation {
-        top: if recipe.crop { drawn.top } else { Augmentation::NONE.top },
-        left: if recipe.crop { drawn.left } else { Augmentation::NONE.left },
+        top: if recipe.crop {
+            drawn.top
+        } else {
+            Augmentation::NONE.top
+        },
+        left: if recipe.crop {
+            drawn.left
+        } else {
+            Augmentation::NONE.left
+        },
         flip: recipe.flip && drawn.flip,
     }
 }

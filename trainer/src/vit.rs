@@ -1,7 +1,9 @@
-//! The network: the vision transformer of the Python repository, module for module, under the same names.
+//! The network: the vision transformer of the Python repository, module for module, under the same
+//! names.
 //!
-//! After "An Image is Worth 16x16 Words" (arXiv:2010.11929) as lucidrains' `vit-pytorch` 0.24 to 0.29 builds it:
-//! pre-norm blocks, no bias in `to_qkv`, no LayerNorm but the head's after the last block.
+//! After "An Image is Worth 16x16 Words" (arXiv:2010.11929) as lucidrains' `vit-pytorch` 0.24 to
+//! 0.29 builds it: pre-norm blocks, no bias in `to_qkv`, no LayerNorm but the head's after the last
+//! block.
 
 use std::collections::HashMap;
 
@@ -11,10 +13,11 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::kernels;
 
-/// Told the name, the input and the output of each module as it runs, like a forward hook of PyTorch.
+/// Told the name, the input and the output of each module as it runs, like a forward hook of
+/// PyTorch.
 ///
-/// Modules: `to_patch_embedding` (image → `[batch, patches, dim]`), and those that [`Module`] knows, all
-/// `[batch, tokens, dim]`. A module with its LayerNorm comes after the same one without.
+/// Modules: `to_patch_embedding` (image → `[batch, patches, dim]`), and those that [`Module`]
+/// knows, all `[batch, tokens, dim]`. A module with its LayerNorm comes after the same one without.
 pub type Observer<'a> = &'a mut dyn FnMut(&str, &Tensor, &Tensor);
 
 /// A vision transformer with its parameters.
@@ -44,7 +47,8 @@ struct Mode {
 pub struct TrainingPass {
     /// Arithmetic of matrix products.
     pub kind: Kind,
-    /// On the CPU, what decides which elements dropout drops; elsewhere libtorch's generator does (`tch::manual_seed`).
+    /// On the CPU, what decides which elements dropout drops; elsewhere libtorch's generator does
+    /// (`tch::manual_seed`).
     pub dropout_key: u64,
     /// The patches that take part, `[batch, kept]` int64; all without it.
     pub kept_patches: Option<Tensor>,
@@ -93,18 +97,24 @@ struct Block {
 impl Vit {
     /// A freshly initialised network, drawn from libtorch's random generator (`tch::manual_seed`).
     ///
-    /// Linear layers are U(±1/√fan_in), weight and bias, which is what `nn.Linear` amounts to in PyTorch
-    /// (`kaiming_uniform_` with a = √5); norms are 1 and 0; positions and class token are N(0, `embedding_std`²),
-    /// 1 in the Python repository.
+    /// Linear layers are U(±1/√fan_in), weight and bias, which is what `nn.Linear` amounts to in
+    /// PyTorch (`kaiming_uniform_` with a = √5); norms are 1 and 0; positions and class token are
+    /// N(0, `embedding_std`²), 1 in the Python repository.
     pub fn new(config: &VitConfig, device: tch::Device, embedding_std: f64) -> Self {
         let store = nn::VarStore::new(device);
         for parameter in config.parameters() {
             let init = match parameter.kind {
                 ParameterKind::Linear { fan_in } => {
                     let bound = 1.0 / (fan_in as f64).sqrt();
-                    nn::Init::Uniform { lo: -bound, up: bound }
+                    nn::Init::Uniform {
+                        lo: -bound,
+                        up: bound,
+                    }
                 }
-                ParameterKind::Embedding => nn::Init::Randn { mean: 0.0, stdev: embedding_std },
+                ParameterKind::Embedding => nn::Init::Randn {
+                    mean: 0.0,
+                    stdev: embedding_std,
+                },
                 ParameterKind::NormWeight => nn::Init::Const(1.0),
                 ParameterKind::NormBias => nn::Init::Const(0.0),
             };
@@ -120,8 +130,10 @@ impl Vit {
     fn assemble(config: &VitConfig, store: nn::VarStore) -> Self {
         let variables = store.variables();
         let get = |name: &str| variables[name].shallow_clone();
-        let linear =
-            |name: &str| Linear { weight: get(&format!("{name}.weight")), bias: Some(get(&format!("{name}.bias"))) };
+        let linear = |name: &str| Linear {
+            weight: get(&format!("{name}.weight")),
+            bias: Some(get(&format!("{name}.bias"))),
+        };
         let norm = |name: &str| LayerNorm {
             weight: get(&format!("{name}.weight")),
             bias: get(&format!("{name}.bias")),
@@ -134,12 +146,21 @@ impl Vit {
                     attention: Attention {
                         layer: layer as u64,
                         norm: norm(&format!("{name}.0.norm")),
-                        to_qkv: Linear { weight: get(&format!("{name}.0.fn.to_qkv.weight")), bias: None },
-                        to_out: config.has_to_out().then(|| linear(&format!("{name}.0.fn.to_out.0"))),
+                        to_qkv: Linear {
+                            weight: get(&format!("{name}.0.fn.to_qkv.weight")),
+                            bias: None,
+                        },
+                        to_out: config
+                            .has_to_out()
+                            .then(|| linear(&format!("{name}.0.fn.to_out.0"))),
                         heads: config.heads as i64,
                         dim_head: config.dim_head as i64,
                         // In the Python repository's model dropout belongs to `to_out`.
-                        dropout: if config.has_to_out() { config.dropout } else { 0.0 },
+                        dropout: if config.has_to_out() {
+                            config.dropout
+                        } else {
+                            0.0
+                        },
                     },
                     feed_forward: FeedForward {
                         layer: layer as u64,
@@ -186,42 +207,73 @@ impl Vit {
 
     /// As [`Self::forward`], and the observer sees every module's input and output.
     pub fn forward_observed(&self, images: &Tensor, observe: Observer<'_>) -> Tensor {
-        self.run(images, Mode { dropout: None, kind: Kind::Float }, observe)
+        self.run(
+            images,
+            Mode {
+                dropout: None,
+                kind: Kind::Float,
+            },
+            observe,
+        )
     }
 
     /// As [`Self::forward`], the way a step of training computes it.
     pub fn forward_train(&self, images: &Tensor, pass: &TrainingPass) -> Tensor {
-        let mode = Mode { dropout: Some(pass.dropout_key), kind: pass.kind };
+        let mode = Mode {
+            dropout: Some(pass.dropout_key),
+            kind: pass.kind,
+        };
         let input = self.patches(images);
         let Some(kept) = &pass.kept_patches else {
             let patches = self.to_patch_embedding.apply(&input, mode);
             return self.classify(&patches, &self.pos_embedding, mode, &mut |_, _, _| {});
         };
         let (batch, count) = (kept.size()[0], kept.size()[1]);
-        let index = kept.unsqueeze(-1).expand([batch, count, input.size()[2]], false);
-        let patches = self.to_patch_embedding.apply(&input.gather(1, &index, false), mode); // [batch, kept, dim]
+        let index = kept
+            .unsqueeze(-1)
+            .expand([batch, count, input.size()[2]], false);
+        let patches = self
+            .to_patch_embedding
+            .apply(&input.gather(1, &index, false), mode); // [batch, kept, dim]
         let positions = self.pos_embedding.squeeze_dim(0); // [tokens, dim]
-        let of_patches = positions.index_select(0, &(kept.reshape([-1]) + 1)).view_as(&patches);
+        let of_patches = positions
+            .index_select(0, &(kept.reshape([-1]) + 1))
+            .view_as(&patches);
         let of_class = positions.narrow(0, 0, 1).expand([batch, 1, -1], false);
         let positions = Tensor::cat(&[of_class, of_patches], 1); // [batch, 1 + kept, dim]
         self.classify(&patches, &positions, mode, &mut |_, _, _| {})
     }
 
     fn run(&self, images: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
-        let patches = self.to_patch_embedding.apply(&self.patches(images), mode); // [batch, patches, dim]
+        // [batch, patches, dim]
+        let patches = self.to_patch_embedding.apply(&self.patches(images), mode);
         observe("to_patch_embedding", images, &patches);
         self.classify(&patches, &self.pos_embedding, mode, observe)
     }
 
-    /// Embedded patches `[batch, patches, dim]` and positions `[1 or batch, 1 + patches, dim]` to logits.
-    fn classify(&self, patches: &Tensor, positions: &Tensor, mode: Mode, observe: Observer<'_>) -> Tensor {
+    /// Embedded patches `[batch, patches, dim]` and positions `[1 or batch, 1 + patches, dim]` to
+    /// logits.
+    fn classify(
+        &self,
+        patches: &Tensor,
+        positions: &Tensor,
+        mode: Mode,
+        observe: Observer<'_>,
+    ) -> Tensor {
         let batch = patches.size()[0];
         let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
-        let x = Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions; // [batch, tokens, dim]
+        // [batch, tokens, dim]
+        let x = Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions;
         let mut x = mode.dropout(&x, self.config.embedding_dropout);
-        let mut normed = self.layers.first().map(|block| block.attention.norm.apply(&x));
+        let mut normed = self
+            .layers
+            .first()
+            .map(|block| block.attention.norm.apply(&x));
         for (index, block) in self.layers.iter().enumerate() {
-            let next = self.layers.get(index + 1).map(|block| &block.attention.norm);
+            let next = self
+                .layers
+                .get(index + 1)
+                .map(|block| &block.attention.norm);
             let input = normed.expect("there is a norm for every block");
             (x, normed) = block.apply(&x, &input, next, mode, observe);
         }
@@ -229,16 +281,22 @@ impl Vit {
             Pool::Cls => x.select(1, 0),
             Pool::Mean => x.mean_dim([1i64].as_slice(), false, Kind::Float),
         }; // [batch, dim]
-        self.head.apply(&self.head_norm.apply(&pooled), mode).to_kind(Kind::Float) // [batch, classes]
+        self.head
+            .apply(&self.head_norm.apply(&pooled), mode)
+            .to_kind(Kind::Float) // [batch, classes]
     }
 
     /// Cuts images into flattened patches, each ordered (row in patch, column in patch, channel).
     fn patches(&self, images: &Tensor) -> Tensor {
-        let (side, patch) = (self.config.patches_per_side() as i64, self.config.patch_size as i64);
+        let (side, patch) = (
+            self.config.patches_per_side() as i64,
+            self.config.patch_size as i64,
+        );
         let channels = self.config.channels as i64;
         images
             .view([-1, channels, side, patch, side, patch])
-            .permute([0, 2, 4, 3, 5, 1]) // [batch, row, column, row in patch, column in patch, channel]
+            // [batch, row, column, row in patch, column in patch, channel]
+            .permute([0, 2, 4, 3, 5, 1])
             .reshape([-1, side * side, patch * patch * channels]) // [batch, patches, patch_dim]
     }
 }
@@ -260,12 +318,16 @@ impl Mode {
             Place::Hidden(layer) => 3 * layer + 2,
             Place::FeedForward(layer) => 3 * layer + 3,
         };
-        self.dropout.unwrap_or_default().wrapping_add(place.wrapping_mul(0xd1b5_4a32_d192_ed03))
+        self.dropout
+            .unwrap_or_default()
+            .wrapping_add(place.wrapping_mul(0xd1b5_4a32_d192_ed03))
     }
 
     fn dropout(self, x: &Tensor, p: f64) -> Tensor {
         match self.dropout {
-            Some(_) if x.device() == Device::Cpu && p > 0.0 => kernels::dropout(x, p, self.key(Place::Embedding)),
+            Some(_) if x.device() == Device::Cpu && p > 0.0 => {
+                kernels::dropout(x, p, self.key(Place::Embedding))
+            }
             training => x.dropout(p, training.is_some()),
         }
     }
@@ -286,9 +348,20 @@ impl Mode {
     }
 
     /// `residual + dropout(x)` and its norm.
-    fn add_norm(self, x: &Output<'_>, residual: &Tensor, p: f64, place: Place, norm: &LayerNorm) -> (Tensor, Tensor) {
+    fn add_norm(
+        self,
+        x: &Output<'_>,
+        residual: &Tensor,
+        p: f64,
+        place: Place,
+        norm: &LayerNorm,
+    ) -> (Tensor, Tensor) {
         if self.defers_bias(&x.value) {
-            let norm = kernels::Norm { weight: &norm.weight, bias: &norm.bias, eps: norm.eps };
+            let norm = kernels::Norm {
+                weight: &norm.weight,
+                bias: &norm.bias,
+                eps: norm.eps,
+            };
             return kernels::add_norm(&x.value, x.bias, residual, p, self.key(place), norm);
         }
         let sum = self.dropout_add(x, residual, p, place);
@@ -299,7 +372,9 @@ impl Mode {
     /// `dropout(gelu(x))`
     fn gelu_dropout(self, x: &Output<'_>, p: f64, place: Place) -> Tensor {
         match self.dropout {
-            Some(_) if x.value.device() == Device::Cpu => kernels::gelu_dropout(&x.value, x.bias, p, self.key(place)),
+            Some(_) if x.value.device() == Device::Cpu => {
+                kernels::gelu_dropout(&x.value, x.bias, p, self.key(place))
+            }
             training => x.complete().gelu("none").dropout(p, training.is_some()),
         }
     }
@@ -313,7 +388,10 @@ struct Output<'a> {
 
 impl Output<'_> {
     fn complete(&self) -> Tensor {
-        self.bias.map_or_else(|| self.value.shallow_clone(), |bias| &self.value + bias.to_kind(self.value.kind()))
+        self.bias.map_or_else(
+            || self.value.shallow_clone(),
+            |bias| &self.value + bias.to_kind(self.value.kind()),
+        )
     }
 }
 
@@ -323,22 +401,38 @@ impl Linear {
             return kernels::linear(x, &self.weight, self.bias.as_ref());
         }
         let bias = self.bias.as_ref().map(|bias| bias.to_kind(mode.kind));
-        x.to_kind(mode.kind).linear(&self.weight.to_kind(mode.kind), bias.as_ref())
+        x.to_kind(mode.kind)
+            .linear(&self.weight.to_kind(mode.kind), bias.as_ref())
     }
 
     /// As [`Self::apply`], without the bias where the operation that follows can add it.
     fn output(&self, x: &Tensor, mode: Mode) -> Output<'_> {
         if !mode.defers_bias(x) {
-            return Output { value: self.apply(x, mode), bias: None };
+            return Output {
+                value: self.apply(x, mode),
+                bias: None,
+            };
         }
-        let product = Self { weight: self.weight.shallow_clone(), bias: None };
-        Output { value: product.apply(x, mode), bias: self.bias.as_ref() }
+        let product = Self {
+            weight: self.weight.shallow_clone(),
+            bias: None,
+        };
+        Output {
+            value: product.apply(x, mode),
+            bias: self.bias.as_ref(),
+        }
     }
 }
 
 impl LayerNorm {
     fn apply(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, true)
+        x.layer_norm(
+            self.weight.size(),
+            Some(&self.weight),
+            Some(&self.bias),
+            self.eps,
+            true,
+        )
     }
 }
 
@@ -347,10 +441,17 @@ impl Attention {
     fn apply(&self, x: &Tensor, mode: Mode) -> Output<'_> {
         let qkv = self.to_qkv.apply(x, mode); // [batch, tokens, 3·heads·dim_head]
         let has_kernel = qkv.device() == Device::Cpu && mode.kind != Kind::Double;
-        let mixed = if has_kernel { kernels::attention(&qkv, self.heads) } else { self.mix(&qkv, mode) }; // [batch, tokens, heads·dim_head]
+        let mixed = if has_kernel {
+            kernels::attention(&qkv, self.heads)
+        } else {
+            self.mix(&qkv, mode)
+        }; // [batch, tokens, heads·dim_head]
         match &self.to_out {
             Some(to_out) => to_out.output(&mixed, mode),
-            None => Output { value: mixed, bias: None },
+            None => Output {
+                value: mixed,
+                bias: None,
+            },
         }
     }
 
@@ -361,16 +462,23 @@ impl Attention {
             .view([batch, tokens, 3, self.heads, self.dim_head])
             .permute([2, 0, 3, 1, 4]) // [3, batch, heads, tokens, dim_head]
             .unbind(0);
-        let [query, key, value] = qkv.as_slice() else { unreachable!("the first axis is 3") };
+        let [query, key, value] = qkv.as_slice() else {
+            unreachable!("the first axis is 3")
+        };
         let mixed = if mode.dropout.is_some() {
             // Keeps no map of softmax for the backward pass.
-            Tensor::scaled_dot_product_attention::<&Tensor>(query, key, value, None, 0.0, false, None, false)
+            Tensor::scaled_dot_product_attention::<&Tensor>(
+                query, key, value, None, 0.0, false, None, false,
+            )
         } else {
             let scale = (self.dim_head as f64).powf(-0.5);
-            let scores = query.matmul(&key.transpose(-1, -2)) * scale; // [batch, heads, tokens, tokens]
+            // [batch, heads, tokens, tokens]
+            let scores = query.matmul(&key.transpose(-1, -2)) * scale;
             scores.softmax(-1, None).matmul(value) // [batch, heads, tokens, dim_head]
         };
-        mixed.transpose(1, 2).reshape([batch, tokens, self.heads * self.dim_head]) // [batch, tokens, heads·dim_head]
+        mixed
+            .transpose(1, 2)
+            .reshape([batch, tokens, self.heads * self.dim_head]) // [batch, tokens, heads·dim_head]
     }
 }
 
@@ -384,8 +492,8 @@ impl FeedForward {
 }
 
 impl Block {
-    /// Takes the residual stream `[batch, tokens, dim]` and its norm; gives it as it leaves, and the norm of the block
-    /// that follows, if one does.
+    /// Takes the residual stream `[batch, tokens, dim]` and its norm; gives it as it leaves, and
+    /// the norm of the block that follows, if one does.
     fn apply(
         &self,
         x: &Tensor,
@@ -394,16 +502,29 @@ impl Block {
         mode: Mode,
         observe: Observer<'_>,
     ) -> (Tensor, Option<Tensor>) {
-        let Self { layer, attention, feed_forward } = self;
+        let Self {
+            layer,
+            attention,
+            feed_forward,
+        } = self;
         // No output lacks its bias where an observer looks: only steps of training leave it out.
         let mut tell = |kind, input: &Tensor, output: &Tensor| {
-            observe(&Module { layer: *layer, kind }.to_string(), input, output);
+            observe(
+                &Module {
+                    layer: *layer,
+                    kind,
+                }
+                .to_string(),
+                input,
+                output,
+            );
         };
         let output = attention.apply(normed, mode);
         tell(ModuleKind::Attention, normed, &output.value);
         tell(ModuleKind::NormAttention, x, &output.value);
         let place = Place::Attention(attention.layer);
-        let (between, normed) = mode.add_norm(&output, x, attention.dropout, place, &feed_forward.norm);
+        let (between, normed) =
+            mode.add_norm(&output, x, attention.dropout, place, &feed_forward.norm);
 
         let output = feed_forward.apply(&normed, mode);
         tell(ModuleKind::FeedForward, &normed, &output.value);
@@ -421,7 +542,8 @@ impl Block {
     }
 }
 
-/// One module of a network in float64, to tell how far the network's own float32 results are from it.
+/// One module of a network in float64, to tell how far the network's own float32 results are from
+/// it.
 #[derive(Debug)]
 pub struct Float64Module {
     kind: ModuleKind,
@@ -431,12 +553,21 @@ pub struct Float64Module {
 impl Float64Module {
     /// The module with its parameters, which float64 holds exactly.
     pub fn new(vit: &Vit, module: Module) -> Self {
-        let Block { layer, attention, feed_forward } = &vit.layers[module.layer];
+        let Block {
+            layer,
+            attention,
+            feed_forward,
+        } = &vit.layers[module.layer];
         let double = |tensor: &Tensor| tensor.detach().to_kind(Kind::Double);
-        let linear =
-            |linear: &Linear| Linear { weight: double(&linear.weight), bias: linear.bias.as_ref().map(double) };
-        let norm =
-            |norm: &LayerNorm| LayerNorm { weight: double(&norm.weight), bias: double(&norm.bias), eps: norm.eps };
+        let linear = |linear: &Linear| Linear {
+            weight: double(&linear.weight),
+            bias: linear.bias.as_ref().map(double),
+        };
+        let norm = |norm: &LayerNorm| LayerNorm {
+            weight: double(&norm.weight),
+            bias: double(&norm.bias),
+            eps: norm.eps,
+        };
         let attention = Attention {
             norm: norm(&attention.norm),
             to_qkv: linear(&attention.to_qkv),
@@ -449,20 +580,53 @@ impl Float64Module {
             net_3: linear(&feed_forward.net_3),
             ..*feed_forward
         };
-        Self { kind: module.kind, block: Block { layer: *layer, attention, feed_forward } }
+        Self {
+            kind: module.kind,
+            block: Block {
+                layer: *layer,
+                attention,
+                feed_forward,
+            },
+        }
     }
 
     /// The module's output `[batch, tokens, dim]`, float64, for an input of the same shape.
     pub fn forward(&self, input: &Tensor) -> Tensor {
-        let Self { kind, block: Block { attention, feed_forward, .. } } = self;
-        let (input, mode) = (input.to_kind(Kind::Double), Mode { dropout: None, kind: Kind::Double });
+        let Self {
+            kind,
+            block:
+                Block {
+                    attention,
+                    feed_forward,
+                    ..
+                },
+        } = self;
+        let (input, mode) = (
+            input.to_kind(Kind::Double),
+            Mode {
+                dropout: None,
+                kind: Kind::Double,
+            },
+        );
         match kind {
             ModuleKind::Attention => attention.apply(&input, mode).value,
             ModuleKind::NormAttention => attention.apply(&attention.norm.apply(&input), mode).value,
             ModuleKind::FeedForward => feed_forward.apply(&input, mode).value,
-            ModuleKind::NormFeedForward => feed_forward.apply(&feed_forward.norm.apply(&input), mode).value,
+            ModuleKind::NormFeedForward => {
+                feed_forward
+                    .apply(&feed_forward.norm.apply(&input), mode)
+                    .value
+            }
             ModuleKind::Block => {
-                self.block.apply(&input, &attention.norm.apply(&input), None, mode, &mut |_, _, _| {}).0
+                self.block
+                    .apply(
+                        &input,
+                        &attention.norm.apply(&input),
+                        None,
+                        mode,
+                        &mut |_, _, _| {},
+                    )
+                    .0
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Weights as one `.safetensors` file that says what it is: the network's config and the training run stand inside.
+//! Weights as one `.safetensors` file that says what it is: the network's config and the training
+//! run stand inside.
 //!
-//! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key, [`METADATA_KEY`], whose
-//! value is [`WeightsInfo`] as JSON.
+//! Tensors bear PyTorch's names and shapes, float32. The header's `__metadata__` has one key,
+//! [`METADATA_KEY`], whose value is [`WeightsInfo`] as JSON.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -92,7 +93,9 @@ pub enum WeightsFault {
     #[error("not a sound safetensors file: {0}")]
     Format(#[from] SafeTensorError),
     /// The file does not say which network it belongs to.
-    #[error("no `{METADATA_KEY}` in its metadata: expected a file that `trainer train` or `trainer import` wrote")]
+    #[error(
+        "no `{METADATA_KEY}` in its metadata: expected a file that `trainer train` or `trainer import` wrote"
+    )]
     NoMetadata,
     /// The metadata cannot be understood.
     #[error("malformed `{METADATA_KEY}` metadata: {0}")]
@@ -109,7 +112,9 @@ pub enum WeightsFault {
         found: &'static str,
     },
     /// The network is not one for CIFAR-10.
-    #[error("a network for {channels} channels and {classes} classes: expected 3 and 10, as CIFAR-10 has")]
+    #[error(
+        "a network for {channels} channels and {classes} classes: expected 3 and 10, as CIFAR-10 has"
+    )]
     NotCifar10 {
         /// Channels of its input.
         channels: usize,
@@ -175,11 +180,19 @@ pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
 
 /// Writes the parameters of a network; the file is whole or absent.
 pub fn save(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsError> {
-    write(path, vit, info).map_err(|fault| WeightsError { path: path.to_owned(), fault })
+    write(path, vit, info).map_err(|fault| WeightsError {
+        path: path.to_owned(),
+        fault,
+    })
 }
 
 fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault> {
-    tensor_file::write(path, METADATA_KEY, serde_json::to_string(info)?, vit.variables().into_iter().collect())?;
+    tensor_file::write(
+        path,
+        METADATA_KEY,
+        serde_json::to_string(info)?,
+        vit.variables().into_iter().collect(),
+    )?;
     Ok(())
 }
 
@@ -198,7 +211,10 @@ pub struct Loaded {
 
 /// Reads a weights file into a network on a device, one tensor after the other.
 pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
-    let at = |fault| WeightsError { path: path.to_owned(), fault };
+    let at = |fault| WeightsError {
+        path: path.to_owned(),
+        fault,
+    };
     let file = plain::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => at(WeightsFault::Absent),
         _ => at(error.into()),
@@ -206,49 +222,81 @@ pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
     let length = file.metadata().map_err(|error| at(error.into()))?.len();
     let mut source = DigestReader::new(file);
     let (vit, info) = read(&mut source, length, device).map_err(at)?;
-    Ok(Loaded { path: path.to_owned(), vit, info, sha256: source.sha256() })
+    Ok(Loaded {
+        path: path.to_owned(),
+        vit,
+        info,
+        sha256: source.sha256(),
+    })
 }
 
-/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A preset alone stands
-/// for its file in [`DEFAULT_FOLDER`].
-pub fn load_chosen(file: Option<&Path>, preset: Option<Preset>, device: tch::Device) -> Result<Loaded, WeightsError> {
+/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A
+/// preset alone stands for its file in [`DEFAULT_FOLDER`].
+pub fn load_chosen(
+    file: Option<&Path>,
+    preset: Option<Preset>,
+    device: tch::Device,
+) -> Result<Loaded, WeightsError> {
     let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
-    let path = file.map(Path::to_owned).or_else(by_preset).unwrap_or_default();
+    let path = file
+        .map(Path::to_owned)
+        .or_else(by_preset)
+        .unwrap_or_default();
     let loaded = load(&path, device)?;
     match preset {
         Some(expected) if loaded.info.config != expected.config() => {
             let found = loaded.info.preset_name();
-            Err(WeightsError { path, fault: WeightsFault::Preset { expected, found } })
+            Err(WeightsError {
+                path,
+                fault: WeightsFault::Preset { expected, found },
+            })
         }
         _ => Ok(loaded),
     }
 }
 
 /// Reads a whole file of this length from its beginning.
-fn read(source: &mut impl Read, length: u64, device: tch::Device) -> Result<(Vit, WeightsInfo), WeightsFault> {
+fn read(
+    source: &mut impl Read,
+    length: u64,
+    device: tch::Device,
+) -> Result<(Vit, WeightsInfo), WeightsFault> {
     let mut beginning = Vec::new();
     source.by_ref().take(PREFIX).read_to_end(&mut beginning)?;
     if beginning.starts_with(b"PK\x03\x04") {
         return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
     }
-    let header_length = beginning.as_slice().try_into().map_or(0, u64::from_le_bytes);
+    let header_length = beginning
+        .as_slice()
+        .try_into()
+        .map_or(0, u64::from_le_bytes);
     if header_length > length.saturating_sub(PREFIX) {
         return Err(SafeTensorError::InvalidHeaderLength.into());
     }
     if header_length > LONGEST_HEADER {
         return Err(SafeTensorError::HeaderTooLarge.into());
     }
-    source.by_ref().take(header_length).read_to_end(&mut beginning)?;
-    let header: Metadata = serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
-        .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    source
+        .by_ref()
+        .take(header_length)
+        .read_to_end(&mut beginning)?;
+    let header: Metadata =
+        serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
+            .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
     if header.data_len() as u64 != length - PREFIX - header_length {
         return Err(SafeTensorError::MetadataIncompleteBuffer.into());
     }
-    let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+    let metadata = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get(METADATA_KEY));
     let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
     info.config.validate()?;
     if info.config.channels != 3 || info.config.classes != 10 {
-        return Err(WeightsFault::NotCifar10 { channels: info.config.channels, classes: info.config.classes });
+        return Err(WeightsFault::NotCifar10 {
+            channels: info.config.channels,
+            classes: info.config.classes,
+        });
     }
     check(&header, &info.config)?;
 
@@ -256,11 +304,17 @@ fn read(source: &mut impl Read, length: u64, device: tch::Device) -> Result<(Vit
     let mut variables = vit.variables();
     let _no_grad = tch::no_grad_guard();
     for name in header.offset_keys() {
-        let variable = variables.get_mut(&name).ok_or_else(|| WeightsFault::Extra(name.clone()))?;
+        let variable = variables
+            .get_mut(&name)
+            .ok_or_else(|| WeightsFault::Extra(name.clone()))?;
         let mut bytes = vec![0; variable.numel() * size_of::<f32>()];
         source.read_exact(&mut bytes)?;
         check_values(&name, &bytes)?;
-        variable.copy_(&Tensor::from_data_size(&bytes, &variable.size(), Kind::Float));
+        variable.copy_(&Tensor::from_data_size(
+            &bytes,
+            &variable.size(),
+            Kind::Float,
+        ));
     }
     Ok((vit, info))
 }
@@ -270,32 +324,52 @@ fn check(file: &Metadata, config: &VitConfig) -> Result<(), WeightsFault> {
     let parameters = config.parameters();
     for parameter in &parameters {
         let name = &parameter.name;
-        let found = file.info(name).ok_or_else(|| WeightsFault::Missing(name.clone()))?;
+        let found = file
+            .info(name)
+            .ok_or_else(|| WeightsFault::Missing(name.clone()))?;
         if found.shape != parameter.shape {
             let (expected, found) = (parameter.shape.clone(), found.shape.clone());
-            return Err(WeightsFault::Shape { name: name.clone(), expected, found });
+            return Err(WeightsFault::Shape {
+                name: name.clone(),
+                expected,
+                found,
+            });
         }
         if found.dtype != Dtype::F32 {
-            return Err(WeightsFault::Dtype { name: name.clone(), found: format!("{:?}", found.dtype) });
+            return Err(WeightsFault::Dtype {
+                name: name.clone(),
+                found: format!("{:?}", found.dtype),
+            });
         }
     }
     let mut names = file.offset_keys();
     names.sort_unstable();
-    match names.into_iter().find(|name| parameters.iter().all(|parameter| parameter.name != *name)) {
+    match names
+        .into_iter()
+        .find(|name| parameters.iter().all(|parameter| parameter.name != *name))
+    {
         None => Ok(()),
         Some(extra) => Err(WeightsFault::Extra(extra)),
     }
 }
 
 fn check_values(name: &str, bytes: &[u8]) -> Result<(), WeightsFault> {
-    let values = || bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")));
+    let values = || {
+        bytes
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
+    };
     // The whole is summed up first: a search that may stop anywhere is slower.
     if values().fold(true, |all, value| all & value.is_finite()) {
         return Ok(());
     }
     match values().enumerate().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
-        Some((element, value)) => Err(WeightsFault::NotFinite { name: name.to_owned(), element, value }),
+        Some((element, value)) => Err(WeightsFault::NotFinite {
+            name: name.to_owned(),
+            element,
+            value,
+        }),
     }
 }
 
@@ -310,7 +384,14 @@ mod tests {
 
     fn info() -> WeightsInfo {
         WeightsInfo {
-            config: VitConfig { dim: 8, layers: 1, heads: 2, dim_head: 4, mlp_dim: 8, ..Preset::Nano.config() },
+            config: VitConfig {
+                dim: 8,
+                layers: 1,
+                heads: 2,
+                dim_head: 4,
+                mlp_dim: 8,
+                ..Preset::Nano.config()
+            },
             training: Some(Training {
                 recipe: Recipe::of(Preset::Nano),
                 seed: 1,
@@ -338,28 +419,53 @@ mod tests {
         spoil(&mut tensors);
         let views: Vec<_> = tensors
             .iter()
-            .map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).expect("view")))
+            .map(|(name, (dtype, shape, bytes))| {
+                (
+                    name,
+                    TensorView::new(*dtype, shape.clone(), bytes).expect("view"),
+                )
+            })
             .collect();
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&info()).expect("json"))]);
+        let metadata = HashMap::from([(
+            METADATA_KEY.to_owned(),
+            serde_json::to_string(&info()).expect("json"),
+        )]);
         let bytes = safetensors::serialize(views, Some(metadata)).expect("serialise");
-        read(&mut bytes.as_slice(), bytes.len() as u64, tch::Device::Cpu).expect_err("must be refused").to_string()
+        read(&mut bytes.as_slice(), bytes.len() as u64, tch::Device::Cpu)
+            .expect_err("must be refused")
+            .to_string()
     }
 
     #[test]
     fn saved_weights_are_loaded_bit_for_bit_and_twice_saved_the_same_bytes() {
         let folder = tempfile::tempdir().expect("folder");
-        let (first, second) = (folder.path().join("a.safetensors"), folder.path().join("b.safetensors"));
+        let (first, second) = (
+            folder.path().join("a.safetensors"),
+            folder.path().join("b.safetensors"),
+        );
         tch::manual_seed(5);
         let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
         save(&first, &vit, &info()).expect("save");
-        let Loaded { vit: loaded, info: found, sha256, .. } = load(&first, tch::Device::Cpu).expect("load");
+        let Loaded {
+            vit: loaded,
+            info: found,
+            sha256,
+            ..
+        } = load(&first, tch::Device::Cpu).expect("load");
         assert_eq!(sha256, proto::digest::sha256_file(&first).expect("digest"));
         assert_eq!(found, info());
         for (name, tensor) in vit.variables() {
-            assert_eq!(shape_and_bytes(&tensor), shape_and_bytes(&loaded.variables()[&name]), "{name}");
+            assert_eq!(
+                shape_and_bytes(&tensor),
+                shape_and_bytes(&loaded.variables()[&name]),
+                "{name}"
+            );
         }
         save(&second, &loaded, &found).expect("save");
-        assert_eq!(fs::read(first).expect("read"), fs::read(second).expect("read"));
+        assert_eq!(
+            fs::read(first).expect("read"),
+            fs::read(second).expect("read")
+        );
     }
 
     #[test]
@@ -367,27 +473,41 @@ mod tests {
         let head = "mlp_head.1.weight";
         let missing = refusal(|tensors| drop(tensors.remove(head)));
         assert_eq!(missing, "tensor `mlp_head.1.weight` is missing");
-        let extra = refusal(|tensors| drop(tensors.insert("stray".into(), (Dtype::F32, vec![1], vec![0; 4]))));
+        let extra = refusal(|tensors| {
+            drop(tensors.insert("stray".into(), (Dtype::F32, vec![1], vec![0; 4])))
+        });
         assert!(extra.contains("`stray` is no parameter"), "{extra}");
         let shape = refusal(|tensors| tensors.get_mut(head).expect("entry").1 = vec![8, 10]);
-        assert_eq!(shape, "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]");
+        assert_eq!(
+            shape,
+            "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]"
+        );
         let dtype = refusal(|tensors| tensors.get_mut(head).expect("entry").0 = Dtype::I32);
-        assert_eq!(dtype, "tensor `mlp_head.1.weight`: expected dtype F32, found I32");
+        assert_eq!(
+            dtype,
+            "tensor `mlp_head.1.weight`: expected dtype F32, found I32"
+        );
         let nan = refusal(|tensors| {
             tensors.get_mut(head).expect("entry").2[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
         });
-        assert_eq!(nan, "tensor `mlp_head.1.weight`: element 2 is NaN, expected a finite number");
+        assert_eq!(
+            nan,
+            "tensor `mlp_head.1.weight`: element 2 is NaN, expected a finite number"
+        );
     }
 
     #[test]
     fn files_that_are_not_weights_say_so() {
         let message = |bytes: &[u8]| {
-            read(&mut &*bytes, bytes.len() as u64, tch::Device::Cpu).expect_err("must be refused").to_string()
+            read(&mut &*bytes, bytes.len() as u64, tch::Device::Cpu)
+                .expect_err("must be refused")
+                .to_string()
         };
         assert!(message(b"").contains("not a sound safetensors file"));
         assert!(message(b"PK\x03\x04 and so on").contains("trainer import"));
         assert!(message(&[0xff; 64]).contains("not a sound safetensors file"));
-        let foreign = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None).expect("serialise");
+        let foreign = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None)
+            .expect("serialise");
         assert!(message(&foreign).contains("no `vit_part` in its metadata"));
     }
 }

@@ -20,7 +20,9 @@ use trainer::resize::Resizer;
 use trainer::vit::{TrainingPass, Vit};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 /// A fixture's network, and a function that gives its recorded tensors.
@@ -49,36 +51,70 @@ fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(found.size(), expected.size(), "{what}");
     let error = (found - expected).abs().max().double_value(&[]);
     // A NaN compares false, so the comparison is written to fail on it.
-    assert!(error <= tolerance, "{what}: largest absolute error {error:e}, tolerance {tolerance:e}");
+    assert!(
+        error <= tolerance,
+        "{what}: largest absolute error {error:e}, tolerance {tolerance:e}"
+    );
 }
 
-/// In PyTorch on a Zen 4 CPU, AVX2 kernels instead of AVX-512 ones move the blocks of these models by 3.3e-7 and the
-/// logits by 1.8e-7. A LayerNorm epsilon of 1e-6 instead of 1e-5 moves the logits by 3.9e-6 or more, a tanh GELU by
+/// In PyTorch on a Zen 4 CPU, AVX2 kernels instead of AVX-512 ones move the blocks of these models
+/// by 3.3e-7 and the logits by 1.8e-7. A LayerNorm epsilon of 1e-6 instead of 1e-5 moves the logits
+/// by 3.9e-6 or more, a tanh GELU by
 /// 3.3e-5, q and k exchanged by 4.3e-2.
 const ATTENTION_TOLERANCE: f64 = 1e-6;
 const LOGITS_TOLERANCE: f64 = 2e-6;
 
 fn network_equals_pytorch(name: &str, pool: Pool, has_to_out: bool) {
     let (vit, expected) = reference(name);
-    assert_eq!((vit.config().pool, vit.config().has_to_out()), (pool, has_to_out));
+    assert_eq!(
+        (vit.config().pool, vit.config().has_to_out()),
+        (pool, has_to_out)
+    );
     let mut seen = Vec::new();
     let logits = tch::no_grad(|| {
         vit.forward_observed(&expected("image"), &mut |module, input, output| {
-            seen.push((module.to_owned(), input.shallow_clone(), output.shallow_clone()));
+            seen.push((
+                module.to_owned(),
+                input.shallow_clone(),
+                output.shallow_clone(),
+            ));
         })
     });
     let observed = |module: &str| {
-        let (_, input, output) = seen.iter().find(|(name, ..)| name == module).unwrap_or_else(|| panic!("{module}"));
+        let (_, input, output) = seen
+            .iter()
+            .find(|(name, ..)| name == module)
+            .unwrap_or_else(|| panic!("{module}"));
         (input, output)
     };
     let (_, patches) = observed("to_patch_embedding");
-    assert_close("patch embedding", patches, &expected("patch_embedding"), ATTENTION_TOLERANCE);
+    assert_close(
+        "patch embedding",
+        patches,
+        &expected("patch_embedding"),
+        ATTENTION_TOLERANCE,
+    );
     let (input, output) = observed("transformer.layers.0.0.fn");
-    assert_close("attention input", input, &expected("attention_input"), ATTENTION_TOLERANCE);
-    assert_close("attention output", output, &expected("attention_output"), ATTENTION_TOLERANCE);
+    assert_close(
+        "attention input",
+        input,
+        &expected("attention_input"),
+        ATTENTION_TOLERANCE,
+    );
+    assert_close(
+        "attention output",
+        output,
+        &expected("attention_output"),
+        ATTENTION_TOLERANCE,
+    );
     for layer in 0..vit.config().layers {
         let (_, block) = observed(&format!("transformer.layers.{layer}"));
-        assert_close(&format!("block {layer}"), block, &expected(&format!("block.{layer}")), LOGITS_TOLERANCE);
+        assert_close(
+            &format!("block {layer}"),
+            block,
+            &expected(&format!("block.{layer}")),
+            LOGITS_TOLERANCE,
+        );
     }
     assert_close("logits", &logits, &expected("logits"), LOGITS_TOLERANCE);
 }
@@ -102,7 +138,11 @@ fn the_network_with_one_head_and_no_to_out_equals_pytorchs() {
 fn dropout_acts_in_training_alone() {
     let (vit, expected) = reference("vit_cls.safetensors");
     let image = expected("image");
-    let pass = |dropout_key| TrainingPass { kind: Kind::Float, dropout_key, kept_patches: None };
+    let pass = |dropout_key| TrainingPass {
+        kind: Kind::Float,
+        dropout_key,
+        kept_patches: None,
+    };
     let train = |key| vit.forward_train(&image, &pass(key));
     let distance = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
     assert_eq!(distance(&vit.forward(&image), &vit.forward(&image)), 0.0);
@@ -173,9 +213,13 @@ struct WholeTestSplit {
 
 /// The test split from `CIFAR10`, else from the project's `data/`.
 fn cifar10_test_split() -> Split {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
     let data = std::env::var_os("CIFAR10").map_or_else(|| project.join("data"), PathBuf::from);
-    load_test(&data).unwrap_or_else(|error| panic!("{error}\nhint: `make test` fetches it; CIFAR10 names its folder"))
+    load_test(&data).unwrap_or_else(|error| {
+        panic!("{error}\nhint: `make test` fetches it; CIFAR10 names its folder")
+    })
 }
 
 #[test]
@@ -206,11 +250,18 @@ fn resized_pixels_equal_pillows() {
         let resizer = Resizer::new(32, size);
         for (index, expected) in expected.iter().enumerate() {
             let mut planes = vec![0; 3 * size * size];
-            let channels = split.image(index).chunks_exact(IMAGE_BYTES / 3).zip(planes.chunks_exact_mut(size * size));
+            let channels = split
+                .image(index)
+                .chunks_exact(IMAGE_BYTES / 3)
+                .zip(planes.chunks_exact_mut(size * size));
             for (plane, output) in channels {
                 resizer.resize(plane, &mut Vec::new(), output);
             }
-            assert_eq!(&hexadecimal(&Sha256::digest(&planes)), expected, "image {index} at {size} pixels");
+            assert_eq!(
+                &hexadecimal(&Sha256::digest(&planes)),
+                expected,
+                "image {index} at {size} pixels"
+            );
         }
     }
 }
@@ -219,14 +270,21 @@ fn resized_pixels_equal_pillows() {
 fn training_images_equal_torchvisions_bit_for_bit() {
     let (split, fixture) = (twenty_images(), preprocessing_fixture());
     let augmentation = |index: usize| {
-        let TrainImage { top, left, flip, .. } = fixture.train[index];
+        let TrainImage {
+            top, left, flip, ..
+        } = fixture.train[index];
         Augmentation { top, left, flip }
     };
     let indices: Vec<usize> = (0..split.len()).collect();
     let batch = Preprocessor::new(224).augmented_batch(&split, &indices, augmentation);
     for (index, expected) in fixture.train.iter().enumerate() {
         let found = sha256_of_floats(&batch.get(index as i64));
-        assert_eq!(found, expected.sha256, "image {index}, {:?}", augmentation(index));
+        assert_eq!(
+            found,
+            expected.sha256,
+            "image {index}, {:?}",
+            augmentation(index)
+        );
     }
 }
 
@@ -254,7 +312,11 @@ fn fresh_weights_are_distributed_as_pytorchs() {
     let vit = Vit::new(&config, Device::Cpu, 1.0);
     let parameters = config.parameters();
     let names: Vec<&String> = parameters.iter().map(|parameter| &parameter.name).collect();
-    let expected_names: Vec<&String> = reference.parameters.iter().map(|parameter| &parameter.name).collect();
+    let expected_names: Vec<&String> = reference
+        .parameters
+        .iter()
+        .map(|parameter| &parameter.name)
+        .collect();
     assert_eq!(names, expected_names, "names and order of state_dict()");
     assert_eq!(vit.variables().len(), names.len());
 
@@ -262,25 +324,50 @@ fn fresh_weights_are_distributed_as_pytorchs() {
         let name = &parameter.name;
         let ours = vit.variables()[name].to_kind(Kind::Double);
         assert_eq!(parameter.shape, theirs.shape, "{name}");
-        let (mean, std) = (ours.mean(None).double_value(&[]), ours.std(false).double_value(&[]));
+        let (mean, std) = (
+            ours.mean(None).double_value(&[]),
+            ours.std(false).double_value(&[]),
+        );
         let (min, max) = (ours.min().double_value(&[]), ours.max().double_value(&[]));
         let count = ours.numel() as f64;
-        // Five standard errors of the mean and, with the kurtosis of a normal distribution, of the deviation.
-        assert!((mean - theirs.mean).abs() <= 5.0 * theirs.std * (2.0 / count).sqrt(), "{name}: mean {mean}");
-        assert!((std - theirs.std).abs() <= 5.0 * theirs.std * (1.0 / count).sqrt(), "{name}: deviation {std}");
+        // Five standard errors of the mean and, with the kurtosis of a normal distribution, of the
+        // deviation.
+        assert!(
+            (mean - theirs.mean).abs() <= 5.0 * theirs.std * (2.0 / count).sqrt(),
+            "{name}: mean {mean}"
+        );
+        assert!(
+            (std - theirs.std).abs() <= 5.0 * theirs.std * (1.0 / count).sqrt(),
+            "{name}: deviation {std}"
+        );
         match parameter.kind {
             ParameterKind::Linear { fan_in } => {
                 let bound = 1.0 / (fan_in as f64).sqrt();
                 let largest = max.max(-min);
-                // The largest of `count` uniform draws falls short of the bound by more than this once in e²⁰ runs.
+                // The largest of `count` uniform draws falls short of the bound by more than this
+                // once in e²⁰ runs.
                 let slack = bound * (20.0 / count).min(0.5);
-                assert!(largest <= bound * (1.0 + 1e-6) && largest >= bound - slack, "{name}: {largest} of {bound}");
+                assert!(
+                    largest <= bound * (1.0 + 1e-6) && largest >= bound - slack,
+                    "{name}: {largest} of {bound}"
+                );
                 let theirs = theirs.max.max(-theirs.min);
-                assert!(theirs <= bound * (1.0 + 1e-6) && theirs >= bound - slack, "{name}: PyTorch's bound {theirs}");
+                assert!(
+                    theirs <= bound * (1.0 + 1e-6) && theirs >= bound - slack,
+                    "{name}: PyTorch's bound {theirs}"
+                );
             }
             ParameterKind::Embedding => assert!(std > 0.5, "{name}"),
-            ParameterKind::NormWeight => assert_eq!((min, max, theirs.min, theirs.max), (1.0, 1.0, 1.0, 1.0), "{name}"),
-            ParameterKind::NormBias => assert_eq!((min, max, theirs.min, theirs.max), (0.0, 0.0, 0.0, 0.0), "{name}"),
+            ParameterKind::NormWeight => assert_eq!(
+                (min, max, theirs.min, theirs.max),
+                (1.0, 1.0, 1.0, 1.0),
+                "{name}"
+            ),
+            ParameterKind::NormBias => assert_eq!(
+                (min, max, theirs.min, theirs.max),
+                (0.0, 0.0, 0.0, 0.0),
+                "{name}"
+            ),
         }
     }
 }
@@ -293,7 +380,8 @@ struct TrainingFixture {
 }
 
 fn training_fixture() -> TrainingFixture {
-    serde_json::from_str(&fs::read_to_string(fixture("training.json")).expect("fixture")).expect("fixture")
+    serde_json::from_str(&fs::read_to_string(fixture("training.json")).expect("fixture"))
+        .expect("fixture")
 }
 
 /// Relative. Found on a Zen 4 CPU: at most 1e-7 over the 20 steps.
@@ -313,18 +401,31 @@ fn twenty_steps_of_adam_equal_pytorchs() {
         let (batch, labels) = images.batch(&indices, |_| Augmentation::NONE);
         // The network in the fixture has dropout, which PyTorch's run had not.
         let logits = vit.forward(&batch);
-        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Mean, -100, 0.0);
+        let loss =
+            logits.cross_entropy_loss::<Tensor>(&labels, None, tch::Reduction::Mean, -100, 0.0);
         let gradient = parameters.gradient(&loss);
-        moments.update(&mut parameters, &gradient, &recipe, step + 1, expected.learning_rate);
+        moments.update(
+            &mut parameters,
+            &gradient,
+            &recipe,
+            step + 1,
+            expected.learning_rate,
+        );
         let error = (loss.double_value(&[]) / expected_loss - 1.0).abs();
-        assert!(error <= LOSS_TOLERANCE, "step {step}: relative error {error:e}");
+        assert!(
+            error <= LOSS_TOLERANCE,
+            "step {step}: relative error {error:e}"
+        );
     }
 }
 
 #[test]
 fn the_learning_rate_of_every_epoch_equals_cosine_annealings() {
     for (epochs, rates) in training_fixture().cosine {
-        let recipe = Recipe { epochs: epochs.parse().expect("a number"), ..Recipe::of(Preset::Base) };
+        let recipe = Recipe {
+            epochs: epochs.parse().expect("a number"),
+            ..Recipe::of(Preset::Base)
+        };
         assert_eq!(rates.len(), recipe.epochs);
         for (epoch, expected) in rates.into_iter().enumerate() {
             let found = recipe.learning_rate_at(epoch * 500, 500);

@@ -1,4 +1,5 @@
-//! Checkpoints against PyTorch: what `torch.save` wrote is read bit for bit, what is written is what `torch.load` reads.
+//! Checkpoints against PyTorch: what `torch.save` wrote is read bit for bit, what is written is
+//! what `torch.load` reads.
 //!
 //! The fixtures stand in `fixtures/` beside the script that made them.
 
@@ -19,7 +20,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 /// The network whose weights the checkpoints hold.
@@ -27,13 +30,20 @@ fn reference() -> Vit {
     let bytes = fs::read(fixture("vit_cls.safetensors")).expect("fixture");
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("header");
     let config: VitConfig =
-        serde_json::from_str(&header.metadata().as_ref().expect("metadata")["config"]).expect("config");
+        serde_json::from_str(&header.metadata().as_ref().expect("metadata")["config"])
+            .expect("config");
     let file = SafeTensors::deserialize(&bytes).expect("fixture");
     let vit = Vit::new(&config, Device::Cpu, 1.0);
     tch::no_grad(|| {
         for (name, mut variable) in vit.variables() {
-            let view = file.tensor(&format!("weights.{name}")).expect("a parameter");
-            variable.copy_(&Tensor::from_data_size(view.data(), &variable.size(), Kind::Float));
+            let view = file
+                .tensor(&format!("weights.{name}"))
+                .expect("a parameter");
+            variable.copy_(&Tensor::from_data_size(
+                view.data(),
+                &variable.size(),
+                Kind::Float,
+            ));
         }
     });
     vit
@@ -42,7 +52,10 @@ fn reference() -> Vit {
 #[track_caller]
 fn assert_same(found: &Vit, expected: &Vit) {
     for (name, tensor) in expected.variables() {
-        assert!(shape_and_bytes(&found.variables()[&name]) == shape_and_bytes(&tensor), "{name} differs");
+        assert!(
+            shape_and_bytes(&found.variables()[&name]) == shape_and_bytes(&tensor),
+            "{name} differs"
+        );
     }
 }
 
@@ -58,13 +71,19 @@ fn checkpoints_of_pytorch_are_read_bit_for_bit() {
 
 #[test]
 fn a_hostile_checkpoint_is_refused_by_the_name_of_what_it_calls() {
-    let error = pth::load(&fixture("hostile.pth"), reference().config()).expect_err("must be refused").to_string();
-    assert!(error.contains("hostile.pth: its pickle calls or names `posix.system`"), "{error}");
+    let error = pth::load(&fixture("hostile.pth"), reference().config())
+        .expect_err("must be refused")
+        .to_string();
+    assert!(
+        error.contains("hostile.pth: its pickle calls or names `posix.system`"),
+        "{error}"
+    );
     assert!(!Path::new("the-pickle-was-run").exists());
 }
 
-/// The SHA-256 of a file that PyTorch 2.13 loaded with `weights_only=True`, also mapped, and `strict=True`. Where the
-/// bytes must change, load the new ones: `fixtures/check_pth.py` does it and prints their SHA-256.
+/// The SHA-256 of a file that PyTorch 2.13 loaded with `weights_only=True`, also mapped, and
+/// `strict=True`. Where the bytes must change, load the new ones: `fixtures/check_pth.py` does it
+/// and prints their SHA-256.
 const LOADED_BY_PYTORCH: &str = "b288f2e833c619a11a25cef2579d1ec0c9de293319ca406946a7fbea7a27df7d";
 
 #[test]
@@ -72,18 +91,31 @@ fn written_checkpoints_are_the_bytes_that_pytorch_loaded() {
     let expected = reference();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exported.pth");
     pth::save(&path, &expected).expect("save");
-    assert_eq!(sha256_file(&path).expect("digest"), LOADED_BY_PYTORCH, "{}", path.display());
-    assert_same(&pth::load(&path, expected.config()).expect("load").vit, &expected);
+    assert_eq!(
+        sha256_file(&path).expect("digest"),
+        LOADED_BY_PYTORCH,
+        "{}",
+        path.display()
+    );
+    assert_same(
+        &pth::load(&path, expected.config()).expect("load").vit,
+        &expected,
+    );
 
     let mut zip = ZipArchive::new(fs::File::open(&path).expect("open")).expect("zip");
     for index in 0..zip.len() {
         let entry = zip.by_index(index).expect("entry");
-        assert_eq!(entry.data_start().expect("a start") % 64, 0, "entry {index} is aligned");
+        assert_eq!(
+            entry.data_start().expect("a start") % 64,
+            0,
+            "entry {index} is aligned"
+        );
         assert_eq!(entry.compression(), CompressionMethod::Stored);
     }
 }
 
-/// Changes bytes as a bad disk or a bad person might: one to four times overwritten, flipped, removed, doubled or cut.
+/// Changes bytes as a bad disk or a bad person might: one to four times overwritten, flipped,
+/// removed, doubled or cut.
 fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
     for _ in 0..random.random_range(1..=4) {
         let at = random.random_range(0..bytes.len());
@@ -109,7 +141,13 @@ fn with_pickle(pickle: &[u8], sound: &[u8]) -> Vec<u8> {
         entry.read_to_end(&mut bytes).expect("read");
         let name = entry.name().expect("a name").into_owned();
         writer.start_file(&name, options).expect("write");
-        writer.write_all(if name.ends_with("data.pkl") { pickle } else { &bytes }).expect("write");
+        writer
+            .write_all(if name.ends_with("data.pkl") {
+                pickle
+            } else {
+                &bytes
+            })
+            .expect("write");
     }
     writer.finish().expect("write").into_inner()
 }
@@ -118,7 +156,11 @@ fn with_pickle(pickle: &[u8], sound: &[u8]) -> Vec<u8> {
 fn memory_kib(what: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(what))?;
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().ok()
+    line.trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .ok()
 }
 
 #[test]
@@ -127,7 +169,10 @@ fn thousands_of_broken_checkpoints_neither_panic_nor_take_memory() {
     let sound = fs::read(fixture("checkpoint.pth")).expect("fixture");
     let mut pickle = Vec::new();
     let mut zip = ZipArchive::new(Cursor::new(&sound)).expect("zip");
-    zip.by_name("checkpoint/data.pkl").expect("entry").read_to_end(&mut pickle).expect("read");
+    zip.by_name("checkpoint/data.pkl")
+        .expect("entry")
+        .read_to_end(&mut pickle)
+        .expect("read");
 
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("broken.pth");
@@ -159,7 +204,15 @@ fn thousands_of_broken_checkpoints_neither_panic_nor_take_memory() {
     if let ((Some(peak), Some(resident)), Some(peak_after), Some(resident_after)) =
         (before, memory_kib("VmPeak"), memory_kib("VmHWM"))
     {
-        assert!(peak_after < peak + (1 << 20), "{} KiB more address space", peak_after - peak);
-        assert!(resident_after < resident + (1 << 18), "{} KiB more memory", resident_after - resident);
+        assert!(
+            peak_after < peak + (1 << 20),
+            "{} KiB more address space",
+            peak_after - peak
+        );
+        assert!(
+            resident_after < resident + (1 << 18),
+            "{} KiB more memory",
+            resident_after - resident
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::histogram::Histogram;
 use crate::injection::{Compared, Injection, Kind};
 use crate::recording::{Recording, windows};
 use crate::runtime::{RunError, Runtime};
-use crate::verdict::{ElementPair, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Repeats, Stop, Verdict};
+use crate::verdict::{
+    ElementPair, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Repeats, Stop, Verdict,
+};
 
 /// What is compared, and how.
 #[derive(Debug, Clone)]
@@ -133,7 +135,11 @@ pub enum CheckError {
 }
 
 /// Runs the check. When it is stopped, what was compared until then is the verdict.
-pub fn check(request: &Request<'_>, runtimes: &mut Runtimes<'_>, hooks: &mut Hooks<'_>) -> Result<Verdict, CheckError> {
+pub fn check(
+    request: &Request<'_>,
+    runtimes: &mut Runtimes<'_>,
+    hooks: &mut Hooks<'_>,
+) -> Result<Verdict, CheckError> {
     check_counts(request)?;
     let injection = Injection::new(request)?;
     let mut run = Run::new(request, &injection);
@@ -160,7 +166,9 @@ pub fn check(request: &Request<'_>, runtimes: &mut Runtimes<'_>, hooks: &mut Hoo
 
 fn check_counts(request: &Request<'_>) -> Result<(), CheckError> {
     let recordings = || request.inputs.iter().chain(request.goldens);
-    let Some(first) = request.goldens.first() else { return Err(CheckError::NoSamples) };
+    let Some(first) = request.goldens.first() else {
+        return Err(CheckError::NoSamples);
+    };
     if let Some(other) = recordings().find(|other| other.samples() != first.samples()) {
         return Err(CheckError::Counts {
             name: other.name().to_owned(),
@@ -173,7 +181,10 @@ fn check_counts(request: &Request<'_>) -> Result<(), CheckError> {
         return Err(CheckError::NoSamples);
     }
     if request.samples.is_empty() || request.samples.end > first.samples() {
-        return Err(CheckError::Samples { samples: request.samples.clone(), there: first.samples() });
+        return Err(CheckError::Samples {
+            samples: request.samples.clone(),
+            there: first.samples(),
+        });
     }
     Ok(())
 }
@@ -185,22 +196,26 @@ struct Run<'a> {
     verdict: Verdict,
 }
 
-/// Bytes of the goldens that are mapped at once: enough to keep all cores busy, and little beside a run's own memory.
+/// Bytes of the goldens that are mapped at once: enough to keep all cores busy, and little beside a
+/// run's own memory.
 const WINDOW_BYTES: usize = 4 << 20;
 
 impl<'a> Run<'a> {
     fn new(request: &'a Request<'a>, injection: &'a Injection<'a>) -> Self {
-        let outputs = request
-            .goldens
-            .iter()
-            .map(|golden| OutputVerdict { name: golden.name().to_owned(), ..OutputVerdict::default() });
+        let outputs = request.goldens.iter().map(|golden| OutputVerdict {
+            name: golden.name().to_owned(),
+            ..OutputVerdict::default()
+        });
         Self {
             request,
             injection,
             verdict: Verdict {
                 outputs: outputs.collect(),
                 faults: vec![FaultResult::default(); request.faults.len()],
-                repeats: (request.repeat > 1).then(|| Repeats { runs: request.repeat, ..Repeats::default() }),
+                repeats: (request.repeat > 1).then(|| Repeats {
+                    runs: request.repeat,
+                    ..Repeats::default()
+                }),
                 ..Verdict::default()
             },
         }
@@ -260,7 +275,14 @@ impl<'a> Run<'a> {
                     Some(first) => this.differing_from_first(samples.start, first, outputs),
                     None => samples.clone().collect(),
                 };
-                outcome = this.compare(samples.start, number, &wanted, outputs, sound.as_deref(), hooks);
+                outcome = this.compare(
+                    samples.start,
+                    number,
+                    &wanted,
+                    outputs,
+                    sound.as_deref(),
+                    hooks,
+                );
             })?;
             outcome?;
             if keep {
@@ -278,22 +300,31 @@ impl<'a> Run<'a> {
         samples: &Range<usize>,
         mut take: impl FnMut(&mut Self, &[&[f32]]),
     ) -> Result<(), CheckError> {
-        let expected: Vec<usize> =
-            self.request.goldens.iter().map(|golden| golden.sample_elements() * samples.len()).collect();
+        let expected: Vec<usize> = self
+            .request
+            .goldens
+            .iter()
+            .map(|golden| golden.sample_elements() * samples.len())
+            .collect();
         let mut problem = Some("the runtime gave back no output".to_owned());
         let (started, mut taken, reading) = (Instant::now(), 0.0, self.verdict.seconds.reading);
         runtime
             .run(inputs, samples.len(), &mut |outputs| {
                 let within = Instant::now();
                 let found: Vec<usize> = outputs.iter().map(|output| output.len()).collect();
-                problem = (found != expected).then(|| format!("outputs of {found:?} elements, expected {expected:?}"));
+                problem = (found != expected)
+                    .then(|| format!("outputs of {found:?} elements, expected {expected:?}"));
                 if problem.is_none() {
                     take(self, outputs);
                 }
                 taken += within.elapsed().as_secs_f64();
             })
             .and_then(|()| problem.map_or(Ok(()), |problem| Err(RunError(problem))))
-            .map_err(|error| CheckError::Run { first: samples.start, last: samples.end - 1, error })?;
+            .map_err(|error| CheckError::Run {
+                first: samples.start,
+                last: samples.end - 1,
+                error,
+            })?;
         self.verdict.seconds.running += started.elapsed().as_secs_f64() - taken;
         self.verdict.seconds.comparing += taken - (self.verdict.seconds.reading - reading);
         Ok(())
@@ -313,7 +344,12 @@ impl<'a> Run<'a> {
     }
 
     /// Counts what a later run does not repeat bit for bit, and gives the samples it is in.
-    fn differing_from_first(&mut self, start: usize, first: &[Vec<f32>], outputs: &[&[f32]]) -> Vec<usize> {
+    fn differing_from_first(
+        &mut self,
+        start: usize,
+        first: &[Vec<f32>],
+        outputs: &[&[f32]],
+    ) -> Vec<usize> {
         let repeats = self.verdict.repeats.get_or_insert_default();
         let mut samples = BTreeSet::new();
         for ((first, output), golden) in first.iter().zip(outputs).zip(self.request.goldens) {
@@ -339,7 +375,11 @@ impl<'a> Run<'a> {
         hooks: &mut Hooks<'_>,
     ) -> Result<(), CheckError> {
         let (request, injection) = (self.request, self.injection);
-        let sample_bytes: usize = request.goldens.iter().map(|golden| 4 * golden.sample_elements()).sum();
+        let sample_bytes: usize = request
+            .goldens
+            .iter()
+            .map(|golden| 4 * golden.sample_elements())
+            .sum();
         for wanted in wanted.chunks((WINDOW_BYTES / sample_bytes).max(1)) {
             let started = Instant::now();
             let mapped = wanted[0]..wanted[wanted.len() - 1] + 1;
@@ -351,7 +391,8 @@ impl<'a> Run<'a> {
                 .map(|&sample| {
                     let of_output = |(output, golden): (usize, &Recording)| {
                         let length = golden.sample_elements();
-                        let own = |first: usize| (sample - first) * length..(sample - first + 1) * length;
+                        let own =
+                            |first: usize| (sample - first) * length..(sample - first + 1) * length;
                         let recorded = &goldens[output][own(mapped.start)];
                         all_finite(golden, recorded, sample)?;
                         let computed = &outputs[output][own(start)];
@@ -360,7 +401,15 @@ impl<'a> Run<'a> {
                         let comparison = compare_sample(&actual, &golden, request.tolerance);
                         let sound = sound.map(|sound| &sound[output][own(start)]);
                         let histogram = request.histogram.then(|| Histogram::of(&actual, &golden));
-                        Ok(Compared { computed, recorded, sound, actual, golden, comparison, histogram })
+                        Ok(Compared {
+                            computed,
+                            recorded,
+                            sound,
+                            actual,
+                            golden,
+                            comparison,
+                            histogram,
+                        })
                     };
                     request.goldens.iter().enumerate().map(of_output).collect()
                 })
@@ -383,11 +432,24 @@ impl<'a> Run<'a> {
         let request = self.request;
         if run == 0 {
             self.verdict.samples += 1;
-            self.verdict.differing_samples += usize::from(outputs.iter().any(|output| output.comparison.differing > 0));
-            self.injection.judge(sample, outputs, &mut self.verdict.faults);
+            self.verdict.differing_samples +=
+                usize::from(outputs.iter().any(|output| output.comparison.differing > 0));
+            self.injection
+                .judge(sample, outputs, &mut self.verdict.faults);
         }
-        for ((verdict, output), golden) in self.verdict.outputs.iter_mut().zip(outputs).zip(request.goldens) {
-            verdict.add(sample, golden.sample_shape(), &output.comparison, output.golden.len());
+        for ((verdict, output), golden) in self
+            .verdict
+            .outputs
+            .iter_mut()
+            .zip(outputs)
+            .zip(request.goldens)
+        {
+            verdict.add(
+                sample,
+                golden.sample_shape(),
+                &output.comparison,
+                output.golden.len(),
+            );
             if let Some(histogram) = &output.histogram {
                 verdict.add_histogram(histogram);
             }
@@ -396,19 +458,33 @@ impl<'a> Run<'a> {
         let outside = outputs.iter().enumerate().filter(faulty);
         let outside: Vec<FaultyOutput> = outside
             .map(|(output, compared)| {
-                faulty_output(&request.goldens[output], output, sample, compared, request.tolerance)
+                faulty_output(
+                    &request.goldens[output],
+                    output,
+                    sample,
+                    compared,
+                    request.tolerance,
+                )
             })
             .collect();
         if outside.is_empty() {
             return Ok(());
         }
-        let faulty = FaultySample { sample, run, outputs: outside };
+        let faulty = FaultySample {
+            sample,
+            run,
+            outputs: outside,
+        };
         let tensors = request
             .goldens
             .iter()
             .zip(outputs)
             .map(|(recording, output)| (recording, &*output.golden, &*output.actual));
-        (hooks.faulty)(&Specimen { sample: &faulty, outputs: tensors.collect() }).map_err(CheckError::Hook)?;
+        (hooks.faulty)(&Specimen {
+            sample: &faulty,
+            outputs: tensors.collect(),
+        })
+        .map_err(CheckError::Hook)?;
         self.verdict.faulty.push(faulty);
         Ok(())
     }
@@ -418,7 +494,12 @@ fn faulty_output(
     golden_recording: &Recording,
     output: usize,
     sample: usize,
-    Compared { actual, golden, comparison, .. }: &Compared<'_>,
+    Compared {
+        actual,
+        golden,
+        comparison,
+        ..
+    }: &Compared<'_>,
     tolerance: Tolerance,
 ) -> FaultyOutput {
     let shape = golden_recording.sample_shape();
@@ -431,9 +512,16 @@ fn faulty_output(
             continue;
         }
         extent.add(element / width, element % width);
-        let pair = ElementPair { index: crate::verdict::index(sample, element, shape), golden, actual };
+        let pair = ElementPair {
+            index: crate::verdict::index(sample, element, shape),
+            golden,
+            actual,
+        };
         // No finite error is as bad as a value that is not finite; of equals the first.
-        if worst.as_ref().is_none_or(|worst| badness(&pair) > badness(worst)) {
+        if worst
+            .as_ref()
+            .is_none_or(|worst| badness(&pair) > badness(worst))
+        {
             worst = Some(pair.clone());
         }
         first.get_or_insert(pair);
@@ -454,10 +542,18 @@ fn all_finite(recording: &Recording, values: &[f32], start: usize) -> Result<(),
     if values.iter().filter(|value| !value.is_finite()).count() == 0 {
         return Ok(());
     }
-    let at = values.iter().position(|value| !value.is_finite()).expect("counted above");
+    let at = values
+        .iter()
+        .position(|value| !value.is_finite())
+        .expect("counted above");
     let length = recording.sample_elements();
     let (name, sample) = (recording.name().to_owned(), start + at / length);
-    Err(CheckError::NotFinite { name, sample, element: at % length, value: values[at] })
+    Err(CheckError::NotFinite {
+        name,
+        sample,
+        element: at % length,
+        value: values[at],
+    })
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ pub(crate) enum Command {
         after_help = "Example:\n  verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg\n\nRuns without faults; writes bundles/nano.calibration.json, which `check` uses for the same bundle,\npart, runtime library, device, options, threads, batch size and machine. A file that is there keeps its other settings.\n\nExit status:\n  0  written\n  1  a further pass had a false alarm: nothing was written\n  2  could not run or could not finish"
     )]
     Calibrate(Box<CalibrateArgs>),
-    /// Run several runtimes, devices and optimisation levels, and compare them with the golden and with each other
+    /// Run several runtimes, devices and optimisation levels, and compare them with the golden and
+    /// with each other
     #[command(
         after_help = "Example:\n  verifier compare bundles/nano --device cpu --device openvino --runtime a/libonnxruntime.so --runtime b/libonnxruntime.so \\\n    --optimization none --optimization all --report compare.md\n\nEach combination is a process of its own: one that crashes or hangs is a row of the table, not the end.\n\nExit status:\n  0  all ran, and are within tolerance of the golden\n  1  all ran, and something was outside\n  2  some did not come to an end"
     )]
@@ -48,7 +49,9 @@ pub(crate) enum Command {
     )]
     Bench(Box<BenchArgs>),
     /// Show what the ONNX Runtime library offers, and which devices work here
-    #[command(after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
+    #[command(
+        after_help = "Example:\n  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so"
+    )]
     Devices(DevicesArgs),
     /// Show what a bundle, an ONNX file or an NPY file holds
     #[command(
@@ -72,7 +75,8 @@ pub(crate) struct CheckArgs {
     /// Tolerance relative to the golden [default: calibrated, else 1e-5]
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
-    /// Calibrations, one of them of this setting [default: <BUNDLE>.calibration.json, if it has one]
+    /// Calibrations, one of them of this setting [default: <BUNDLE>.calibration.json, if it has
+    /// one]
     #[arg(long, value_name = "FILE", conflicts_with = "no_calibration")]
     pub(crate) calibration: Option<PathBuf>,
     /// Use no calibration
@@ -84,7 +88,8 @@ pub(crate) struct CheckArgs {
     /// Samples START up to, but not including, END [default: all]
     #[arg(long, num_args = 2, value_names = ["START", "END"])]
     pub(crate) range: Option<Vec<usize>>,
-    /// Run every batch N times: each run is compared with the golden, and bit for bit with the first
+    /// Run every batch N times: each run is compared with the golden, and bit for bit with the
+    /// first
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) repeat: usize,
     /// End with the first batch that has a faulty sample
@@ -96,16 +101,19 @@ pub(crate) struct CheckArgs {
     /// Keep all that the runtime computed, before any fault of outputs, as NPY in this new folder
     #[arg(long, value_name = "DIR", conflicts_with = "fail_fast")]
     pub(crate) save_outputs: Option<PathBuf>,
-    /// Self-test: put the five wrong values of the Python repository into the golden, to see them found (needs 301 samples)
+    /// Self-test: put the five wrong values of the Python repository into the golden, to see them
+    /// found (needs 301 samples)
     #[arg(long, overrides_with = "no_inject")]
     pub(crate) inject: bool,
     /// Put no error anywhere (the default)
     #[arg(long, hide = true)]
     pub(crate) no_inject: bool,
-    /// Change one value: TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, TARGET one of golden, input, output, weight:NAME; repeatable
+    /// Change one value: TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, TARGET one of golden, input,
+    /// output, weight:NAME; repeatable
     #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
     pub(crate) faults: Vec<Fault>,
-    /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a fault; else 1
+    /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a
+    /// fault; else 1
     #[arg(long)]
     pub(crate) expect_detected: bool,
     /// Write the result: FILE.html, .json, .md, .csv or .xml (JUnit); repeatable
@@ -156,7 +164,12 @@ pub(crate) struct CompareArgs {
     #[arg(long = "device", value_name = "NAME", required = true)]
     pub(crate) devices: Vec<Device>,
     /// How far the runtime may rewrite the graph; repeatable
-    #[arg(long = "optimization", value_enum, value_name = "LEVEL", default_value = "all")]
+    #[arg(
+        long = "optimization",
+        value_enum,
+        value_name = "LEVEL",
+        default_value = "all"
+    )]
     pub(crate) optimizations: Vec<Optimization>,
     /// Part to run: submodel, or full, head and tail on their test data sets
     #[arg(long, default_value = "submodel", value_name = "NAME")]
@@ -179,7 +192,8 @@ pub(crate) struct CompareArgs {
     /// Seconds after which a run is killed
     #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: f64,
-    /// Folder for the outputs of all runs, which are removed in the end [default: the system's temporary folder]
+    /// Folder for the outputs of all runs, which are removed in the end [default: the system's
+    /// temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
     /// Write the tables: FILE.json or .md; repeatable
@@ -196,7 +210,8 @@ pub(crate) struct BenchArgs {
     pub(crate) part: String,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
-    /// Samples in one run of the model; repeatable [default: 1, 8 and 64, as far as there are so many samples]
+    /// Samples in one run of the model; repeatable [default: 1, 8 and 64, as far as there are so
+    /// many samples]
     #[arg(long = "batch-size", alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
     pub(crate) batch_sizes: Vec<usize>,
     /// Runs before those that are timed
@@ -225,7 +240,8 @@ pub(crate) struct BenchArgs {
 /// What runs a model, and where.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// Device to run on: cpu, cuda, tensorrt, openvino, or another provider of the runtime by its name
+    /// Device to run on: cpu, cuda, tensorrt, openvino, or another provider of the runtime by its
+    /// name
     #[arg(long, default_value = "cuda", value_name = "NAME")]
     pub(crate) device: Device,
     /// Which one of several such devices
@@ -267,7 +283,8 @@ impl TargetArgs {
         }
     }
 
-    /// How a part is to be run. Large ones on the CPU let the process begin again: nothing may have been done yet.
+    /// How a part is to be run. Large ones on the CPU let the process begin again: nothing may have
+    /// been done yet.
     pub(crate) fn settle(&self, part: &Part, batch_size: usize) -> Options {
         let memory = Memory::of_runs(part, batch_size);
         if self.device == Device::Cpu {
@@ -377,8 +394,9 @@ mod tests {
 
     #[test]
     fn tolerances_are_rounded_as_torch_rounds_them() {
-        // torch.isclose(torch.tensor(1 + 2**-23), torch.tensor(0.0), rtol=0, atol=1.000000059604644775390626) is false:
-        // in float64 the tolerance lies halfway between 1 and that, in decimals above.
+        // torch.isclose(torch.tensor(1 + 2**-23), torch.tensor(0.0), rtol=0,
+        // atol=1.000000059604644775390626) is false: in float64 the tolerance lies halfway between
+        // 1 and that, in decimals above.
         assert_eq!(tolerance("1.000000059604644775390626"), Ok(1.0));
         assert_eq!(tolerance("5e-6"), Ok(5e-6));
         for refused in ["1e39", "inf", "nan", "-1", ""] {

@@ -1,8 +1,9 @@
-//! One sample against its golden: `torch.isclose(actual, golden, rtol, atol, equal_nan=False)` element by element.
+//! One sample against its golden: `torch.isclose(actual, golden, rtol, atol, equal_nan=False)`
+//! element by element.
 //!
-//! The arithmetic is PyTorch's (`isclose` in `aten/src/ATen/native/TensorCompare.cpp`): in float32, an element is close
-//! when it equals the golden, or when `|actual − golden|` is finite and at most `atol + |rtol·golden|`. So equal
-//! infinities match and NaN never does.
+//! The arithmetic is PyTorch's (`isclose` in `aten/src/ATen/native/TensorCompare.cpp`): in float32,
+//! an element is close when it equals the golden, or when `|actual − golden|` is finite and at most
+//! `atol + |rtol·golden|`. So equal infinities match and NaN never does.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,8 @@ pub struct SampleComparison {
     pub max_ulp: Peak<u32>,
 }
 
-/// The largest value of something and the element it stands at, a flat index; no element when there is none.
+/// The largest value of something and the element it stands at, a flat index; no element when there
+/// is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Peak<T> {
     /// The value.
@@ -79,15 +81,31 @@ impl SampleComparison {
 
 /// Compares a sample; both slices have the same length.
 pub fn compare_sample(actual: &[f32], golden: &[f32], tolerance: Tolerance) -> SampleComparison {
-    assert_eq!(actual.len(), golden.len(), "a sample and its golden have the same shape");
+    assert_eq!(
+        actual.len(),
+        golden.len(),
+        "a sample and its golden have the same shape"
+    );
     let screen = screen(actual, golden, tolerance);
-    let mut result = SampleComparison { differing: screen.differing as usize, ..Default::default() };
+    let mut result = SampleComparison {
+        differing: screen.differing as usize,
+        ..Default::default()
+    };
     if screen.outside == 0 && screen.max_error_bits < f32::INFINITY.to_bits() {
         // The usual case: everything is close and finite, and only the peaks remain to be found.
-        result.max_abs_error = locate(actual, golden, screen.max_error_bits, |y, g| (y - g).abs().to_bits())
-            .map_or_else(Peak::default, |element| peak_of_error(actual, golden, element));
-        result.max_ulp = locate(actual, golden, screen.max_ulp, ulp_distance)
-            .map_or_else(Peak::default, |element| Peak { value: screen.max_ulp, element: Some(element) });
+        result.max_abs_error = locate(actual, golden, screen.max_error_bits, |y, g| {
+            (y - g).abs().to_bits()
+        })
+        .map_or_else(Peak::default, |element| {
+            peak_of_error(actual, golden, element)
+        });
+        result.max_ulp = locate(actual, golden, screen.max_ulp, ulp_distance).map_or_else(
+            Peak::default,
+            |element| Peak {
+                value: screen.max_ulp,
+                element: Some(element),
+            },
+        );
         return result;
     }
     for (element, (&y, &g)) in actual.iter().zip(golden).enumerate() {
@@ -99,18 +117,24 @@ pub fn compare_sample(actual: &[f32], golden: &[f32], tolerance: Tolerance) -> S
         if y.is_finite() && g.is_finite() {
             let (error, ulp) = ((f64::from(y) - f64::from(g)).abs(), ulp_distance(y, g));
             if error > result.max_abs_error.value {
-                result.max_abs_error = Peak { value: error, element: Some(element) };
+                result.max_abs_error = Peak {
+                    value: error,
+                    element: Some(element),
+                };
             }
             if ulp > result.max_ulp.value {
-                result.max_ulp = Peak { value: ulp, element: Some(element) };
+                result.max_ulp = Peak {
+                    value: ulp,
+                    element: Some(element),
+                };
             }
         }
     }
     result
 }
 
-/// Units in the last place between two numbers: the distance of their bit patterns, ordered as the numbers are.
-/// +0 and −0 are the same number, distance 0.
+/// Units in the last place between two numbers: the distance of their bit patterns, ordered as the
+/// numbers are. +0 and −0 are the same number, distance 0.
 pub fn ulp_distance(a: f32, b: f32) -> u32 {
     ordered(a).abs_diff(ordered(b))
 }
@@ -118,20 +142,30 @@ pub fn ulp_distance(a: f32, b: f32) -> u32 {
 /// Sign and magnitude as a two's complement integer.
 fn ordered(x: f32) -> i32 {
     let bits = x.to_bits() as i32;
-    if bits < 0 { i32::MIN.wrapping_sub(bits) } else { bits }
+    if bits < 0 {
+        i32::MIN.wrapping_sub(bits)
+    } else {
+        bits
+    }
 }
 
 struct Screen {
     differing: u32,
     outside: u32,
-    /// Bits of the largest `|actual − golden|`; those of non-negative floats are ordered as the floats are, NaN last.
+    /// Bits of the largest `|actual − golden|`; those of non-negative floats are ordered as the
+    /// floats are, NaN last.
     max_error_bits: u32,
     max_ulp: u32,
 }
 
 /// What can be had in one pass without branches, which the compiler turns into vector code.
 fn screen(actual: &[f32], golden: &[f32], tolerance: Tolerance) -> Screen {
-    let mut screen = Screen { differing: 0, outside: 0, max_error_bits: 0, max_ulp: 0 };
+    let mut screen = Screen {
+        differing: 0,
+        outside: 0,
+        max_error_bits: 0,
+        max_ulp: 0,
+    };
     for (&y, &g) in actual.iter().zip(golden) {
         let error = (y - g).abs();
         let allowed = tolerance.atol + (tolerance.rtol * g).abs();
@@ -144,13 +178,26 @@ fn screen(actual: &[f32], golden: &[f32], tolerance: Tolerance) -> Screen {
 }
 
 /// The first element where a measure has its largest value, unless that is 0.
-fn locate(actual: &[f32], golden: &[f32], largest: u32, measure: impl Fn(f32, f32) -> u32) -> Option<usize> {
-    let found = || actual.iter().zip(golden).position(|(&y, &g)| measure(y, g) == largest);
+fn locate(
+    actual: &[f32],
+    golden: &[f32],
+    largest: u32,
+    measure: impl Fn(f32, f32) -> u32,
+) -> Option<usize> {
+    let found = || {
+        actual
+            .iter()
+            .zip(golden)
+            .position(|(&y, &g)| measure(y, g) == largest)
+    };
     if largest == 0 { None } else { found() }
 }
 
 fn peak_of_error(actual: &[f32], golden: &[f32], element: usize) -> Peak<f64> {
-    Peak { value: (f64::from(actual[element]) - f64::from(golden[element])).abs(), element: Some(element) }
+    Peak {
+        value: (f64::from(actual[element]) - f64::from(golden[element])).abs(),
+        element: Some(element),
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +205,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TOLERANCE: Tolerance = Tolerance { atol: 5e-6, rtol: 1e-5 };
+    const TOLERANCE: Tolerance = Tolerance {
+        atol: 5e-6,
+        rtol: 1e-5,
+    };
 
     #[test]
     fn special_values_compare_as_in_torch_isclose() {
@@ -183,7 +233,11 @@ mod tests {
             (5.001e-6, 0.0, Outcome::Mismatch),
         ];
         for (actual, golden, expected) in cases {
-            assert_eq!(TOLERANCE.outcome(actual, golden), expected, "actual {actual:e}, golden {golden:e}");
+            assert_eq!(
+                TOLERANCE.outcome(actual, golden),
+                expected,
+                "actual {actual:e}, golden {golden:e}"
+            );
         }
     }
 
@@ -200,8 +254,17 @@ mod tests {
         let golden = [1.0, 2.0, f32::INFINITY, f32::NAN, 3.0];
         let actual = [1.0, 2.5, f32::INFINITY, 4.0, f32::NEG_INFINITY];
         let result = compare_sample(&actual, &golden, TOLERANCE);
-        assert_eq!((result.differing, result.mismatches, result.non_finite), (3, 1, 2));
-        assert_eq!(result.max_abs_error, Peak { value: 0.5, element: Some(1) });
+        assert_eq!(
+            (result.differing, result.mismatches, result.non_finite),
+            (3, 1, 2)
+        );
+        assert_eq!(
+            result.max_abs_error,
+            Peak {
+                value: 0.5,
+                element: Some(1)
+            }
+        );
     }
 
     #[test]
@@ -228,7 +291,8 @@ mod tests {
             prop_assert_eq!(result.non_finite, count(Outcome::NonFinite));
             let finite = || actual.iter().zip(&golden).filter(|(y, g)| y.is_finite() && g.is_finite());
             let largest = finite().map(|(&y, &g)| (f64::from(y) - f64::from(g)).abs()).fold(0.0, f64::max);
-            // The screen ranks float32 differences, so that the peak may be another of the same rounded size.
+            // The screen ranks float32 differences, so that the peak may be another of the same
+            // rounded size.
             prop_assert!((result.max_abs_error.value - largest).abs() <= largest * f64::from(f32::EPSILON));
             prop_assert_eq!(result.max_ulp.value, finite().map(|(&y, &g)| ulp_distance(y, g)).max().unwrap_or(0));
         }

@@ -21,8 +21,8 @@ pub enum Device {
     Other(String),
 }
 
-/// Names that ONNX Runtime takes and those that its profiles give, as ONNX Runtime 1.31.1 lists them when it is asked for
-/// a provider that it does not know.
+/// Names that ONNX Runtime takes and those that its profiles give, as ONNX Runtime 1.31.1 lists
+/// them when it is asked for a provider that it does not know.
 const PROVIDERS: [(&str, &str); 12] = [
     ("Azure", "AzureExecutionProvider"),
     ("CoreML", "CoreMLExecutionProvider"),
@@ -64,8 +64,14 @@ impl Device {
             Self::OpenVino => "OpenVINO".to_owned(),
             Self::Other(_) => {
                 let full = self.provider();
-                let known = PROVIDERS.iter().find(|(_, name)| *name == full).map(|(short, _)| *short);
-                known.or_else(|| full.strip_suffix("ExecutionProvider")).unwrap_or(&full).to_owned()
+                let known = PROVIDERS
+                    .iter()
+                    .find(|(_, name)| *name == full)
+                    .map(|(short, _)| *short);
+                known
+                    .or_else(|| full.strip_suffix("ExecutionProvider"))
+                    .unwrap_or(&full)
+                    .to_owned()
             }
         }
     }
@@ -113,7 +119,10 @@ impl FromStr for Device {
 
 /// Settings of a provider as they are given, `key=value`.
 pub fn key_values(options: &[(String, String)]) -> Vec<String> {
-    options.iter().map(|(key, value)| format!("{key}={value}")).collect()
+    options
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect()
 }
 
 impl Serialize for Device {
@@ -128,15 +137,32 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_command_line_and_of_profiles() {
-        let provider = |text: &str| text.parse::<Device>().map(|device| device.provider()).unwrap_or_default();
+        let provider = |text: &str| {
+            text.parse::<Device>()
+                .map(|device| device.provider())
+                .unwrap_or_default()
+        };
         assert_eq!(provider("cuda"), "CUDAExecutionProvider");
         assert_eq!(provider("TensorRT"), "TensorrtExecutionProvider");
         assert_eq!(provider("xnnpack"), "XnnpackExecutionProvider");
         assert_eq!(provider("qnn"), "QNNExecutionProvider");
         assert_eq!(provider("Somebodys"), "SomebodysExecutionProvider");
-        assert_eq!("xnnpack".parse::<Device>().map(|device| device.short_name()), Ok("XNNPACK".to_owned()));
-        assert_eq!(provider("MIGraphXExecutionProvider"), "MIGraphXExecutionProvider");
+        assert_eq!(
+            "xnnpack"
+                .parse::<Device>()
+                .map(|device| device.short_name()),
+            Ok("XNNPACK".to_owned())
+        );
+        assert_eq!(
+            provider("MIGraphXExecutionProvider"),
+            "MIGraphXExecutionProvider"
+        );
         assert_eq!("CPUExecutionProvider".parse(), Ok(Device::Cpu));
-        assert_eq!("QNNExecutionProvider".parse::<Device>().map(|device| device.short_name()), Ok("QNN".to_owned()));
+        assert_eq!(
+            "QNNExecutionProvider"
+                .parse::<Device>()
+                .map(|device| device.short_name()),
+            Ok("QNN".to_owned())
+        );
     }
 }

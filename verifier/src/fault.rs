@@ -98,7 +98,8 @@ pub enum FaultError {
 }
 
 impl Fault {
-    /// The five errors that the Python repository's `attention.py --inject` puts into the expected outputs.
+    /// The five errors that the Python repository's `attention.py --inject` puts into the expected
+    /// outputs.
     pub fn seed() -> Vec<Self> {
         let golden = |index: [usize; 3], value| Self {
             target: Target::Golden(None),
@@ -116,22 +117,46 @@ impl Fault {
 
     /// The sample it falls in; a weight belongs to all of them.
     pub fn sample(&self) -> Option<usize> {
-        if matches!(self.target, Target::Weight(_)) { None } else { self.index.first().copied() }
+        if matches!(self.target, Target::Weight(_)) {
+            None
+        } else {
+            self.index.first().copied()
+        }
     }
 
     /// Its element as a flat index into a tensor of this shape.
     pub fn element(&self, tensor: &str, shape: &[usize]) -> Result<usize, FaultError> {
         let (fault, tensor, shape) = (self.to_string(), tensor.to_owned(), shape.to_vec());
         if self.index.len() != shape.len() {
-            return Err(FaultError::Axes { fault, found: self.index.len(), tensor, shape });
+            return Err(FaultError::Axes {
+                fault,
+                found: self.index.len(),
+                tensor,
+                shape,
+            });
         }
-        if self.index.iter().zip(&shape).any(|(&index, &length)| index >= length) {
-            return Err(FaultError::OutOfBounds { fault, tensor, shape });
+        if self
+            .index
+            .iter()
+            .zip(&shape)
+            .any(|(&index, &length)| index >= length)
+        {
+            return Err(FaultError::OutOfBounds {
+                fault,
+                tensor,
+                shape,
+            });
         }
-        let place = |flat: usize, (&index, &length): (&usize, &usize)| flat.checked_mul(length)?.checked_add(index);
+        let place = |flat: usize, (&index, &length): (&usize, &usize)| {
+            flat.checked_mul(length)?.checked_add(index)
+        };
         // A shape too large to count may stand in a file; it has no such element.
         let element = self.index.iter().zip(&shape).try_fold(0, place);
-        element.ok_or(FaultError::OutOfBounds { fault, tensor, shape })
+        element.ok_or(FaultError::OutOfBounds {
+            fault,
+            tensor,
+            shape,
+        })
     }
 }
 
@@ -160,7 +185,12 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let index = self.index.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let index = self
+            .index
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
         write!(f, "{}[{index}]", self.target)?;
         match self.change {
             // Rust writes `inf` and `NaN`; the grammar of faults is in lower case.
@@ -178,11 +208,20 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (target, rest) = text.split_once('[').ok_or_else(|| format!("no index; {GRAMMAR}"))?;
-        let (index, change) = rest.split_once(']').ok_or_else(|| format!("the index has no end; {GRAMMAR}"))?;
+        let (target, rest) = text
+            .split_once('[')
+            .ok_or_else(|| format!("no index; {GRAMMAR}"))?;
+        let (index, change) = rest
+            .split_once(']')
+            .ok_or_else(|| format!("the index has no end; {GRAMMAR}"))?;
         let index = index
             .split(',')
-            .map(|number| number.trim().parse().map_err(|_| format!("index `{number}` is no whole number; {GRAMMAR}")))
+            .map(|number| {
+                number
+                    .trim()
+                    .parse()
+                    .map_err(|_| format!("index `{number}` is no whole number; {GRAMMAR}"))
+            })
             .collect::<Result<Vec<usize>, String>>()?;
         let change = match change.split_at_checked(1) {
             Some(("=", value)) => Change::Value(float(value)?),
@@ -190,9 +229,17 @@ impl FromStr for Fault {
                 Ok(bit @ 0..=31) => Change::Flip(bit),
                 _ => return Err(format!("bit `{bit}`: a float32 has bits 0 to 31")),
             },
-            _ => return Err(format!("neither =VALUE nor ^BIT behind the index; {GRAMMAR}")),
+            _ => {
+                return Err(format!(
+                    "neither =VALUE nor ^BIT behind the index; {GRAMMAR}"
+                ));
+            }
         };
-        Ok(Self { target: target.parse()?, index, change })
+        Ok(Self {
+            target: target.parse()?,
+            index,
+            change,
+        })
     }
 }
 
@@ -210,9 +257,9 @@ impl FromStr for Target {
             ("input", name) => Ok(Self::Input(name)),
             ("output", name) => Ok(Self::Output(name)),
             ("weight", Some(name)) => Ok(Self::Weight(name)),
-            ("weight", None) => {
-                Err("a weight has a name: weight:NAME[INDEX]; `verifier inspect` lists them".to_owned())
-            }
+            ("weight", None) => Err(
+                "a weight has a name: weight:NAME[INDEX]; `verifier inspect` lists them".to_owned(),
+            ),
             _ => Err(format!("unknown target `{kind}`; {GRAMMAR}")),
         }
     }
@@ -220,10 +267,15 @@ impl FromStr for Target {
 
 /// A float32; a finite number that float32 cannot hold is refused, not made infinite.
 fn float(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| format!("value `{text}` is no number"))?;
+    let value: f32 = text
+        .parse()
+        .map_err(|_| format!("value `{text}` is no number"))?;
     let says_infinite = text.to_ascii_lowercase().contains("inf");
     if value.is_infinite() && !says_infinite {
-        return Err(format!("value `{text}` is beyond float32, whose largest is {:e}; `inf` is infinity", f32::MAX));
+        return Err(format!(
+            "value `{text}` is beyond float32, whose largest is {:e}; `inf` is infinity",
+            f32::MAX
+        ));
     }
     Ok(value)
 }
@@ -257,12 +309,30 @@ mod tests {
         ];
         for text in faults {
             let fault: Fault = text.parse().expect(text);
-            assert_eq!(fault.to_string().parse::<Fault>().expect("again"), fault, "{text}");
+            assert_eq!(
+                fault.to_string().parse::<Fault>().expect("again"),
+                fault,
+                "{text}"
+            );
         }
         let nan: Fault = "golden[1,2]=NaN".parse().expect("nan");
         assert_eq!(nan.to_string(), "golden[1,2]=nan");
-        assert_eq!("golden[1]^31".parse::<Fault>().expect("sign").change.apply(1.5), -1.5);
-        assert_eq!(" 1, 2".split(',').count(), "golden[ 1, 2]=0".parse::<Fault>().expect("spaces").index.len());
+        assert_eq!(
+            "golden[1]^31"
+                .parse::<Fault>()
+                .expect("sign")
+                .change
+                .apply(1.5),
+            -1.5
+        );
+        assert_eq!(
+            " 1, 2".split(',').count(),
+            "golden[ 1, 2]=0"
+                .parse::<Fault>()
+                .expect("spaces")
+                .index
+                .len()
+        );
     }
 
     #[test]
@@ -294,14 +364,30 @@ mod tests {
     #[test]
     fn a_fault_outside_its_tensor_is_refused() {
         let last = &Fault::seed()[4];
-        assert_eq!(last.element("x", &[301, 65, 96]), Ok((300 * 65 + 34) * 96 + 13));
+        assert_eq!(
+            last.element("x", &[301, 65, 96]),
+            Ok((300 * 65 + 34) * 96 + 13)
+        );
         for shape in [[300, 65, 96], [301, 34, 96], [301, 65, 13]] {
             let message = last.element("x", &shape).expect_err("outside").to_string();
-            assert!(message.contains("golden[300,34,13]=12 lies outside `x`"), "{message}");
+            assert!(
+                message.contains("golden[300,34,13]=12 lies outside `x`"),
+                "{message}"
+            );
         }
-        assert!(last.element("x", &[301, 65]).expect_err("axes").to_string().contains("3 indices"));
+        assert!(
+            last.element("x", &[301, 65])
+                .expect_err("axes")
+                .to_string()
+                .contains("3 indices")
+        );
         // A flat index that does not fit must not come out as another element's.
         let far: Fault = "weight:w[4294967296,0]=1".parse().expect("a fault");
-        assert!(far.element("w", &[usize::MAX, 1 << 32]).expect_err("too far").to_string().contains("lies outside"));
+        assert!(
+            far.element("w", &[usize::MAX, 1 << 32])
+                .expect_err("too far")
+                .to_string()
+                .contains("lies outside")
+        );
     }
 }

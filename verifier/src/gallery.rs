@@ -10,7 +10,8 @@ const KEPT: usize = 20;
 /// Most cells of a map along an axis.
 const CELLS: usize = 96;
 
-/// The worst outputs of faulty samples, the worst first: one with a value that is not finite before any other.
+/// The worst outputs of faulty samples, the worst first: one with a value that is not finite before
+/// any other.
 #[derive(Debug)]
 pub struct Gallery {
     tolerance: Tolerance,
@@ -32,7 +33,8 @@ pub struct Picture {
     pub map: Map,
 }
 
-/// A tensor `[rows, columns]`, all axes but the last taken together, in cells of neighbouring elements.
+/// A tensor `[rows, columns]`, all axes but the last taken together, in cells of neighbouring
+/// elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
     /// Rows and columns of the tensor.
@@ -55,33 +57,48 @@ impl Map {
             let (row, column) = (element / columns / side[0], element % columns / side[1]);
             counts[row * cells[1] + column] += 1;
         }
-        Self { elements: [rows, columns], side, cells, outside: counts }
+        Self {
+            elements: [rows, columns],
+            side,
+            cells,
+            outside: counts,
+        }
     }
 }
 
 impl Gallery {
     /// With nothing in it.
     pub fn new(tolerance: Tolerance) -> Self {
-        Self { tolerance, pictures: Vec::new() }
+        Self {
+            tolerance,
+            pictures: Vec::new(),
+        }
     }
 
     /// Takes a faulty sample in if it is among the worst; of equals the first.
     pub fn show(&mut self, specimen: &Specimen<'_>) {
         for output in &specimen.sample.outputs {
-            let place = self.pictures.partition_point(|picture| badness(&picture.output) >= badness(output));
+            let place = self
+                .pictures
+                .partition_point(|picture| badness(&picture.output) >= badness(output));
             if place >= KEPT {
                 continue;
             }
             let (recording, golden, actual) = &specimen.outputs[output.output];
             let columns = recording.sample_shape().last().copied().unwrap_or(1).max(1);
             let pairs = actual.iter().zip(*golden).enumerate();
-            let outside = pairs.filter(|(_, (y, g))| self.tolerance.outcome(**y, **g) != Outcome::Close);
+            let outside =
+                pairs.filter(|(_, (y, g))| self.tolerance.outcome(**y, **g) != Outcome::Close);
             let picture = Picture {
                 sample: specimen.sample.sample,
                 run: specimen.sample.run,
                 name: recording.name().to_owned(),
                 output: output.clone(),
-                map: Map::new(golden.len() / columns, columns, outside.map(|(element, _)| element)),
+                map: Map::new(
+                    golden.len() / columns,
+                    columns,
+                    outside.map(|(element, _)| element),
+                ),
             };
             self.pictures.insert(place, picture);
             self.pictures.truncate(KEPT);
@@ -111,7 +128,17 @@ mod tests {
     #[test]
     fn the_last_element_of_a_large_tensor_is_in_the_last_cell() {
         let map = Map::new(197, 768, [0, 197 * 768 - 1, 768].into_iter());
-        assert_eq!((map.side, map.cells, map.outside.len()), ([3, 8], [66, 96], 6336));
-        assert_eq!((map.outside[0], map.outside[6335], map.outside.iter().sum::<usize>()), (2, 1, 3));
+        assert_eq!(
+            (map.side, map.cells, map.outside.len()),
+            ([3, 8], [66, 96], 6336)
+        );
+        assert_eq!(
+            (
+                map.outside[0],
+                map.outside[6335],
+                map.outside.iter().sum::<usize>()
+            ),
+            (2, 1, 3)
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! The shape that the elements outside the tolerance make in a sample: where an error began shows in it.
+//! The shape that the elements outside the tolerance make in a sample: where an error began shows
+//! in it.
 //!
-//! A wrong multiplier spoils one element, a wrong row of a factor a row of the product, a wrong tile of a GEMM a block:
-//! the classes that studies of soft errors in matrix products report.
+//! A wrong multiplier spoils one element, a wrong row of a factor a row of the product, a wrong
+//! tile of a GEMM a block: the classes that studies of soft errors in matrix products report.
 
 use std::fmt;
 
@@ -35,7 +36,11 @@ pub struct Extent {
 impl Extent {
     /// Of no element yet.
     pub fn new() -> Self {
-        Self { count: 0, rows: (usize::MAX, 0), columns: (usize::MAX, 0) }
+        Self {
+            count: 0,
+            rows: (usize::MAX, 0),
+            columns: (usize::MAX, 0),
+        }
     }
 
     /// Adds one.
@@ -50,7 +55,10 @@ impl Extent {
         if self.count == 0 {
             return None;
         }
-        let (height, width) = (self.rows.1 - self.rows.0 + 1, self.columns.1 - self.columns.0 + 1);
+        let (height, width) = (
+            self.rows.1 - self.rows.0 + 1,
+            self.columns.1 - self.columns.0 + 1,
+        );
         Some(match (self.count, height, width) {
             (1, ..) => Geometry::Single,
             (_, 1, _) => Geometry::Row,
@@ -87,14 +95,19 @@ mod tests {
     fn each_class_is_told() {
         let class = |elements: &[(usize, usize)]| {
             let mut extent = Extent::new();
-            elements.iter().for_each(|&(row, column)| extent.add(row, column));
+            elements
+                .iter()
+                .for_each(|&(row, column)| extent.add(row, column));
             extent.geometry()
         };
         assert_eq!(class(&[]), None);
         assert_eq!(class(&[(3, 4)]), Some(Geometry::Single));
         assert_eq!(class(&[(3, 4), (3, 90)]), Some(Geometry::Row));
         assert_eq!(class(&[(3, 4), (60, 4)]), Some(Geometry::Column));
-        assert_eq!(class(&[(3, 4), (3, 5), (4, 4), (4, 5)]), Some(Geometry::Block));
+        assert_eq!(
+            class(&[(3, 4), (3, 5), (4, 4), (4, 5)]),
+            Some(Geometry::Block)
+        );
         assert_eq!(class(&[(3, 4), (3, 5), (4, 5)]), Some(Geometry::Block));
         assert_eq!(class(&[(3, 4), (4, 5)]), Some(Geometry::Scattered));
         assert_eq!(class(&[(3, 4), (4, 5), (5, 6)]), Some(Geometry::Scattered));

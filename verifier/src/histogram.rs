@@ -1,9 +1,11 @@
-//! How large the errors are, by powers of two: the exponent of a float32 difference is read off its bits.
+//! How large the errors are, by powers of two: the exponent of a float32 difference is read off its
+//! bits.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Tables that are counted in by turns: neighbours often have the same exponent, and would wait for each other.
+/// Tables that are counted in by turns: neighbours often have the same exponent, and would wait for
+/// each other.
 const TABLES: usize = 4;
 
 /// Elements whose exponents are taken at once.
@@ -16,14 +18,16 @@ pub struct Histogram {
     pub equal: u64,
     /// Elements of which one side is infinite or not a number, and that are not equal.
     pub non_finite: u64,
-    /// By the biased exponent of the difference in float32; the last is of differences beyond the largest number.
+    /// By the biased exponent of the difference in float32; the last is of differences beyond the
+    /// largest number.
     by_exponent: [u64; 256],
 }
 
 /// A bin that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Bin {
-    /// `2^exponent ≤ |actual − golden| < 2^(exponent+1)`; −127 for all that is below 2^−126, 128 for all from 2^128.
+    /// `2^exponent ≤ |actual − golden| < 2^(exponent+1)`; −127 for all that is below 2^−126, 128
+    /// for all from 2^128.
     pub exponent: i32,
     /// Elements in it.
     pub count: u64,
@@ -31,7 +35,11 @@ pub struct Bin {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { equal: 0, non_finite: 0, by_exponent: [0; 256] }
+        Self {
+            equal: 0,
+            non_finite: 0,
+            by_exponent: [0; 256],
+        }
     }
 }
 
@@ -54,16 +62,24 @@ impl Histogram {
                 }
             }
         }
-        let mut counts = Self { equal, ..Self::default() };
+        let mut counts = Self {
+            equal,
+            ..Self::default()
+        };
         for table in &tables {
             for (sum, &count) in counts.by_exponent.iter_mut().zip(table) {
                 *sum += u64::from(count);
             }
         }
-        // The exponent of no difference is 0, and 255 stands for all that is not finite: told apart where there is any.
+        // The exponent of no difference is 0, and 255 stands for all that is not finite: told apart
+        // where there is any.
         let mut equal_infinities = 0;
         if counts.by_exponent[255] > 0 {
-            for (&y, &g) in actual.iter().zip(golden).filter(|(y, g)| exponent_of(**y, **g) == 255) {
+            for (&y, &g) in actual
+                .iter()
+                .zip(golden)
+                .filter(|(y, g)| exponent_of(**y, **g) == 255)
+            {
                 equal_infinities += u64::from(y == g);
                 counts.non_finite += u64::from(y != g && !(y.is_finite() && g.is_finite()));
             }
@@ -85,7 +101,8 @@ impl Histogram {
     /// The bins that are not empty, the smallest errors first.
     pub fn bins(&self) -> impl Iterator<Item = Bin> {
         let bins = self.by_exponent.iter().zip(-127..);
-        bins.filter(|(count, _)| **count > 0).map(|(&count, exponent)| Bin { exponent, count })
+        bins.filter(|(count, _)| **count > 0)
+            .map(|(&count, exponent)| Bin { exponent, count })
     }
 }
 
@@ -124,7 +141,13 @@ mod tests {
 
     /// Any bits, near neighbours and the same twice.
     fn pair() -> impl Strategy<Value = (f32, f32)> {
-        let special = prop_oneof![Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::NAN), Just(0.0), Just(-0.0)];
+        let special = prop_oneof![
+            Just(f32::INFINITY),
+            Just(f32::NEG_INFINITY),
+            Just(f32::NAN),
+            Just(0.0),
+            Just(-0.0)
+        ];
         let value = prop_oneof![any::<u32>().prop_map(f32::from_bits), special, -1f32..1f32];
         (value.clone(), value, 0..4u32).prop_map(|(y, g, kind)| match kind {
             0 => (y, y),

@@ -30,6 +30,8 @@ impl Host {
 
 fn cpu_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name") || line.starts_with("Model"))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("model name") || line.starts_with("Model"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }

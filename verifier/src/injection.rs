@@ -62,17 +62,31 @@ impl<'a> Injection<'a> {
     pub(crate) fn new(request: &Request<'a>) -> Result<Self, FaultError> {
         let places = request.faults.iter().enumerate();
         let placed = places.filter_map(|(index, fault)| place(request, index, fault).transpose());
-        Ok(Self { faults: request.faults, placed: placed.collect::<Result<_, _>>()?, tolerance: request.tolerance })
+        Ok(Self {
+            faults: request.faults,
+            placed: placed.collect::<Result<_, _>>()?,
+            tolerance: request.tolerance,
+        })
     }
 
     /// Whether the model has faults.
     pub(crate) fn has_weight_faults(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault.target, Target::Weight(_)))
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault.target, Target::Weight(_)))
     }
 
     /// The inputs of a batch with their faults; `None` for a batch without any.
-    pub(crate) fn inputs(&self, samples: &Range<usize>, inputs: &[&[f32]]) -> Option<Vec<Vec<f32>>> {
-        let faults = || self.placed.iter().filter(|fault| fault.kind == Kind::Input && samples.contains(&fault.sample));
+    pub(crate) fn inputs(
+        &self,
+        samples: &Range<usize>,
+        inputs: &[&[f32]],
+    ) -> Option<Vec<Vec<f32>>> {
+        let faults = || {
+            self.placed
+                .iter()
+                .filter(|fault| fault.kind == Kind::Input && samples.contains(&fault.sample))
+        };
         faults().next()?;
         let mut inputs: Vec<Vec<f32>> = inputs.iter().map(|input| input.to_vec()).collect();
         for fault in faults() {
@@ -85,9 +99,16 @@ impl<'a> Injection<'a> {
     }
 
     /// A sample's tensor with its faults.
-    pub(crate) fn spoil<'v>(&self, kind: Kind, tensor: usize, sample: usize, values: &'v [f32]) -> Cow<'v, [f32]> {
+    pub(crate) fn spoil<'v>(
+        &self,
+        kind: Kind,
+        tensor: usize,
+        sample: usize,
+        values: &'v [f32],
+    ) -> Cow<'v, [f32]> {
         let mut values = Cow::Borrowed(values);
-        let own = |fault: &&Placed| (fault.kind, fault.tensor, fault.sample) == (kind, tensor, sample);
+        let own =
+            |fault: &&Placed| (fault.kind, fault.tensor, fault.sample) == (kind, tensor, sample);
         for fault in self.placed.iter().filter(own) {
             let value = &mut values.to_mut()[fault.element];
             *value = fault.change.apply(*value);
@@ -97,10 +118,15 @@ impl<'a> Injection<'a> {
 
     /// What each fault in a sample changed, and whether that was seen.
     ///
-    /// A change of the golden or of an output is its own effect, and must be seen at its own element. One of an input
-    /// or a weight spreads: its effect is the distance between the outputs with and without it, and it must be seen
-    /// at an element that no other fault changed directly.
-    pub(crate) fn judge(&self, sample: usize, outputs: &[Compared<'_>], results: &mut [FaultResult]) {
+    /// A change of the golden or of an output is its own effect, and must be seen at its own
+    /// element. One of an input or a weight spreads: its effect is the distance between the outputs
+    /// with and without it, and it must be seen at an element that no other fault changed directly.
+    pub(crate) fn judge(
+        &self,
+        sample: usize,
+        outputs: &[Compared<'_>],
+        results: &mut [FaultResult],
+    ) {
         if self.faults.is_empty() {
             return;
         }
@@ -108,13 +134,25 @@ impl<'a> Injection<'a> {
             let Compared { actual, golden, .. } = &outputs[tensor];
             self.tolerance.outcome(actual[element], golden[element]) != Outcome::Close
         };
-        let direct = || self.placed.iter().filter(|fault| fault.sample == sample && fault.kind != Kind::Input);
+        let direct = || {
+            self.placed
+                .iter()
+                .filter(|fault| fault.sample == sample && fault.kind != Kind::Input)
+        };
         for fault in direct() {
             let output = &outputs[fault.tensor];
-            let before = if fault.kind == Kind::Golden { output.recorded } else { output.computed }[fault.element];
+            let before = if fault.kind == Kind::Golden {
+                output.recorded
+            } else {
+                output.computed
+            }[fault.element];
             let after = fault.change.apply(before);
             // The golden is what the tolerance is relative to.
-            let (actual, golden) = if fault.kind == Kind::Golden { (before, after) } else { (after, before) };
+            let (actual, golden) = if fault.kind == Kind::Golden {
+                (before, after)
+            } else {
+                (after, before)
+            };
             let beyond = self.tolerance.outcome(actual, golden) != Outcome::Close;
             results[fault.fault].raise(before, after);
             results[fault.fault].judge(beyond, is_outside(fault.tensor, fault.element));
@@ -127,10 +165,18 @@ impl<'a> Injection<'a> {
         if !self.faults.iter().any(spreads) {
             return;
         }
-        let outside: usize =
-            outputs.iter().map(|output| output.comparison.mismatches + output.comparison.non_finite).sum();
-        let places: BTreeSet<(usize, usize)> = direct().map(|fault| (fault.tensor, fault.element)).collect();
-        let seen = outside > places.iter().filter(|&&(tensor, element)| is_outside(tensor, element)).count();
+        let outside: usize = outputs
+            .iter()
+            .map(|output| output.comparison.mismatches + output.comparison.non_finite)
+            .sum();
+        let places: BTreeSet<(usize, usize)> = direct()
+            .map(|fault| (fault.tensor, fault.element))
+            .collect();
+        let seen = outside
+            > places
+                .iter()
+                .filter(|&&(tensor, element)| is_outside(tensor, element))
+                .count();
         let (mut effect, mut beyond) = (FaultResult::default(), false);
         for output in outputs {
             for (&after, &before) in output.computed.iter().zip(output.sound.unwrap_or_default()) {
@@ -138,7 +184,11 @@ impl<'a> Injection<'a> {
                 beyond |= self.tolerance.outcome(after, before) != Outcome::Close;
             }
         }
-        for (result, _) in results.iter_mut().zip(self.faults).filter(|(_, fault)| spreads(fault)) {
+        for (result, _) in results
+            .iter_mut()
+            .zip(self.faults)
+            .filter(|(_, fault)| spreads(fault))
+        {
             result.merge_effect(&effect);
             result.judge(beyond, seen);
         }
@@ -155,14 +205,24 @@ fn place(request: &Request<'_>, index: usize, fault: &Fault) -> Result<Option<Pl
     };
     let found = match name {
         None => (!recordings.is_empty()).then_some(0),
-        Some(name) => recordings.iter().position(|recording| recording.name() == name),
+        Some(name) => recordings
+            .iter()
+            .position(|recording| recording.name() == name),
     };
     let Some(tensor) = found else {
         return Err(FaultError::NoTensor {
             fault: fault.to_string(),
-            kind: if kind == Kind::Input { "input" } else { "output" },
+            kind: if kind == Kind::Input {
+                "input"
+            } else {
+                "output"
+            },
             name: name.clone().unwrap_or_default(),
-            available: recordings.iter().map(Recording::name).collect::<Vec<_>>().join(", "),
+            available: recordings
+                .iter()
+                .map(Recording::name)
+                .collect::<Vec<_>>()
+                .join(", "),
         });
     };
     let recording = &recordings[tensor];
@@ -170,8 +230,20 @@ fn place(request: &Request<'_>, index: usize, fault: &Fault) -> Result<Option<Pl
     let sample = fault.index[0];
     if !request.samples.contains(&sample) {
         let (first, last) = (request.samples.start, request.samples.end - 1);
-        return Err(FaultError::NotChecked { fault: fault.to_string(), sample, first, last });
+        return Err(FaultError::NotChecked {
+            fault: fault.to_string(),
+            sample,
+            first,
+            last,
+        });
     }
     let element = element - sample * recording.sample_elements();
-    Ok(Some(Placed { fault: index, kind, tensor, sample, element, change: fault.change }))
+    Ok(Some(Placed {
+        fault: index,
+        kind,
+        tensor,
+        sample,
+        element,
+        change: fault.change,
+    }))
 }

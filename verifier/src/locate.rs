@@ -41,26 +41,43 @@ pub enum LocateError {
     NotFound,
 }
 
-/// Finds the library: `asked`, else [`VARIABLE`], else beside the executable, in `.deps` above it, in the system.
+/// Finds the library: `asked`, else [`VARIABLE`], else beside the executable, in `.deps` above it,
+/// in the system.
 pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
-    let given =
-        |origin, path: &Path| path.canonicalize().map_err(|_| LocateError::Missing { origin, path: path.to_owned() });
+    let given = |origin, path: &Path| {
+        path.canonicalize().map_err(|_| LocateError::Missing {
+            origin,
+            path: path.to_owned(),
+        })
+    };
     if let Some(path) = asked {
         return given("--runtime", path);
     }
     if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         return given(VARIABLE, Path::new(&path));
     }
-    let executable = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
-    let beside = executable.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let executable = env::current_exe()
+        .ok()
+        .and_then(|path| path.canonicalize().ok());
+    let beside = executable
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_owned);
     // Never relative to the current directory: a library is code, and that folder may be anybody's.
     let upwards = beside.iter().flat_map(|folder| folder.ancestors());
-    let folders = beside.clone().into_iter().chain(upwards.map(|folder| folder.join(DEPS))).chain(system_folders());
-    folders.filter_map(|folder| library_in(&folder)).next().ok_or(LocateError::NotFound)
+    let folders = beside
+        .clone()
+        .into_iter()
+        .chain(upwards.map(|folder| folder.join(DEPS)))
+        .chain(system_folders());
+    folders
+        .filter_map(|folder| library_in(&folder))
+        .next()
+        .ok_or(LocateError::NotFound)
 }
 
-/// Refuses a library that is not whole. One cut short by an interrupted copy can kill the process that maps it: an ELF
-/// file's section table, which ends it, must be inside.
+/// Refuses a library that is not whole. One cut short by an interrupted copy can kill the process
+/// that maps it: an ELF file's section table, which ends it, must be inside.
 pub fn check_whole(path: &Path) -> Result<(), String> {
     let mut header = [0u8; 64];
     let mut file = plain::open(path).map_err(|error| error.to_string())?;
@@ -73,30 +90,59 @@ pub fn check_whole(path: &Path) -> Result<(), String> {
     let number = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
     let end = offset.saturating_add(number(58) * number(60));
     if metadata.len() < end {
-        return Err(format!("cut short: {} bytes, expected at least {end}", metadata.len()));
+        return Err(format!(
+            "cut short: {} bytes, expected at least {end}",
+            metadata.len()
+        ));
     }
     Ok(())
 }
 
 fn system_folders() -> impl Iterator<Item = PathBuf> {
     let searched = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let searched: Vec<PathBuf> = env::split_paths(&searched).filter(|path| path.is_absolute()).collect();
-    let usual = ["/usr/local/lib", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+    let searched: Vec<PathBuf> = env::split_paths(&searched)
+        .filter(|path| path.is_absolute())
+        .collect();
+    let usual = [
+        "/usr/local/lib",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+    ];
     searched.into_iter().chain(usual.map(PathBuf::from))
 }
 
 /// `libonnxruntime.so`, or the one with the highest version number behind that name.
 fn library_in(folder: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    let entries = fs::read_dir(folder)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
     let named = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name == LIBRARY || name.strip_prefix(LIBRARY).is_some_and(|rest| rest.starts_with('.'))
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        name == LIBRARY
+            || name
+                .strip_prefix(LIBRARY)
+                .is_some_and(|rest| rest.starts_with('.'))
     };
     let version = |path: &PathBuf| -> Vec<u32> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        name.split('.').filter_map(|part| part.parse().ok()).collect()
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
+        name.split('.')
+            .filter_map(|part| part.parse().ok())
+            .collect()
     };
-    entries.filter(named).filter(|path| path.is_file()).max_by_key(version)
+    entries
+        .filter(named)
+        .filter(|path| path.is_file())
+        .max_by_key(version)
 }
 
 #[cfg(test)]
@@ -114,12 +160,20 @@ mod tests {
         for version in ["", ".1.9.0", ".1.31.1"] {
             fs::write(folder.path().join(format!("{LIBRARY}{version}")), "").expect("write");
         }
-        assert_eq!(library_in(folder.path()), Some(folder.path().join(format!("{LIBRARY}.1.31.1"))));
+        assert_eq!(
+            library_in(folder.path()),
+            Some(folder.path().join(format!("{LIBRARY}.1.31.1")))
+        );
     }
 
     #[test]
     fn a_library_asked_for_and_absent_is_an_error() {
-        let error = locate(Some(Path::new("/nonexistent/libonnxruntime.so"))).expect_err("absent").to_string();
-        assert_eq!(error, "--runtime /nonexistent/libonnxruntime.so: no such file");
+        let error = locate(Some(Path::new("/nonexistent/libonnxruntime.so")))
+            .expect_err("absent")
+            .to_string();
+        assert_eq!(
+            error,
+            "--runtime /nonexistent/libonnxruntime.so: no such file"
+        );
     }
 }

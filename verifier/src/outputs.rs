@@ -27,11 +27,20 @@ pub enum OutputsError {
 
 impl Outputs {
     /// Begins a file for each golden, of its shape but for the number of samples.
-    pub fn create(folder: &Path, goldens: &[Recording], samples: usize) -> Result<Self, OutputsError> {
+    pub fn create(
+        folder: &Path,
+        goldens: &[Recording],
+        samples: usize,
+    ) -> Result<Self, OutputsError> {
         let folder = StagedFolder::create(folder, false)?;
         let begin = |golden: &Recording| {
-            let shape: Vec<usize> = std::iter::once(samples).chain(golden.sample_shape().iter().copied()).collect();
-            NpyWriter::create(&folder.path().join(format!("{}.npy", golden.name())), &shape)
+            let shape: Vec<usize> = std::iter::once(samples)
+                .chain(golden.sample_shape().iter().copied())
+                .collect();
+            NpyWriter::create(
+                &folder.path().join(format!("{}.npy", golden.name())),
+                &shape,
+            )
         };
         let writers = goldens.iter().map(begin).collect::<Result<_, _>>()?;
         Ok(Self { folder, writers })

@@ -13,7 +13,9 @@ pub type Placement = BTreeMap<String, usize>;
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PlacementError {
     /// The profile cannot be read.
-    #[error("the runtime's profile cannot be read, so there is no proof of where the nodes ran: {0}")]
+    #[error(
+        "the runtime's profile cannot be read, so there is no proof of where the nodes ran: {0}"
+    )]
     Unreadable(String),
     /// The profile names no node.
     #[error("the runtime's profile names no node, so there is no proof of where they ran")]
@@ -47,13 +49,20 @@ struct Event {
 
 /// Counts the nodes of a profile by provider.
 pub fn parse(profile: &str) -> Result<Placement, PlacementError> {
-    let events: Vec<Event> =
-        serde_json::from_str(profile).map_err(|error| PlacementError::Unreadable(error.to_string()))?;
+    let events: Vec<Event> = serde_json::from_str(profile)
+        .map_err(|error| PlacementError::Unreadable(error.to_string()))?;
     let mut placement = Placement::new();
     for event in events.iter().filter(|event| event.cat == "Node") {
-        match event.args.get("provider").and_then(|provider| provider.as_str()) {
-            Some(provider) if !provider.is_empty() => *placement.entry(provider.to_owned()).or_default() += 1,
-            // A node has further events beside its kernel's, such as the fences before and after it.
+        match event
+            .args
+            .get("provider")
+            .and_then(|provider| provider.as_str())
+        {
+            Some(provider) if !provider.is_empty() => {
+                *placement.entry(provider.to_owned()).or_default() += 1
+            }
+            // A node has further events beside its kernel's, such as the fences before and after
+            // it.
             _ if !event.name.ends_with("_kernel_time") => {}
             _ => return Err(PlacementError::Unplaced(event.name.clone())),
         }
@@ -68,9 +77,17 @@ pub fn prove(placement: &Placement, device: &Device) -> Result<(), PlacementErro
         return Err(PlacementError::Empty);
     }
     let expected = device.provider();
-    match placement.iter().find(|(provider, _)| **provider != expected) {
+    match placement
+        .iter()
+        .find(|(provider, _)| **provider != expected)
+    {
         None => Ok(()),
-        Some((provider, &found)) => Err(PlacementError::Elsewhere { provider: provider.clone(), found, all, expected }),
+        Some((provider, &found)) => Err(PlacementError::Elsewhere {
+            provider: provider.clone(),
+            found,
+            all,
+            expected,
+        }),
     }
 }
 
@@ -100,18 +117,39 @@ mod tests {
 
     #[test]
     fn one_node_elsewhere_is_a_refusal() {
-        let profile = format!("[{},{}]", node("qkv", "CUDAExecutionProvider"), node("split", "CPUExecutionProvider"));
-        let error = verdict(&profile, Device::Cuda).expect_err("a node on the CPU").to_string();
-        assert_eq!(error, "1 of 2 nodes ran on CPUExecutionProvider, not on CUDAExecutionProvider");
+        let profile = format!(
+            "[{},{}]",
+            node("qkv", "CUDAExecutionProvider"),
+            node("split", "CPUExecutionProvider")
+        );
+        let error = verdict(&profile, Device::Cuda)
+            .expect_err("a node on the CPU")
+            .to_string();
+        assert_eq!(
+            error,
+            "1 of 2 nodes ran on CPUExecutionProvider, not on CUDAExecutionProvider"
+        );
     }
 
     #[test]
     fn a_profile_that_proves_nothing_is_a_refusal() {
         assert_eq!(verdict("[]", Device::Cpu), Err(PlacementError::Empty));
-        assert_eq!(verdict(r#"[{"cat":"Session","name":"model_run"}]"#, Device::Cpu), Err(PlacementError::Empty));
-        assert!(matches!(verdict("", Device::Cpu), Err(PlacementError::Unreadable(_))));
-        assert!(matches!(verdict(r#"[{"cat":"No"#, Device::Cpu), Err(PlacementError::Unreadable(_))));
+        assert_eq!(
+            verdict(r#"[{"cat":"Session","name":"model_run"}]"#, Device::Cpu),
+            Err(PlacementError::Empty)
+        );
+        assert!(matches!(
+            verdict("", Device::Cpu),
+            Err(PlacementError::Unreadable(_))
+        ));
+        assert!(matches!(
+            verdict(r#"[{"cat":"No"#, Device::Cpu),
+            Err(PlacementError::Unreadable(_))
+        ));
         let unplaced = r#"[{"cat":"Node","name":"qkv_kernel_time","args":{"op_name":"MatMul"}}]"#;
-        assert_eq!(verdict(unplaced, Device::Cpu), Err(PlacementError::Unplaced("qkv_kernel_time".to_owned())));
+        assert_eq!(
+            verdict(unplaced, Device::Cpu),
+            Err(PlacementError::Unplaced("qkv_kernel_time".to_owned()))
+        );
     }
 }

@@ -4,8 +4,8 @@ use prost::Message as _;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::{Dimension, dimension};
 use proto::onnx::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    type_proto,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
 };
 
 /// The length of its vectors.
@@ -13,7 +13,10 @@ pub const WIDTH: usize = 16;
 
 /// `y = x · w`, `[batch, 16]` both, as ONNX (IR 8, opset 17).
 pub fn model() -> Vec<u8> {
-    let axis = |value| Dimension { value: Some(value), ..Dimension::default() };
+    let axis = |value| Dimension {
+        value: Some(value),
+        ..Dimension::default()
+    };
     let value = |name: &str| ValueInfoProto {
         name: Some(name.to_owned()),
         r#type: Some(TypeProto {
@@ -30,7 +33,9 @@ pub fn model() -> Vec<u8> {
         }),
         ..ValueInfoProto::default()
     };
-    let weights: Vec<u8> = (0..WIDTH * WIDTH).flat_map(|index| ((index % 7) as f32).to_le_bytes()).collect();
+    let weights: Vec<u8> = (0..WIDTH * WIDTH)
+        .flat_map(|index| ((index % 7) as f32).to_le_bytes())
+        .collect();
     let graph = GraphProto {
         name: Some("probe".to_owned()),
         node: vec![NodeProto {
@@ -53,7 +58,10 @@ pub fn model() -> Vec<u8> {
     };
     ModelProto {
         ir_version: Some(8),
-        opset_import: vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }],
+        opset_import: vec![OperatorSetIdProto {
+            version: Some(17),
+            ..OperatorSetIdProto::default()
+        }],
         graph: Some(graph),
         ..ModelProto::default()
     }

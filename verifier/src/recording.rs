@@ -1,4 +1,5 @@
-//! What a part was given and gave back when it was recorded: datasets of the bundle, or a part's test data sets.
+//! What a part was given and gave back when it was recorded: datasets of the bundle, or a part's
+//! test data sets.
 
 use std::ops::{Deref, Range};
 use std::path::Path;
@@ -53,7 +54,9 @@ pub enum RecordingError {
     #[error(transparent)]
     Npy(#[from] NpyError),
     /// A dataset has not the shape of the model's tensor.
-    #[error("dataset `{name}` has shape {found:?}, but the model's tensor is {expected:?} for each sample")]
+    #[error(
+        "dataset `{name}` has shape {found:?}, but the model's tensor is {expected:?} for each sample"
+    )]
     Shape {
         /// The dataset.
         name: String,
@@ -79,12 +82,18 @@ pub enum RecordingError {
 impl Recording {
     /// Samples in a file, `[samples, …]`.
     pub fn mapped(name: &str, npy: Npy<f32>) -> Self {
-        Self { name: name.to_owned(), shape: npy.shape().to_vec(), values: Values::File(npy) }
+        Self {
+            name: name.to_owned(),
+            shape: npy.shape().to_vec(),
+            values: Values::File(npy),
+        }
     }
 
     /// Samples in memory; `None` unless they fill the shape `[samples, …]`.
     pub fn in_memory(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Option<Self> {
-        let elements = shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis))?;
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |product, &axis| product.checked_mul(axis))?;
         (!shape.is_empty() && elements == values.len()).then(|| Self {
             name: name.to_owned(),
             shape,
@@ -123,15 +132,23 @@ impl Recording {
             Values::File(npy) => Ok(Window::Mapped(npy.rows(samples)?)),
             Values::Memory(values) => {
                 let length = self.sample_elements();
-                Ok(Window::Memory(&values[samples.start * length..samples.end * length]))
+                Ok(Window::Memory(
+                    &values[samples.start * length..samples.end * length],
+                ))
             }
         }
     }
 }
 
 /// The same samples of several recordings.
-pub fn windows<'a>(recordings: &'a [Recording], samples: &Range<usize>) -> Result<Vec<Window<'a>>, NpyError> {
-    recordings.iter().map(|recording| recording.window(samples.clone())).collect()
+pub fn windows<'a>(
+    recordings: &'a [Recording],
+    samples: &Range<usize>,
+) -> Result<Vec<Window<'a>>, NpyError> {
+    recordings
+        .iter()
+        .map(|recording| recording.window(samples.clone()))
+        .collect()
 }
 
 impl Deref for Window<'_> {
@@ -146,13 +163,18 @@ impl Deref for Window<'_> {
 }
 
 impl Recordings {
-    /// The datasets that bear the names of the part's tensors; where a part other than the submodel lacks one, its
-    /// test data sets.
+    /// The datasets that bear the names of the part's tensors; where a part other than the submodel
+    /// lacks one, its test data sets.
     pub fn of(bundle: &Bundle, name: &str) -> Result<Self, RecordingError> {
         let (_, part) = bundle.part(name)?;
         let datasets = &bundle.manifest().datasets;
-        let has_datasets = part.inputs.iter().chain(&part.outputs).all(|tensor| datasets.contains_key(&tensor.name));
-        // The submodel's datasets are what a bundle is for: without them a few test data sets would pass for all samples.
+        let has_datasets = part
+            .inputs
+            .iter()
+            .chain(&part.outputs)
+            .all(|tensor| datasets.contains_key(&tensor.name));
+        // The submodel's datasets are what a bundle is for: without them a few test data sets would
+        // pass for all samples.
         if has_datasets || name == part::SUBMODEL {
             return Self::from_datasets(bundle, part);
         }
@@ -167,8 +189,14 @@ impl Recordings {
                     let npy: Npy<f32> = bundle.dataset(&tensor.name)?;
                     let (name, found) = (tensor.name.clone(), npy.shape().to_vec());
                     match tensor.sample_shape() {
-                        Some(expected) if found[1..] == expected => Ok(Recording::mapped(&name, npy)),
-                        expected => Err(RecordingError::Shape { name, found, expected: expected.unwrap_or_default() }),
+                        Some(expected) if found[1..] == expected => {
+                            Ok(Recording::mapped(&name, npy))
+                        }
+                        expected => Err(RecordingError::Shape {
+                            name,
+                            found,
+                            expected: expected.unwrap_or_default(),
+                        }),
                     }
                 })
                 .collect()
@@ -180,14 +208,29 @@ impl Recordings {
             return Err(RecordingError::SampleIndex(text));
         }
         let sample_index = sample_index.rows(0..sample_index.rows_len())?.to_vec();
-        Self { inputs, goldens, sample_index, origin: "npy" }.with_images(bundle)
+        Self {
+            inputs,
+            goldens,
+            sample_index,
+            origin: "npy",
+        }
+        .with_images(bundle)
     }
 
-    fn from_test_data_sets(bundle: &Bundle, name: &str, part: &Part) -> Result<Self, RecordingError> {
+    fn from_test_data_sets(
+        bundle: &Bundle,
+        name: &str,
+        part: &Part,
+    ) -> Result<Self, RecordingError> {
         if part.test_data_sets.is_empty() {
-            return Err(RecordingError::Nothing { part: name.to_owned() });
+            return Err(RecordingError::Nothing {
+                part: name.to_owned(),
+            });
         }
-        let folder = Path::new(&part.file).parent().unwrap_or(Path::new("")).to_owned();
+        let folder = Path::new(&part.file)
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_owned();
         let read = |kind: &str, tensors: &[Tensor]| -> Result<Vec<Recording>, RecordingError> {
             tensors
                 .iter()
@@ -199,21 +242,38 @@ impl Recordings {
                         let file = folder.join(format!("test_data_set_{set}/{kind}_{number}.pb"));
                         values.extend(bundle.test_tensor(&file.to_string_lossy(), &axes)?);
                     }
-                    let shape: Vec<usize> = std::iter::once(part.test_data_sets.len()).chain(axes).collect();
-                    Ok(Recording::in_memory(&tensor.name, shape, values).expect("every tensor has the sample's shape"))
+                    let shape: Vec<usize> = std::iter::once(part.test_data_sets.len())
+                        .chain(axes)
+                        .collect();
+                    Ok(Recording::in_memory(&tensor.name, shape, values)
+                        .expect("every tensor has the sample's shape"))
                 })
                 .collect()
         };
-        let sample_index = part.test_data_sets.iter().map(|&position| position as i64).collect();
+        let sample_index = part
+            .test_data_sets
+            .iter()
+            .map(|&position| position as i64)
+            .collect();
         let (inputs, goldens) = (read("input", &part.inputs)?, read("output", &part.outputs)?);
-        Self { inputs, goldens, sample_index, origin: "test data sets" }.with_images(bundle)
+        Self {
+            inputs,
+            goldens,
+            sample_index,
+            origin: "test data sets",
+        }
+        .with_images(bundle)
     }
 
     /// Refuses positions that no image of the split has.
     fn with_images(self, bundle: &Bundle) -> Result<Self, RecordingError> {
         let split = bundle.manifest().selection.split;
         let positions = 0..split.images() as i64;
-        match self.sample_index.iter().find(|index| !positions.contains(*index)) {
+        match self
+            .sample_index
+            .iter()
+            .find(|index| !positions.contains(*index))
+        {
             None => Ok(self),
             Some(index) => Err(RecordingError::SampleIndex(format!(
                 "has {index}, expected a position in CIFAR-10's {split} split, {positions:?}"

@@ -2,8 +2,14 @@
 
 /// Something that computes a model's outputs.
 pub trait Runtime {
-    /// Runs `samples` samples; each input has theirs one after the other, and so has each output that is given back.
-    fn run(&mut self, inputs: &[&[f32]], samples: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError>;
+    /// Runs `samples` samples; each input has theirs one after the other, and so has each output
+    /// that is given back.
+    fn run(
+        &mut self,
+        inputs: &[&[f32]],
+        samples: usize,
+        outputs: &mut dyn FnMut(&[&[f32]]),
+    ) -> Result<(), RunError>;
 }
 
 /// The runtime failed, or gave back something else than the model's outputs.
@@ -17,7 +23,12 @@ pub(crate) struct Echo<F: FnMut(usize, &mut Vec<f32>)>(pub(crate) F, pub(crate) 
 
 #[cfg(test)]
 impl<F: FnMut(usize, &mut Vec<f32>)> Runtime for Echo<F> {
-    fn run(&mut self, inputs: &[&[f32]], _: usize, outputs: &mut dyn FnMut(&[&[f32]])) -> Result<(), RunError> {
+    fn run(
+        &mut self,
+        inputs: &[&[f32]],
+        _: usize,
+        outputs: &mut dyn FnMut(&[&[f32]]),
+    ) -> Result<(), RunError> {
         let mut result = inputs[0].to_vec();
         (self.0)(self.1, &mut result);
         self.1 += 1;

@@ -43,12 +43,19 @@ pub enum SpecimenError {
 impl Specimens {
     /// Makes the folder, which must not hold anything.
     pub fn create(folder: &Path, tolerance: Tolerance) -> Result<Self, SpecimenError> {
-        let at = |error| SpecimenError::Io { path: folder.to_owned(), error };
+        let at = |error| SpecimenError::Io {
+            path: folder.to_owned(),
+            error,
+        };
         fs::create_dir_all(folder).map_err(at)?;
         if fs::read_dir(folder).map_err(at)?.next().is_some() {
             return Err(SpecimenError::NotEmpty(folder.to_owned()));
         }
-        Ok(Self { folder: folder.to_owned(), tolerance, kept: 0 })
+        Ok(Self {
+            folder: folder.to_owned(),
+            tolerance,
+            kept: 0,
+        })
     }
 
     /// Keeps one sample.
@@ -57,19 +64,29 @@ impl Specimens {
             0 => String::new(),
             run => format!("_run_{run}"),
         };
-        let folder = self.folder.join(format!("sample_{:06}{run}", specimen.sample.sample));
-        fs::create_dir_all(&folder).map_err(|error| SpecimenError::Io { path: folder.clone(), error })?;
+        let folder = self
+            .folder
+            .join(format!("sample_{:06}{run}", specimen.sample.sample));
+        fs::create_dir_all(&folder).map_err(|error| SpecimenError::Io {
+            path: folder.clone(),
+            error,
+        })?;
         for output in &specimen.sample.outputs {
             let (recording, golden, actual) = &specimen.outputs[output.output];
             let (name, shape) = (recording.name(), recording.sample_shape());
             let outside = golden.iter().zip(*actual).enumerate();
-            let outside = outside.filter(|(_, (g, y))| self.tolerance.outcome(**y, **g) != Outcome::Close);
+            let outside =
+                outside.filter(|(_, (g, y))| self.tolerance.outcome(**y, **g) != Outcome::Close);
             let indices: Vec<i64> = outside
                 .flat_map(|(element, _)| verdict::index(0, element, shape).into_iter().skip(1))
                 .map(|index| index as i64)
                 .collect();
             let rows = indices.len() / shape.len().max(1);
-            write(&folder.join(format!("{name}_index.npy")), &[rows, shape.len()], &indices)?;
+            write(
+                &folder.join(format!("{name}_index.npy")),
+                &[rows, shape.len()],
+                &indices,
+            )?;
             write(&folder.join(format!("{name}_golden.npy")), shape, golden)?;
             write(&folder.join(format!("{name}_actual.npy")), shape, actual)?;
         }

@@ -19,7 +19,8 @@ pub struct Verdict {
     pub differing_samples: usize,
     /// Each output of the model, over all samples and runs.
     pub outputs: Vec<OutputVerdict>,
-    /// Every sample with an element outside, in order; a sample that later runs do not repeat may come again.
+    /// Every sample with an element outside, in order; a sample that later runs do not repeat may
+    /// come again.
     pub faulty: Vec<FaultySample>,
     /// For each fault, in the order of the request, what it changed and whether that was seen.
     pub faults: Vec<FaultResult>,
@@ -103,7 +104,8 @@ pub struct ElementPair {
 /// What a fault changed, and whether that was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct FaultResult {
-    /// Largest absolute change of an output (of the golden, for a fault there), over finite numbers.
+    /// Largest absolute change of an output (of the golden, for a fault there), over finite
+    /// numbers.
     pub largest_change: f64,
     /// Whether a value became or stopped being finite.
     pub non_finite: bool,
@@ -179,15 +181,29 @@ impl Verdict {
         total
     }
 
-    /// Samples with an element outside and no fault in them; with a weight fault, there is one in every sample.
+    /// Samples with an element outside and no fault in them; with a weight fault, there is one in
+    /// every sample.
     pub fn flagged_without_fault(&self, faults: &[Fault]) -> usize {
-        let touched = |sample: usize| faults.iter().any(|fault| fault.sample().is_none_or(|own| own == sample));
-        self.faulty.iter().map(|faulty| faulty.sample).filter(|&sample| !touched(sample)).collect::<BTreeSet<_>>().len()
+        let touched = |sample: usize| {
+            faults
+                .iter()
+                .any(|fault| fault.sample().is_none_or(|own| own == sample))
+        };
+        self.faulty
+            .iter()
+            .map(|faulty| faulty.sample)
+            .filter(|&sample| !touched(sample))
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// Samples with an element outside, each once.
     pub fn faulty_samples(&self) -> usize {
-        self.faulty.iter().map(|faulty| faulty.sample).collect::<BTreeSet<_>>().len()
+        self.faulty
+            .iter()
+            .map(|faulty| faulty.sample)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 }
 
@@ -198,12 +214,23 @@ impl OutputVerdict {
     }
 
     /// Adds a sample.
-    pub fn add(&mut self, sample: usize, shape: &[usize], comparison: &SampleComparison, elements: usize) {
+    pub fn add(
+        &mut self,
+        sample: usize,
+        shape: &[usize],
+        comparison: &SampleComparison,
+        elements: usize,
+    ) {
         self.elements += elements;
         self.differing_elements += comparison.differing;
         self.mismatches += comparison.mismatches;
         self.non_finite += comparison.non_finite;
-        raise(&mut self.max_abs_error, comparison.max_abs_error, sample, shape);
+        raise(
+            &mut self.max_abs_error,
+            comparison.max_abs_error,
+            sample,
+            shape,
+        );
         raise(&mut self.max_ulp, comparison.max_ulp, sample, shape);
     }
 }
@@ -240,7 +267,9 @@ impl FaultResult {
     /// Takes note of a value before and after.
     pub fn raise(&mut self, before: f32, after: f32) {
         if before.is_finite() && after.is_finite() {
-            self.largest_change = self.largest_change.max((f64::from(after) - f64::from(before)).abs());
+            self.largest_change = self
+                .largest_change
+                .max((f64::from(after) - f64::from(before)).abs());
         } else {
             self.non_finite |= before.is_finite() != after.is_finite();
         }
@@ -263,7 +292,9 @@ impl Repeats {
     /// Takes note of two values that should be the same.
     pub fn raise(&mut self, first: f32, later: f32) {
         if first.is_finite() && later.is_finite() {
-            self.largest_difference = self.largest_difference.max((f64::from(later) - f64::from(first)).abs());
+            self.largest_difference = self
+                .largest_difference
+                .max((f64::from(later) - f64::from(first)).abs());
         }
     }
 }
@@ -285,11 +316,19 @@ pub fn index(sample: usize, element: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-fn raise<T: PartialOrd + Copy>(extreme: &mut Extreme<T>, peak: Peak<T>, sample: usize, shape: &[usize]) {
+fn raise<T: PartialOrd + Copy>(
+    extreme: &mut Extreme<T>,
+    peak: Peak<T>,
+    sample: usize,
+    shape: &[usize],
+) {
     if let Some(element) = peak.element
         && (extreme.index.is_none() || peak.value > extreme.value)
     {
-        *extreme = Extreme { value: peak.value, index: Some(index(sample, element, shape)) };
+        *extreme = Extreme {
+            value: peak.value,
+            index: Some(index(sample, element, shape)),
+        };
     }
 }
 
@@ -314,15 +353,36 @@ mod tests {
     #[test]
     fn nothing_compared_and_not_everything_compared_are_no_pass() {
         assert!(!Verdict::default().is_pass());
-        assert!(!Verdict { samples: 3, stopped: Some(Stop::Interrupted), ..Verdict::default() }.is_pass());
-        assert!(Verdict { samples: 3, ..Verdict::default() }.is_pass());
+        assert!(
+            !Verdict {
+                samples: 3,
+                stopped: Some(Stop::Interrupted),
+                ..Verdict::default()
+            }
+            .is_pass()
+        );
+        assert!(
+            Verdict {
+                samples: 3,
+                ..Verdict::default()
+            }
+            .is_pass()
+        );
     }
 
     #[test]
     fn a_fault_is_missed_when_one_of_its_samples_is() {
         let fate = |beyond, flagged| {
-            FaultResult { samples_beyond: beyond, samples_flagged: flagged, ..FaultResult::default() }.fate()
+            FaultResult {
+                samples_beyond: beyond,
+                samples_flagged: flagged,
+                ..FaultResult::default()
+            }
+            .fate()
         };
-        assert_eq!([fate(0, 0), fate(3, 3), fate(3, 2)], [Fate::Masked, Fate::Detected, Fate::Missed]);
+        assert_eq!(
+            [fate(0, 0), fate(3, 3), fate(3, 2)],
+            [Fate::Masked, Fate::Detected, Fate::Missed]
+        );
     }
 }

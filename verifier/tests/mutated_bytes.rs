@@ -1,5 +1,5 @@
-//! Real files with bytes flipped, cut, inserted and moved: every reader ends in a value or an error, and takes little
-//! memory. `fuzz/` does the same without an end.
+//! Real files with bytes flipped, cut, inserted and moved: every reader ends in a value or an
+//! error, and takes little memory. `fuzz/` does the same without an end.
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +16,12 @@ use verifier::probe;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Measured: less than 256 KiB with all tests of this file side by side, on files of a few kilobytes.
+/// Measured: less than 256 KiB with all tests of this file side by side, on files of a few
+/// kilobytes.
 const MOST_BYTES: usize = 4 << 20;
 
-/// `exporter bundle --weights vit_nano_cifar10.safetensors --samples 2 --parts submodel`, of fresh weights.
+/// `exporter bundle --weights vit_nano_cifar10.safetensors --samples 2 --parts submodel`, of fresh
+/// weights.
 const MANIFEST: &str = include_str!("fixtures/manifest.json");
 
 #[derive(Debug, Clone)]
@@ -39,7 +41,11 @@ impl Change {
         match self {
             Self::Flip(at, bit) => {
                 let at = place(at, bytes);
-                bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << bit);
+                bytes
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|byte| *byte ^= 1 << bit);
             }
             Self::Cut(at) => bytes.truncate(place(at, bytes)),
             Self::Insert(at, inserted) => {
@@ -90,18 +96,34 @@ fn read<T>(name: &str, bytes: &[u8], reader: impl FnOnce(&Path) -> T) -> T {
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("write");
     let result = reader(&path);
-    assert!(MEMORY.peak_usage() < MOST_BYTES, "{} bytes of memory", MEMORY.peak_usage());
+    assert!(
+        MEMORY.peak_usage() < MOST_BYTES,
+        "{} bytes of memory",
+        MEMORY.peak_usage()
+    );
     result
 }
 
 fn open_bundle(bytes: &[u8]) -> BundleError {
-    read("manifest.json", bytes, |path| Bundle::open(path.parent().expect("folder")))
-        .expect_err("the bundle has no other file")
+    read("manifest.json", bytes, |path| {
+        Bundle::open(path.parent().expect("folder"))
+    })
+    .expect_err("the bundle has no other file")
 }
 
 fn array() -> Vec<u8> {
-    let values: Vec<u8> = (0..24u8).flat_map(|value| f32::from(value).to_le_bytes()).collect();
-    [Header { dtype: Dtype::Float32, shape: vec![4, 2, 3] }.to_bytes(), values].concat()
+    let values: Vec<u8> = (0..24u8)
+        .flat_map(|value| f32::from(value).to_le_bytes())
+        .collect();
+    [
+        Header {
+            dtype: Dtype::Float32,
+            shape: vec![4, 2, 3],
+        }
+        .to_bytes(),
+        values,
+    ]
+    .concat()
 }
 
 /// Sums what a reader takes for the values.
@@ -121,7 +143,10 @@ fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
         test_data_sets: vec![],
     };
     let fault = "weight:w[15,15]^30".parse().expect("a fault");
-    Model::open(path, &part).and_then(|model| model.with_weight_faults(&[fault])).ok().flatten()
+    Model::open(path, &part)
+        .and_then(|model| model.with_weight_faults(&[fault]))
+        .ok()
+        .flatten()
 }
 
 #[test]
@@ -131,7 +156,10 @@ fn the_files_are_sound_before_they_are_changed() {
         "{}",
         open_bundle(MANIFEST.as_bytes())
     );
-    assert_eq!(read("array.npy", &array(), read_array).expect("array"), 276.0);
+    assert_eq!(
+        read("array.npy", &array(), read_array).expect("array"),
+        276.0
+    );
     let faulty = read("model.onnx", &probe::model(), |path| read_model(path, None)).expect("model");
     assert_ne!(faulty, probe::model());
 }

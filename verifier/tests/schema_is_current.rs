@@ -13,5 +13,8 @@ fn the_schema_is_current() {
         fs::write(&committed, &expected).expect("write");
     }
     let found = fs::read_to_string(&committed).unwrap_or_default();
-    assert!(found == expected, "report.schema.json is not current: run UPDATE=1 cargo test -p verifier");
+    assert!(
+        found == expected,
+        "report.schema.json is not current: run UPDATE=1 cargo test -p verifier"
+    );
 }

@@ -12,7 +12,8 @@ pub(crate) use bundle::bundle;
 pub(crate) use subset::subset;
 pub(crate) use tiers::tiers;
 
-/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and
+/// the exit status.
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
@@ -29,7 +30,10 @@ fn progress_bar(length: u64, counts: &str) -> ProgressBar {
 /// Opens a bundle and compares every file with its hash.
 fn open_checked(path: &std::path::Path) -> anyhow::Result<Bundle> {
     let bundle = Bundle::open(path)?;
-    let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}");
+    let bar = progress_bar(
+        bundle.total_bytes(),
+        "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}",
+    );
     bundle.verify_files(|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
     Ok(bundle)

@@ -23,14 +23,23 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
     };
     let bundle = open_checked(&arguments.bundle)?;
     let bar = progress_bar(0, "{bytes} written  {binary_bytes_per_sec}");
-    let request =
-        Request { bundle: &bundle, choice: choice.clone(), raw: arguments.raw, out: &out, replace: arguments.force };
+    let request = Request {
+        bundle: &bundle,
+        choice: choice.clone(),
+        raw: arguments.raw,
+        out: &out,
+        replace: arguments.force,
+    };
     let manifest = subset::write(&request, |bytes| {
         bar.inc(bytes);
         !stop.load(Ordering::Relaxed)
     })?;
     bar.finish_and_clear();
-    say!("from         {} ({} samples)", arguments.bundle.display(), bundle.manifest().accuracy.samples);
+    say!(
+        "from         {} ({} samples)",
+        arguments.bundle.display(),
+        bundle.manifest().accuracy.samples
+    );
     match choice {
         Choice::Conf { group_sizes } => {
             let available = Samples::read(&bundle)?.tiers(group_sizes.len()).correct;
@@ -42,7 +51,10 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
     }
     say_written(&manifest, &out);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
-    say!("next         verifier check {}   (--device cpu where there is no NVIDIA GPU)", out.display());
+    say!(
+        "next         verifier check {}   (--device cpu where there is no NVIDIA GPU)",
+        out.display()
+    );
     Ok(())
 }
 
@@ -51,15 +63,22 @@ fn choice(arguments: &SubsetArgs) -> Result<Choice> {
         (Mode::Conf, Some(sizes), None) => {
             if let Some(tiers) = arguments.tiers {
                 let given = sizes.len();
-                ensure!(tiers == given, "--group-sizes has {given} numbers, expected {tiers}, one for each tier");
+                ensure!(
+                    tiers == given,
+                    "--group-sizes has {given} numbers, expected {tiers}, one for each tier"
+                );
             }
-            Ok(Choice::Conf { group_sizes: sizes.clone() })
+            Ok(Choice::Conf {
+                group_sizes: sizes.clone(),
+            })
         }
         (Mode::Range, None, Some(range)) => match range.as_slice() {
             &[start, end] if arguments.tiers.is_none() => Ok(Choice::Range { start, end }),
             _ => bail!("--mode range takes --range START END and no --tiers"),
         },
-        (Mode::Conf, ..) => bail!("--mode conf takes --group-sizes, one number for each tier, and no --range"),
+        (Mode::Conf, ..) => {
+            bail!("--mode conf takes --group-sizes, one number for each tier, and no --range")
+        }
         (Mode::Range, ..) => bail!("--mode range takes --range START END, and no --group-sizes"),
     }
 }
@@ -73,7 +92,9 @@ fn default_out(bundle: &Path, choice: &Choice) -> Result<PathBuf> {
     // `.` and `..` have no name of their own.
     let bundle = match bundle.file_name() {
         Some(_) => bundle.to_owned(),
-        None => bundle.canonicalize().with_context(|| bundle.display().to_string())?,
+        None => bundle
+            .canonicalize()
+            .with_context(|| bundle.display().to_string())?,
     };
     let mut name = bundle.file_name().unwrap_or_default().to_owned();
     name.push(suffix);

@@ -7,11 +7,14 @@ use super::{Dtype, NpyFault};
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, version and header length.
 const PREFIX: usize = 10;
-/// NumPy pads the header so that the data begins at a multiple of this (`numpy.lib.format.ARRAY_ALIGN`).
+/// NumPy pads the header so that the data begins at a multiple of this
+/// (`numpy.lib.format.ARRAY_ALIGN`).
 const ALIGN: usize = 64;
-/// NumPy leaves room for the first axis to grow to this many digits (`numpy.lib.format.GROWTH_AXIS_MAX_DIGITS`).
+/// NumPy leaves room for the first axis to grow to this many digits
+/// (`numpy.lib.format.GROWTH_AXIS_MAX_DIGITS`).
 const GROWTH_DIGITS: usize = 21;
-/// `numpy.save` writes 118 bytes for the arrays of a bundle; a plain array of 32 axes would need about 800.
+/// `numpy.save` writes 118 bytes for the arrays of a bundle; a plain array of 32 axes would need
+/// about 800.
 const LONGEST: usize = 1024;
 
 /// What a header says.
@@ -31,7 +34,10 @@ impl Header {
             [one] => format!("({one},)"),
             many => format!("({})", many.join(", ")),
         };
-        let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.dtype.descr());
+        let mut text = format!(
+            "{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}",
+            self.dtype.descr()
+        );
         if let Some(first) = axes.first() {
             text.push_str(&" ".repeat(GROWTH_DIGITS.saturating_sub(first.len())));
         }
@@ -40,8 +46,15 @@ impl Header {
         text.push_str(&" ".repeat(padding));
         text.push('\n');
 
-        let length = u16::try_from(text.len()).expect("a shape of a few axes is far below 65,535 characters");
-        [MAGIC.as_slice(), &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
+        let length = u16::try_from(text.len())
+            .expect("a shape of a few axes is far below 65,535 characters");
+        [
+            MAGIC.as_slice(),
+            &[1, 0],
+            &length.to_le_bytes(),
+            text.as_bytes(),
+        ]
+        .concat()
     }
 
     /// Reads a header from the beginning of a file; also says where the data begins.
@@ -49,22 +62,30 @@ impl Header {
         if !bytes.starts_with(MAGIC) {
             return Err(NpyFault::Magic);
         }
-        let &[major, minor, low, high] = bytes.get(6..PREFIX).ok_or(NpyFault::HeaderTruncated)? else {
+        let &[major, minor, low, high] = bytes.get(6..PREFIX).ok_or(NpyFault::HeaderTruncated)?
+        else {
             unreachable!("a slice of four bytes")
         };
         if (major, minor) != (1, 0) {
             return Err(NpyFault::Version(major, minor));
         }
-        // npyz trusts the length, multiplies the shape unchecked and recurses into brackets: check these first.
+        // npyz trusts the length, multiplies the shape unchecked and recurses into brackets: check
+        // these first.
         let length = usize::from(u16::from_le_bytes([low, high]));
         if length > LONGEST {
-            return Err(NpyFault::HeaderLength { found: length, most: LONGEST });
+            return Err(NpyFault::HeaderLength {
+                found: length,
+                most: LONGEST,
+            });
         }
-        let text = bytes.get(PREFIX..PREFIX + length).ok_or(NpyFault::HeaderTruncated)?;
+        let text = bytes
+            .get(PREFIX..PREFIX + length)
+            .ok_or(NpyFault::HeaderTruncated)?;
         check_numbers(text)?;
         check_brackets(text)?;
 
-        let header = NpyHeader::from_reader(bytes).map_err(|error| NpyFault::Header(error.to_string()))?;
+        let header =
+            NpyHeader::from_reader(bytes).map_err(|error| NpyFault::Header(error.to_string()))?;
         if header.order() == Order::Fortran {
             return Err(NpyFault::FortranOrder);
         }
@@ -98,17 +119,27 @@ impl Header {
     }
 }
 
-/// Bounds every product of axes by that of all numbers in the text, zeros taken as one. Python would also read
-/// hexadecimal and grouped digits as numbers; numpy writes neither.
+/// Bounds every product of axes by that of all numbers in the text, zeros taken as one. Python
+/// would also read hexadecimal and grouped digits as numbers; numpy writes neither.
 fn check_numbers(text: &[u8]) -> Result<(), NpyFault> {
-    let is_decimal = |pair: &[u8]| !(pair[0].is_ascii_digit() && (pair[1].is_ascii_alphabetic() || pair[1] == b'_'));
+    let is_decimal = |pair: &[u8]| {
+        !(pair[0].is_ascii_digit() && (pair[1].is_ascii_alphabetic() || pair[1] == b'_'))
+    };
     if !text.windows(2).all(is_decimal) {
-        return Err(NpyFault::Header("a number that is not plainly decimal".to_owned()));
+        return Err(NpyFault::Header(
+            "a number that is not plainly decimal".to_owned(),
+        ));
     }
     let overflow = || NpyFault::Overflow(String::from_utf8_lossy(text).trim_end().to_owned());
     text.split(|byte| !byte.is_ascii_digit())
-        .filter_map(|digits| std::str::from_utf8(digits).ok().filter(|digits| !digits.is_empty()))
-        .try_fold(1u64, |product, digits| product.checked_mul(digits.parse::<u64>().ok()?.max(1)))
+        .filter_map(|digits| {
+            std::str::from_utf8(digits)
+                .ok()
+                .filter(|digits| !digits.is_empty())
+        })
+        .try_fold(1u64, |product, digits| {
+            product.checked_mul(digits.parse::<u64>().ok()?.max(1))
+        })
         .map(|_| ())
         .ok_or_else(overflow)
 }
@@ -117,7 +148,9 @@ fn check_numbers(text: &[u8]) -> Result<(), NpyFault> {
 fn check_brackets(text: &[u8]) -> Result<(), NpyFault> {
     match text.iter().filter(|byte| b"([{".contains(byte)).count() {
         0..=2 => Ok(()),
-        _ => Err(NpyFault::Header("expected one dictionary with one tuple in it".to_owned())),
+        _ => Err(NpyFault::Header(
+            "expected one dictionary with one tuple in it".to_owned(),
+        )),
     }
 }
 
@@ -132,13 +165,20 @@ mod tests {
     }
 
     fn fault(text: &str) -> String {
-        Header::parse(&file(text)).expect_err("must be refused").to_string()
+        Header::parse(&file(text))
+            .expect_err("must be refused")
+            .to_string()
     }
 
     #[test]
     fn bytes_are_those_of_numpy_save() {
-        // python -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.zeros((10000, 65, 96), "<f4"))' | head -c 128
-        let bytes = Header { dtype: Dtype::Float32, shape: vec![10000, 65, 96] }.to_bytes();
+        // python -c 'import numpy, sys; numpy.save(sys.stdout.buffer, numpy.zeros((10000, 65, 96),
+        // "<f4"))' | head -c 128
+        let bytes = Header {
+            dtype: Dtype::Float32,
+            shape: vec![10000, 65, 96],
+        }
+        .to_bytes();
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (10000, 65, 96), }";
         assert_eq!(bytes.len(), 128);
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00v\x00");
@@ -168,12 +208,24 @@ mod tests {
 
         let mut bytes = file(good);
         bytes[6] = 2;
-        assert!(matches!(Header::parse(&bytes), Err(NpyFault::Version(2, 0))));
+        assert!(matches!(
+            Header::parse(&bytes),
+            Err(NpyFault::Version(2, 0))
+        ));
         bytes[6] = 1;
         bytes[9] = 0xff;
-        assert!(matches!(Header::parse(&bytes), Err(NpyFault::HeaderLength { .. })));
-        assert!(matches!(Header::parse(&file(good)[..30]), Err(NpyFault::HeaderTruncated)));
-        assert!(matches!(Header::parse(&file(good)[..7]), Err(NpyFault::HeaderTruncated)));
+        assert!(matches!(
+            Header::parse(&bytes),
+            Err(NpyFault::HeaderLength { .. })
+        ));
+        assert!(matches!(
+            Header::parse(&file(good)[..30]),
+            Err(NpyFault::HeaderTruncated)
+        ));
+        assert!(matches!(
+            Header::parse(&file(good)[..7]),
+            Err(NpyFault::HeaderTruncated)
+        ));
         assert!(matches!(Header::parse(b"PK\x03\x04"), Err(NpyFault::Magic)));
     }
 

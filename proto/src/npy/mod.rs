@@ -1,4 +1,5 @@
-//! NPY files, version 1.0: mapped when read, streamed when written, header byte for byte as `numpy.save` writes it.
+//! NPY files, version 1.0: mapped when read, streamed when written, header byte for byte as
+//! `numpy.save` writes it.
 
 mod header;
 mod read;
@@ -126,7 +127,9 @@ pub enum NpyFault {
     #[error("shape {0} is too large to be true")]
     Overflow(String),
     /// The header promises another size than the file has.
-    #[error("the header promises {promised} bytes of data for shape {shape:?}, the file holds {found}")]
+    #[error(
+        "the header promises {promised} bytes of data for shape {shape:?}, the file holds {found}"
+    )]
     Size {
         /// The header's shape.
         shape: Vec<usize>,

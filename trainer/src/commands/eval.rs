@@ -17,7 +17,9 @@ use crate::cli::EvalArgs;
 pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     let started = Instant::now();
     let device = prepare(&arguments.machine)?;
-    let Loaded { path, vit, info, .. } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
+    let Loaded {
+        path, vit, info, ..
+    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
     let test = cifar10::load_test(&arguments.data.data)?;
     let images = Images::new(&test, vit.config().image_size, device);
     let mut bar = Bar::new(test.len(), 0);
@@ -27,9 +29,19 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     });
     bar.finish();
     let result = result.expect("nothing tells it to stop");
-    say!("weights      {} ({}, {})", path.display(), info.preset_name(), info.epoch());
+    say!(
+        "weights      {} ({}, {})",
+        path.display(),
+        info.preset_name(),
+        info.epoch()
+    );
     say!("device       {}", device_name(device));
-    say!("accuracy     {:.2} % ({} of {} test images)", 100.0 * result.accuracy(), result.correct, result.samples);
+    say!(
+        "accuracy     {:.2} % ({} of {} test images)",
+        100.0 * result.accuracy(),
+        result.correct,
+        result.samples
+    );
     say!("loss         {:.4}", result.loss);
     say!(
         "confidence   {:.4} on average, {:.4} where the class is right",
@@ -43,12 +55,23 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
 
 /// One row for each true class: its accuracy, and how many of its images were taken for what.
 fn print_confusion(result: &Evaluation) {
-    let short = |class: &str| if class.len() > 6 { format!("{}.", &class[..5]) } else { class.to_owned() };
-    let heads: String = CIFAR10_CLASSES.iter().map(|class| format!("{:>7}", short(class))).collect();
+    let short = |class: &str| {
+        if class.len() > 6 {
+            format!("{}.", &class[..5])
+        } else {
+            class.to_owned()
+        }
+    };
+    let heads: String = CIFAR10_CLASSES
+        .iter()
+        .map(|class| format!("{:>7}", short(class)))
+        .collect();
     say!("\ntrue class   accuracy   taken for\n                     {heads}");
     for (label, (class, row)) in CIFAR10_CLASSES.iter().zip(&result.confusion).enumerate() {
         let counts: String = row.iter().map(|count| format!("{count:>7}")).collect();
-        let accuracy = result.class_accuracy(label).map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+        let accuracy = result
+            .class_accuracy(label)
+            .map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         say!("{class:<10} {accuracy:>10}{counts}");
     }
 }

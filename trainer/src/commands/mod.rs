@@ -16,7 +16,8 @@ pub(crate) use eval::eval;
 pub(crate) use pth::{export, import};
 pub(crate) use train::train;
 
-/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and
+/// the exit status.
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
@@ -41,7 +42,10 @@ fn prepare(machine: &MachineArgs) -> Result<tch::Device> {
             note!("warning: {threads} threads on {cores} cores are slower than {cores}");
         }
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("--threads")?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .context("--threads")?;
     }
     Ok(machine.device.resolve()?)
 }

@@ -20,11 +20,17 @@ pub(crate) struct Bar {
 impl Bar {
     /// For so many images, of which some were done earlier.
     pub(crate) fn new(images: usize, done: usize) -> Self {
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images  {per_sec}  {eta} left");
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} images  {per_sec}  {eta} left");
         let bar = ProgressBar::new(images as u64).with_style(style.expect("a valid template"));
         bar.set_position(done as u64);
         bar.reset_eta();
-        Self { bar, started: Instant::now(), done: 0, told: Instant::now() }
+        Self {
+            bar,
+            started: Instant::now(),
+            done: 0,
+            told: Instant::now(),
+        }
     }
 
     /// So many images more are done.

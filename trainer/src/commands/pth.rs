@@ -17,10 +17,24 @@ pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {
     let config = arguments.model.config();
     let pth::Checkpoint { vit, epoch } = pth::load(&arguments.pth, &config)?;
     make_folder_of(&path)?;
-    weights::save(&path, &vit, &WeightsInfo { config, training: None })?;
-    let epoch = epoch.map_or_else(|| "names no epoch".to_owned(), |epoch| format!("epoch {epoch} by its own count"));
+    weights::save(
+        &path,
+        &vit,
+        &WeightsInfo {
+            config,
+            training: None,
+        },
+    )?;
+    let epoch = epoch.map_or_else(
+        || "names no epoch".to_owned(),
+        |epoch| format!("epoch {epoch} by its own count"),
+    );
     say!("checkpoint   {} ({epoch})", arguments.pth.display());
-    say!("model        {} ({} parameters)", arguments.model, vit.config().parameter_count());
+    say!(
+        "model        {} ({} parameters)",
+        arguments.model,
+        vit.config().parameter_count()
+    );
     say!("weights      {}", path.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
@@ -30,8 +44,13 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
     let started = Instant::now();
     let target = &arguments.pth;
     ensure_free(target, arguments.force, "--pth names another file")?;
-    let Loaded { path, vit, info, .. } =
-        weights::load_chosen(arguments.weights.as_deref(), arguments.model, tch::Device::Cpu)?;
+    let Loaded {
+        path, vit, info, ..
+    } = weights::load_chosen(
+        arguments.weights.as_deref(),
+        arguments.model,
+        tch::Device::Cpu,
+    )?;
     ensure!(
         !is_same_file(&path, target),
         "{} holds the weights themselves\nhint: --pth names another file",
@@ -39,9 +58,22 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
     );
     make_folder_of(target)?;
     pth::save(target, &vit)?;
-    let bytes = target.metadata().with_context(|| target.display().to_string())?.len();
-    say!("weights      {} ({}, {})", path.display(), info.preset_name(), info.epoch());
-    say!("checkpoint   {} ({} tensors, {:.1} MB)", target.display(), vit.variables().len(), bytes as f64 / 1e6);
+    let bytes = target
+        .metadata()
+        .with_context(|| target.display().to_string())?
+        .len();
+    say!(
+        "weights      {} ({}, {})",
+        path.display(),
+        info.preset_name(),
+        info.epoch()
+    );
+    say!(
+        "checkpoint   {} ({} tensors, {:.1} MB)",
+        target.display(),
+        vit.variables().len(),
+        bytes as f64 / 1e6
+    );
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -49,8 +81,16 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
 /// Refuses a file to write that is there already, before any work.
 fn ensure_free(path: &Path, force: bool, hint: &str) -> Result<()> {
     let taken = path.symlink_metadata().is_ok();
-    ensure!(force || !taken, "{} already exists\nhint: --force replaces it, {hint}", path.display());
-    ensure!(!path.is_dir(), "{} is a folder\nhint: {hint}", path.display());
+    ensure!(
+        force || !taken,
+        "{} already exists\nhint: --force replaces it, {hint}",
+        path.display()
+    );
+    ensure!(
+        !path.is_dir(),
+        "{} is a folder\nhint: {hint}",
+        path.display()
+    );
     Ok(())
 }
 
@@ -60,7 +100,9 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 fn make_folder_of(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).with_context(|| folder.display().to_string()),
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())
+        }
         None => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! What a training run leaves beside its weights, written as it goes: a folder that one can look at and resume from.
+//! What a training run leaves beside its weights, written as it goes: a folder that one can look at
+//! and resume from.
 //!
 //! ```text
 //! run.json           network, plan, versions and machine of every start
@@ -22,8 +23,14 @@ use trainer::state::Machine;
 use trainer::train::{EpochRow, Plan};
 
 /// Every file of a run, in the order they are removed: what `--resume` needs goes first.
-const FILES: [&str; 6] =
-    ["state.safetensors", "best.safetensors", "last.safetensors", "curve.svg", "metrics.jsonl", "run.json"];
+const FILES: [&str; 6] = [
+    "state.safetensors",
+    "best.safetensors",
+    "last.safetensors",
+    "curve.svg",
+    "metrics.jsonl",
+    "run.json",
+];
 
 /// The folder of one run; no other process writes it as long as this lives.
 #[derive(Debug)]
@@ -81,11 +88,18 @@ impl RunFolder {
         let lock = opened.with_context(|| format!("{}: cannot be written", path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("{}: another process is training here", folder.display()),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| folder.display().to_string()),
+            Err(TryLockError::WouldBlock) => {
+                bail!("{}: another process is training here", folder.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| folder.display().to_string());
+            }
         }
         staging::remove_leftovers(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -133,11 +147,21 @@ impl RunFolder {
         is_resumed: bool,
     ) -> Result<()> {
         let path = self.folder.join("run.json");
-        let earlier = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<RunDescription>(&bytes).ok());
-        let mut starts = earlier.filter(|_| is_resumed).map_or(Vec::new(), |earlier| earlier.starts);
+        let earlier = fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<RunDescription>(&bytes).ok());
+        let mut starts = earlier
+            .filter(|_| is_resumed)
+            .map_or(Vec::new(), |earlier| earlier.starts);
         starts.push(start);
         let (preset, parameters) = (preset.to_owned(), config.parameter_count());
-        let run = RunDescription { preset, config: config.clone(), parameters, plan: plan.clone(), starts };
+        let run = RunDescription {
+            preset,
+            config: config.clone(),
+            parameters,
+            plan: plan.clone(),
+            starts,
+        };
         let text = serde_json::to_string_pretty(&run)? + "\n";
         staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
             .with_context(|| path.display().to_string())
@@ -155,13 +179,16 @@ impl RunFolder {
         write().with_context(|| path.display().to_string())
     }
 
-    /// Makes `metrics.jsonl` have one line for each epoch of a history and no other: a run that was killed may have left one
-    /// more, or half of one. Of an epoch whose line is gone, the times are too.
+    /// Makes `metrics.jsonl` have one line for each epoch of a history and no other: a run that was
+    /// killed may have left one more, or half of one. Of an epoch whose line is gone, the times are
+    /// too.
     pub(crate) fn keep_metrics_of(&self, history: &[EpochRow]) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
         let found = fs::read(&path).unwrap_or_default();
-        let found: Vec<Metrics> =
-            found.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let found: Vec<Metrics> = found
+            .split(|&byte| byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
         let mut text = String::new();
         for row in history {
             let line = match found.iter().find(|metrics| metrics.row == *row) {
@@ -169,7 +196,13 @@ impl RunFolder {
                 None => {
                     let (row, test_accuracy) = (row.clone(), row.test_accuracy());
                     let (images_per_second, seconds, resident_bytes) = (None, None, None);
-                    serde_json::to_string(&Metrics { row, test_accuracy, images_per_second, seconds, resident_bytes })
+                    serde_json::to_string(&Metrics {
+                        row,
+                        test_accuracy,
+                        images_per_second,
+                        seconds,
+                        resident_bytes,
+                    })
                 }
             };
             text += &(line? + "\n");
@@ -179,7 +212,12 @@ impl RunFolder {
     }
 
     /// Draws `curve.svg`.
-    pub(crate) fn draw_curve(&self, title: &str, history: &[EpochRow], epochs: usize) -> Result<()> {
+    pub(crate) fn draw_curve(
+        &self,
+        title: &str,
+        history: &[EpochRow],
+        epochs: usize,
+    ) -> Result<()> {
         let path = self.folder.join("curve.svg");
         let text = trainer::curve::svg(title, history, epochs);
         staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
@@ -187,9 +225,15 @@ impl RunFolder {
     }
 }
 
-/// Memory that this process holds: the second number of Linux's `/proc/self/statm`, in pages of 4 KiB.
+/// Memory that this process holds: the second number of Linux's `/proc/self/statm`, in pages of 4
+/// KiB.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    let pages: u64 = fs::read_to_string("/proc/self/statm")
+        .ok()?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()?;
     Some(pages * 4096)
 }
 
@@ -200,7 +244,9 @@ impl Start {
             trainer: env!("CARGO_PKG_VERSION").to_owned(),
             machine: Machine::current(device),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
-            unix_time: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs()),
+            unix_time: SystemTime::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |time| time.as_secs()),
             epochs_before,
             steps_before,
         }

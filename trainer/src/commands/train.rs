@@ -9,7 +9,9 @@ use trainer::cifar10::{self, Split};
 use trainer::device::device_name;
 use trainer::recipe::{Keep, Precision};
 use trainer::state::{self, Machine, SavedState};
-use trainer::train::{End, EpochRow, Event, Plan, Progress, Session, TEST_IMAGES, TRAIN_IMAGES, best_epoch};
+use trainer::train::{
+    End, EpochRow, Event, Plan, Progress, Session, TEST_IMAGES, TRAIN_IMAGES, best_epoch,
+};
 use trainer::weights::{self, Training, WeightsInfo};
 
 use super::progress::Bar;
@@ -21,7 +23,11 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let started = Instant::now();
     let device = prepare(&arguments.machine)?;
     let path = weights::default_path(&arguments.out, arguments.model);
-    ensure!(!path.is_dir(), "{} is a folder\nhint: --out names another folder", path.display());
+    ensure!(
+        !path.is_dir(),
+        "{} is a folder\nhint: --out names another folder",
+        path.display()
+    );
     if arguments.recipe.epochs == Some(0) && !arguments.resume {
         return initialise(arguments, device, path);
     }
@@ -48,11 +54,19 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     if !arguments.resume {
         check_precision(&plan(arguments, None)?, device)?;
     }
-    let (mut train, mut test) = (cifar10::load_train(&arguments.data.data)?, cifar10::load_test(&arguments.data.data)?);
+    let (mut train, mut test) = (
+        cifar10::load_train(&arguments.data.data)?,
+        cifar10::load_test(&arguments.data.data)?,
+    );
 
     let run = RunFolder::open(folder)?;
-    tempfile::tempfile_in(&arguments.out).with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
-    let saved = if arguments.resume { Some(SavedState::read(&run.state())?) } else { None };
+    tempfile::tempfile_in(&arguments.out)
+        .with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
+    let saved = if arguments.resume {
+        Some(SavedState::read(&run.state())?)
+    } else {
+        None
+    };
     let plan = plan(arguments, saved.as_ref())?;
     check_precision(&plan, device)?;
     if arguments.resume && has_weights {
@@ -69,15 +83,27 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     }
     let (epochs, steps) = (session.progress.epochs(), session.progress.step);
     let start = Start::now(device, epochs, steps);
-    run.describe(arguments.model.name(), session.vit.config(), &session.plan, start, arguments.resume)?;
+    run.describe(
+        arguments.model.name(),
+        session.vit.config(),
+        &session.plan,
+        start,
+        arguments.resume,
+    )?;
     introduce(arguments, &session);
     let training_seconds = train_and_save(&mut session, &run, arguments.model.name(), &stop)?;
 
     let training = finish(&mut session, &path)?;
     print_accuracy(&training);
     say!("weights      {}", path.display());
-    say!("run          {} (run.json, metrics.jsonl, curve.svg, best and last weights)", run.path().display());
-    say!("time         {training_seconds:.1} s training, {:.1} s in all", started.elapsed().as_secs_f64());
+    say!(
+        "run          {} (run.json, metrics.jsonl, curve.svg, best and last weights)",
+        run.path().display()
+    );
+    say!(
+        "time         {training_seconds:.1} s training, {:.1} s in all",
+        started.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -85,24 +111,36 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
 fn check_same_run(path: &Path, plan: &Plan) -> Result<()> {
     let training = weights::load(path, tch::Device::Cpu)?.info.training;
     let is_own = training.is_some_and(|training| {
-        (training.recipe, training.seed, training.train_samples) == (plan.recipe.clone(), plan.seed, plan.train_samples)
+        (training.recipe, training.seed, training.train_samples)
+            == (plan.recipe.clone(), plan.seed, plan.train_samples)
     });
-    ensure!(is_own, "{} is there, and not of this run\nhint: move it away, then resume", path.display());
+    ensure!(
+        is_own,
+        "{} is there, and not of this run\nhint: move it away, then resume",
+        path.display()
+    );
     Ok(())
 }
 
 /// Puts a fresh session where the run was, and the files beside the state with it.
 fn restore(saved: SavedState, session: &mut Session<'_>, run: &RunFolder) -> Result<()> {
-    let (before, now) = (saved.description.machine.clone(), Machine::current(session.vit.device()));
+    let (before, now) = (
+        saved.description.machine.clone(),
+        Machine::current(session.vit.device()),
+    );
     if before != now {
-        note!("warning: the run was on {before}, now it is on {now}: results may differ in the last bits");
+        note!(
+            "warning: the run was on {before}, now it is on {now}: results may differ in the last bits"
+        );
     }
     saved.restore(session)?;
     run.keep_metrics_of(&session.progress.history)?;
     if let Some(best) = best_epoch(&session.progress.history) {
         let mut info = info(session, best.epoch);
         // As it was when the epoch ended.
-        info.training.iter_mut().for_each(|training| training.history.truncate(best.epoch));
+        info.training
+            .iter_mut()
+            .for_each(|training| training.history.truncate(best.epoch));
         session.with_best(|session| weights::save(&run.best(), &session.vit, &info))?;
     }
     Ok(())
@@ -141,7 +179,12 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
     };
     let Some(saved) = saved else {
         let recipe = trainer::recipe::Recipe::of(arguments.model);
-        let plan = asked(Plan { recipe, seed: 0, train_samples: TRAIN_IMAGES, test_samples: TEST_IMAGES });
+        let plan = asked(Plan {
+            recipe,
+            seed: 0,
+            train_samples: TRAIN_IMAGES,
+            test_samples: TEST_IMAGES,
+        });
         useless(&plan)?;
         plan.validate()?;
         return Ok(plan);
@@ -149,16 +192,27 @@ fn plan(arguments: &TrainArgs, saved: Option<&SavedState>) -> Result<Plan> {
     let state = &saved.description;
     let mut differences = Vec::new();
     if state.config != arguments.model.config() {
-        let preset = proto::config::Preset::of(&state.config).map_or("a custom network", |preset| preset.name());
-        differences.push(format!("model: the run has {preset}, asked for {}", arguments.model));
+        let preset = proto::config::Preset::of(&state.config)
+            .map_or("a custom network", |preset| preset.name());
+        differences.push(format!(
+            "model: the run has {preset}, asked for {}",
+            arguments.model
+        ));
     }
     let asked = asked(state.plan.clone());
     for (name, run, asked) in state.plan.recipe.differences(&asked.recipe) {
         differences.push(format!("{name}: the run has {run}, asked for {asked}"));
     }
-    let numbers = |plan: &Plan| [plan.seed, plan.train_samples as u64, plan.test_samples as u64];
-    for (name, (run, asked)) in
-        ["seed", "train_samples", "test_samples"].iter().zip(numbers(&state.plan).into_iter().zip(numbers(&asked)))
+    let numbers = |plan: &Plan| {
+        [
+            plan.seed,
+            plan.train_samples as u64,
+            plan.test_samples as u64,
+        ]
+    };
+    for (name, (run, asked)) in ["seed", "train_samples", "test_samples"]
+        .iter()
+        .zip(numbers(&state.plan).into_iter().zip(numbers(&asked)))
     {
         if run != asked {
             differences.push(format!("{name}: the run has {run}, asked for {asked}"));
@@ -184,15 +238,28 @@ fn check_precision(plan: &Plan, device: tch::Device) -> Result<()> {
 }
 
 fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
-    let Machine { device, threads, libtorch, .. } = Machine::current(session.vit.device());
-    say!("model        {} ({} parameters)", arguments.model, session.vit.config().parameter_count());
+    let Machine {
+        device,
+        threads,
+        libtorch,
+        ..
+    } = Machine::current(session.vit.device());
+    say!(
+        "model        {} ({} parameters)",
+        arguments.model,
+        session.vit.config().parameter_count()
+    );
     let s = if threads == 1 { "" } else { "s" };
     say!("device       {device} ({threads} thread{s}), libtorch {libtorch}");
     print_recipe(session);
     if session.plan.recipe.epochs == 0 {
         return;
     }
-    say!("data         {} training, {} test images", session.plan.train_samples, session.plan.test_samples);
+    say!(
+        "data         {} training, {} test images",
+        session.plan.train_samples,
+        session.plan.test_samples
+    );
     let Progress { step, .. } = session.progress;
     let (epochs, all) = (session.progress.epochs(), session.plan.recipe.epochs);
     if epochs == all {
@@ -209,8 +276,13 @@ fn introduce(arguments: &TrainArgs, session: &Session<'_>) {
 fn print_recipe(session: &Session<'_>) {
     let recipe = serde_json::to_value(&session.plan.recipe).unwrap_or_default();
     let fields = recipe.as_object().into_iter().flatten();
-    let words =
-        fields.map(|(name, value)| format!("{} {}", name.replace('_', "-"), value.to_string().trim_matches('"')));
+    let words = fields.map(|(name, value)| {
+        format!(
+            "{} {}",
+            name.replace('_', "-"),
+            value.to_string().trim_matches('"')
+        )
+    });
     let mut lines = vec![String::new()];
     for word in words {
         let last = lines.last_mut().expect("never empty");
@@ -228,12 +300,19 @@ fn print_recipe(session: &Session<'_>) {
 /// Columns of the recipe on the screen.
 const RECIPE_WIDTH: usize = 100;
 
-/// Trains to the end, keeping the run folder up to date; fails when told to stop. Gives the seconds it took.
-fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop: &AtomicBool) -> Result<f64> {
+/// Trains to the end, keeping the run folder up to date; fails when told to stop. Gives the seconds
+/// it took.
+fn train_and_save(
+    session: &mut Session<'_>,
+    run: &RunFolder,
+    preset: &str,
+    stop: &AtomicBool,
+) -> Result<f64> {
     let trained = Instant::now();
     let epochs = session.plan.recipe.epochs;
     let images = session.images_per_epoch();
-    let done = session.progress.epochs() * images + session.progress.step * session.plan.recipe.batch_size;
+    let done =
+        session.progress.epochs() * images + session.progress.step * session.plan.recipe.batch_size;
     let steps = images / session.plan.recipe.batch_size;
     let mut bar = Bar::new(epochs * images, done);
     let (mut epoch_started, mut epoch_images, mut rate) = (Instant::now(), 0, None);
@@ -245,7 +324,8 @@ fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop
             }
             Event::Evaluating => {
                 let per_second = epoch_images as f64 / epoch_started.elapsed().as_secs_f64();
-                rate = (epoch_images > 0).then_some(per_second); // none when stopped in the evaluation
+                // none when stopped in the evaluation
+                rate = (epoch_images > 0).then_some(per_second);
             }
             Event::Epoch(row) => {
                 let seconds = epoch_started.elapsed().as_secs_f64();
@@ -269,7 +349,8 @@ fn train_and_save(session: &mut Session<'_>, run: &RunFolder, preset: &str, stop
     Ok(trained.elapsed().as_secs_f64())
 }
 
-/// The state goes last, and holds all that is needed to go on and to finish: whatever a kill leaves of the other files.
+/// The state goes last, and holds all that is needed to go on and to finish: whatever a kill leaves
+/// of the other files.
 fn save_epoch(
     session: &mut Session<'_>,
     run: &RunFolder,
@@ -286,10 +367,20 @@ fn save_epoch(
         }
         weights::save(&run.last(), &session.vit, &info)
     })?;
-    run.draw_curve(&format!("{preset} on CIFAR-10"), &session.progress.history, session.plan.recipe.epochs)?;
+    run.draw_curve(
+        &format!("{preset} on CIFAR-10"),
+        &session.progress.history,
+        session.plan.recipe.epochs,
+    )?;
     let (test_accuracy, resident_bytes) = (row.test_accuracy(), resident_bytes());
     let seconds = Some(seconds);
-    run.append_metrics(&Metrics { row: row.clone(), test_accuracy, images_per_second, seconds, resident_bytes })?;
+    run.append_metrics(&Metrics {
+        row: row.clone(),
+        test_accuracy,
+        images_per_second,
+        seconds,
+        resident_bytes,
+    })?;
     state::save(&run.state(), session)?;
     Ok(())
 }
@@ -310,11 +401,33 @@ fn finish(session: &mut Session<'_>, path: &Path) -> Result<Training> {
 }
 
 fn info(session: &Session<'_>, kept_epoch: usize) -> WeightsInfo {
-    let Plan { recipe, seed, train_samples, .. } = session.plan.clone();
-    let Machine { device, threads, libtorch, .. } = Machine::current(session.vit.device());
+    let Plan {
+        recipe,
+        seed,
+        train_samples,
+        ..
+    } = session.plan.clone();
+    let Machine {
+        device,
+        threads,
+        libtorch,
+        ..
+    } = Machine::current(session.vit.device());
     let history = session.progress.history.clone();
-    let training = Training { recipe, seed, train_samples, kept_epoch, history, libtorch, device, threads };
-    WeightsInfo { config: session.vit.config().clone(), training: Some(training) }
+    let training = Training {
+        recipe,
+        seed,
+        train_samples,
+        kept_epoch,
+        history,
+        libtorch,
+        device,
+        threads,
+    };
+    WeightsInfo {
+        config: session.vit.config().clone(),
+        training: Some(training),
+    }
 }
 
 fn epoch_line(row: &EpochRow, images_per_second: Option<f64>, seconds: f64) -> String {
@@ -331,7 +444,9 @@ fn epoch_line(row: &EpochRow, images_per_second: Option<f64>, seconds: f64) -> S
 
 fn print_accuracy(training: &Training) {
     let percent = |row: &EpochRow| format!("{:.2} %", 100.0 * row.test_accuracy());
-    let (Some(last), Some(best)) = (training.history.last(), best_epoch(&training.history)) else { return };
+    let (Some(last), Some(best)) = (training.history.last(), best_epoch(&training.history)) else {
+        return;
+    };
     match training.recipe.keep {
         Keep::Last => say!(
             "\naccuracy     {} on the test split, last epoch (kept); best epoch {}, chosen on the test split, {}",

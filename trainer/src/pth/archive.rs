@@ -1,6 +1,8 @@
-//! The zip archive round a checkpoint: which entries are read, and what must hold before their bytes are trusted.
+//! The zip archive round a checkpoint: which entries are read, and what must hold before their
+//! bytes are trusted.
 //!
-//! torch.save stores entries as they are, so nothing is decompressed here, and no read is larger than the file.
+//! torch.save stores entries as they are, so nothing is decompressed here, and no read is larger
+//! than the file.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -9,12 +11,12 @@ use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::{PthFault, printable};
 
-/// The largest pickle accepted. That of `base` with Adam's state has 62 KB; parsing takes up to 160 bytes of memory
-/// for each of a hostile one.
+/// The largest pickle accepted. That of `base` with Adam's state has 62 KB; parsing takes up to 160
+/// bytes of memory for each of a hostile one.
 const PICKLE_BYTES: u64 = 1 << 20;
 
-/// The first bytes of a file by torch.save before PyTorch 1.6: protocol 2, then its magic number of ten bytes
-/// (`MAGIC_NUMBER` in `torch/serialization.py`).
+/// The first bytes of a file by torch.save before PyTorch 1.6: protocol 2, then its magic number of
+/// ten bytes (`MAGIC_NUMBER` in `torch/serialization.py`).
 const LEGACY_MAGIC: [u8; 14] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 /// A checkpoint's archive.
@@ -28,7 +30,9 @@ pub(super) struct Archive<R> {
 impl<R: Read + Seek> Archive<R> {
     pub(super) fn open(mut file: R) -> Result<Self, PthFault> {
         let mut head = Vec::new();
-        file.by_ref().take(LEGACY_MAGIC.len() as u64).read_to_end(&mut head)?;
+        file.by_ref()
+            .take(LEGACY_MAGIC.len() as u64)
+            .read_to_end(&mut head)?;
         if head == LEGACY_MAGIC {
             return Err(PthFault::Legacy);
         }
@@ -44,13 +48,23 @@ impl<R: Read + Seek> Archive<R> {
             return Err(PthFault::Overlap);
         }
         let names = zip.file_names().collect::<Result<Vec<_>, ZipError>>()?;
-        let folder =
-            names.iter().find_map(|name| name.strip_suffix("/data.pkl").filter(|folder| !folder.contains('/')));
-        let folder = folder.ok_or_else(|| PthFault::NoEntry("NAME/data.pkl".to_owned()))?.to_owned();
-        let mut archive = Self { zip, folder, length };
+        let folder = names.iter().find_map(|name| {
+            name.strip_suffix("/data.pkl")
+                .filter(|folder| !folder.contains('/'))
+        });
+        let folder = folder
+            .ok_or_else(|| PthFault::NoEntry("NAME/data.pkl".to_owned()))?
+            .to_owned();
+        let mut archive = Self {
+            zip,
+            folder,
+            length,
+        };
         match archive.entry("byteorder", 16) {
             Ok(order) if order == b"little" => Ok(archive),
-            Ok(order) => Err(PthFault::ByteOrder(printable(&String::from_utf8_lossy(&order)))),
+            Ok(order) => Err(PthFault::ByteOrder(printable(&String::from_utf8_lossy(
+                &order,
+            )))),
             Err(PthFault::NoEntry(_)) => Ok(archive),
             Err(fault) => Err(fault),
         }
@@ -67,7 +81,11 @@ impl<R: Read + Seek> Archive<R> {
         let expected = elements as u128 * 4;
         if bytes.len() as u128 != expected {
             let name = printable(&format!("{}/data/{key}", self.folder));
-            return Err(PthFault::EntrySize { name, expected, found: bytes.len() as u64 });
+            return Err(PthFault::EntrySize {
+                name,
+                expected,
+                found: bytes.len() as u64,
+            });
         }
         Ok(bytes)
     }
@@ -81,7 +99,10 @@ impl<R: Read + Seek> Archive<R> {
         };
         let entry = self.zip.by_index_data(index)?;
         let found = entry.size();
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() || entry.compressed_size() != found {
+        if entry.compression() != CompressionMethod::Stored
+            || entry.encrypted()
+            || entry.compressed_size() != found
+        {
             return Err(PthFault::Compressed(name));
         }
         let most = most.min(self.length);
@@ -91,7 +112,11 @@ impl<R: Read + Seek> Archive<R> {
         // torch.save writes 0 where it was told not to compute checksums (`set_crc32_options`).
         let options = ZipReadOptions::new().ignore_crc32(entry.crc32() == 0);
         let mut bytes = Vec::with_capacity(found as usize);
-        match self.zip.by_index_with_options(index, options)?.read_to_end(&mut bytes) {
+        match self
+            .zip
+            .by_index_with_options(index, options)?
+            .read_to_end(&mut bytes)
+        {
             Ok(_) => Ok(bytes),
             Err(error) => Err(PthFault::Entry { name, error }),
         }
@@ -123,11 +148,17 @@ mod tests {
         read().expect_err("must be refused").to_string()
     }
 
-    const SOUND: [(&str, &[u8]); 3] = [("data.pkl", b"pickle"), ("byteorder", b"little"), ("data/0", &[0; 8])];
+    const SOUND: [(&str, &[u8]); 3] = [
+        ("data.pkl", b"pickle"),
+        ("byteorder", b"little"),
+        ("data/0", &[0; 8]),
+    ];
 
     /// Changes a field of the central directory, at a position in the header of the third entry.
     fn forge(mut bytes: Vec<u8>, position: usize, field: &[u8]) -> Vec<u8> {
-        let headers: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(b"PK\x01\x02")).collect();
+        let headers: Vec<usize> = (0..bytes.len() - 4)
+            .filter(|&at| bytes[at..].starts_with(b"PK\x01\x02"))
+            .collect();
         bytes[headers[2] + position..][..field.len()].copy_from_slice(field);
         bytes
     }
@@ -151,10 +182,19 @@ mod tests {
         assert!(refusal(b"\x80\x02}q\x00.").contains("not a checkpoint"));
         // The first bytes that torch.save(…, _use_new_zipfile_serialization=False) writes.
         let legacy = refusal(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.");
-        assert!(legacy.starts_with("in the format of PyTorch before 1.6"), "{legacy}");
+        assert!(
+            legacy.starts_with("in the format of PyTorch before 1.6"),
+            "{legacy}"
+        );
         assert!(legacy.contains("hint: PyTorch 1.6 or later rewrites it"));
-        assert_eq!(refusal(&archive(&SOUND[1..])), "no entry `NAME/data.pkl` in the archive");
-        assert_eq!(refusal(&archive(&SOUND[..2])), "no entry `archive/data/0` in the archive");
+        assert_eq!(
+            refusal(&archive(&SOUND[1..])),
+            "no entry `NAME/data.pkl` in the archive"
+        );
+        assert_eq!(
+            refusal(&archive(&SOUND[..2])),
+            "no entry `archive/data/0` in the archive"
+        );
         let big = refusal(&archive(&[SOUND[0], ("byteorder", b"big"), SOUND[2]]));
         assert!(big.starts_with("byte order `big`, expected `little`\nhint:"));
     }
@@ -164,7 +204,10 @@ mod tests {
         let sound = archive(&SOUND);
         for length in 2..sound.len() {
             let message = refusal(&sound[..length]);
-            assert!(message.contains("not a sound zip archive"), "{length} bytes: {message}");
+            assert!(
+                message.contains("not a sound zip archive"),
+                "{length} bytes: {message}"
+            );
         }
     }
 
@@ -173,17 +216,25 @@ mod tests {
         let size = refusal(&archive(&[SOUND[0], ("data/0", &[0; 12])]));
         assert_eq!(size, "entry `archive/data/0`: 12 bytes, expected 8");
         let pickle = refusal(&archive(&[("data.pkl", &vec![0; (1 << 20) + 1])]));
-        assert_eq!(pickle, "entry `archive/data.pkl`: 1048577 bytes, expected at most 1048576");
+        assert_eq!(
+            pickle,
+            "entry `archive/data.pkl`: 1048577 bytes, expected at most 1048576"
+        );
         let huge = 0xffff_fff0_u32.to_le_bytes();
-        assert!(refusal(&forged(20, &[huge, huge].concat())).contains("entries overlap")); // both sizes
+        // both sizes
+        assert!(refusal(&forged(20, &[huge, huge].concat())).contains("entries overlap"));
         assert!(refusal(&forged(24, &huge)).contains("compressed")); // the uncompressed size alone
-        assert!(refusal(&forged(42, &[0; 4])).contains("entries overlap")); // begins where the first one does
+        // begins where the first one does
+        assert!(refusal(&forged(42, &[0; 4])).contains("entries overlap"));
     }
 
     #[test]
     fn an_entry_does_not_stand_for_another_of_its_name() {
         let sound = archive(&[SOUND[0], ("data/0", &[0; 8]), ("data/1", &[1; 8])]);
-        assert_eq!(refusal(&forge(sound, 46, b"archive/data/0")), "not a sound zip archive: two entries of one name");
+        assert_eq!(
+            refusal(&forge(sound, 46, b"archive/data/0")),
+            "not a sound zip archive: two entries of one name"
+        );
     }
 
     #[test]
@@ -193,7 +244,15 @@ mod tests {
             "entry `archive/data/0` is compressed, expected it stored as torch.save does"
         );
         let checksum = refusal(&forged(16, &[1, 2, 3, 4]));
-        assert!(Archive::open(Cursor::new(forged(16, &[0; 4]))).expect("open").storage("0", 2).is_ok());
-        assert!(checksum.starts_with("entry `archive/data/0`: ") && checksum.contains("hint: the file is damaged"));
+        assert!(
+            Archive::open(Cursor::new(forged(16, &[0; 4])))
+                .expect("open")
+                .storage("0", 2)
+                .is_ok()
+        );
+        assert!(
+            checksum.starts_with("entry `archive/data/0`: ")
+                && checksum.contains("hint: the file is damaged")
+        );
     }
 }

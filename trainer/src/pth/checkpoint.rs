@@ -1,4 +1,5 @@
-//! From a checkpoint's archive and pickle to a network: which tensors there are, whether they fit, and their numbers.
+//! From a checkpoint's archive and pickle to a network: which tensors there are, whether they fit,
+//! and their numbers.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -30,18 +31,25 @@ pub(super) fn read(file: impl Read + Seek, config: &VitConfig) -> Result<Checkpo
     let pickle = Pickle::parse(&bytes)?;
     let (state_dict, epoch) = StateDict::of(&pickle)?;
     if let Some(difference) = state_dict.difference(config) {
-        return Err(PthFault::Difference { difference, fits: state_dict.fitting_preset(config) });
+        return Err(PthFault::Difference {
+            difference,
+            fits: state_dict.fitting_preset(config),
+        });
     }
 
     let vit = Vit::new(config, Device::Cpu, 1.0);
     let mut variables = vit.variables();
     let _no_grad = tch::no_grad_guard();
     let parameters = config.parameters();
-    let mut pending: Vec<(&Parameter, &View<'_>)> =
-        parameters.iter().map(|parameter| (parameter, state_dict.tensors[parameter.name.as_str()])).collect();
+    let mut pending: Vec<(&Parameter, &View<'_>)> = parameters
+        .iter()
+        .map(|parameter| (parameter, state_dict.tensors[parameter.name.as_str()]))
+        .collect();
     // A storage is read once, for all tensors in it, and no two are in memory.
     while let Some((_, View { storage, .. })) = pending.first().copied() {
-        let (here, rest): (Vec<_>, _) = pending.into_iter().partition(|(_, view)| view.storage == *storage);
+        let (here, rest): (Vec<_>, _) = pending
+            .into_iter()
+            .partition(|(_, view)| view.storage == *storage);
         pending = rest;
         let bytes = archive.storage(storage.key, storage.elements)?;
         let (elements, _) = bytes.as_chunks();
@@ -50,7 +58,10 @@ pub(super) fn read(file: impl Read + Seek, config: &VitConfig) -> Result<Checkpo
             check_finite(&values, &parameter.name)?;
             let shape: Vec<i64> = view.shape.iter().map(|&axis| axis as i64).collect();
             let tensor = Tensor::from_data_size(values.as_flattened(), &shape, Kind::Float);
-            variables.get_mut(&parameter.name).expect("the network has its parameters").copy_(&tensor);
+            variables
+                .get_mut(&parameter.name)
+                .expect("the network has its parameters")
+                .copy_(&tensor);
         }
     }
     Ok(Checkpoint { vit, epoch })
@@ -65,20 +76,34 @@ struct StateDict<'a> {
 impl<'a> StateDict<'a> {
     /// The state dict that a pickle is or holds, and the epoch beside it.
     fn of(pickle: &'a Pickle<'a>) -> Result<(Self, Option<i64>), PthFault> {
-        let dict = |value| pickle.dict(value).ok_or_else(|| PthFault::NoStateDict(pickle.type_name(value)));
+        let dict = |value| {
+            pickle
+                .dict(value)
+                .ok_or_else(|| PthFault::NoStateDict(pickle.type_name(value)))
+        };
         let root = dict(pickle.root)?;
-        let get = |wanted| root.iter().find(|(key, _)| *key == Value::Text(wanted)).map(|(_, value)| *value);
+        let get = |wanted| {
+            root.iter()
+                .find(|(key, _)| *key == Value::Text(wanted))
+                .map(|(_, value)| *value)
+        };
         let (entries, epoch) = match get(STATE_DICT_KEY) {
             Some(value) => (dict(value)?, get("epoch")),
             None => (root, None),
         };
-        let mut state_dict = Self { names: Vec::new(), tensors: HashMap::new() };
+        let mut state_dict = Self {
+            names: Vec::new(),
+            tensors: HashMap::new(),
+        };
         for &(key, value) in entries {
             let Value::Text(name) = key else {
                 return Err(PthFault::Name(pickle.type_name(key)));
             };
             let found = pickle.type_name(value);
-            let view = pickle.tensor(value).ok_or_else(|| PthFault::NotTensor { name: printable(name), found })?;
+            let view = pickle.tensor(value).ok_or_else(|| PthFault::NotTensor {
+                name: printable(name),
+                found,
+            })?;
             state_dict.names.push(name);
             if state_dict.tensors.insert(name, view).is_some() {
                 return Err(PthFault::Twice(printable(name)));
@@ -91,36 +116,60 @@ impl<'a> StateDict<'a> {
         Ok((state_dict, epoch))
     }
 
-    /// The first parameter that is not here as the config implies; if all are, the first tensor that is no parameter.
+    /// The first parameter that is not here as the config implies; if all are, the first tensor
+    /// that is no parameter.
     fn difference(&self, config: &VitConfig) -> Option<Difference> {
         let parameters = config.parameters();
-        for Parameter { name, shape: expected, .. } in &parameters {
+        for Parameter {
+            name,
+            shape: expected,
+            ..
+        } in &parameters
+        {
             let (name, expected) = (name.clone(), expected.clone());
             match self.tensors.get(name.as_str()) {
                 None => return Some(Difference::Missing { name, expected }),
                 Some(View { shape, .. }) if *shape != expected => {
-                    return Some(Difference::Shape { name, expected, found: shape.clone() });
+                    return Some(Difference::Shape {
+                        name,
+                        expected,
+                        found: shape.clone(),
+                    });
                 }
                 Some(View { storage, .. }) if storage.dtype != "float32" => {
-                    return Some(Difference::Dtype { name, found: storage.dtype });
+                    return Some(Difference::Dtype {
+                        name,
+                        found: storage.dtype,
+                    });
                 }
                 Some(_) => {}
             }
         }
-        let known: HashSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+        let known: HashSet<&str> = parameters
+            .iter()
+            .map(|parameter| parameter.name.as_str())
+            .collect();
         let extra = self.names.iter().find(|name| !known.contains(*name))?;
-        Some(Difference::Extra { name: printable(extra), found: self.tensors[extra].shape.clone() })
+        Some(Difference::Extra {
+            name: printable(extra),
+            found: self.tensors[extra].shape.clone(),
+        })
     }
 
     /// A preset other than the config that has these names and shapes.
     fn fitting_preset(&self, config: &VitConfig) -> Option<Preset> {
         let fits = |Parameter { name, shape, .. }: &Parameter| {
-            self.tensors.get(name.as_str()).is_some_and(|view| view.shape == *shape)
+            self.tensors
+                .get(name.as_str())
+                .is_some_and(|view| view.shape == *shape)
         };
-        Preset::ALL.into_iter().filter(|preset| preset.config() != *config).find(|preset| {
-            let parameters = preset.config().parameters();
-            parameters.len() == self.names.len() && parameters.iter().all(fits)
-        })
+        Preset::ALL
+            .into_iter()
+            .filter(|preset| preset.config() != *config)
+            .find(|preset| {
+                let parameters = preset.config().parameters();
+                parameters.len() == self.names.len() && parameters.iter().all(fits)
+            })
     }
 }
 
@@ -131,13 +180,26 @@ fn view_elements<'a>(
     view: &View<'_>,
 ) -> Result<Cow<'a, [[u8; 4]]>, PthFault> {
     // Every axis is at least 1 long: the shape is that of a parameter.
-    let axes: Vec<(usize, usize)> = view.shape.iter().copied().zip(view.strides.iter().copied()).collect();
-    let last = axes.iter().try_fold(view.offset, |last, &(length, stride)| {
-        (length - 1).checked_mul(stride).and_then(|reach| last.checked_add(reach))
-    });
+    let axes: Vec<(usize, usize)> = view
+        .shape
+        .iter()
+        .copied()
+        .zip(view.strides.iter().copied())
+        .collect();
+    let last = axes
+        .iter()
+        .try_fold(view.offset, |last, &(length, stride)| {
+            (length - 1)
+                .checked_mul(stride)
+                .and_then(|reach| last.checked_add(reach))
+        });
     if last.is_none_or(|last| last >= storage.len()) {
         let (name, key) = (parameter.name.clone(), printable(view.storage.key));
-        return Err(PthFault::OutOfBounds { name, key, elements: storage.len() });
+        return Err(PthFault::OutOfBounds {
+            name,
+            key,
+            elements: storage.len(),
+        });
     }
     let count = view.shape.iter().product();
     if is_contiguous(&axes) {
@@ -170,10 +232,17 @@ fn gather(storage: &[[u8; 4]], start: usize, axes: &[(usize, usize)], elements: 
 }
 
 fn check_finite(values: &[[u8; 4]], name: &str) -> Result<(), PthFault> {
-    let mut values = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).enumerate();
+    let mut values = values
+        .iter()
+        .map(|&bytes| f32::from_le_bytes(bytes))
+        .enumerate();
     match values.find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
-        Some((element, value)) => Err(PthFault::NotFinite { name: name.to_owned(), element, value }),
+        Some((element, value)) => Err(PthFault::NotFinite {
+            name: name.to_owned(),
+            element,
+            value,
+        }),
     }
 }
 
@@ -201,7 +270,14 @@ mod tests {
     }
 
     fn config() -> VitConfig {
-        VitConfig { dim: 8, layers: 1, heads: 2, dim_head: 4, mlp_dim: 8, ..Preset::Nano.config() }
+        VitConfig {
+            dim: 8,
+            layers: 1,
+            heads: 2,
+            dim_head: 4,
+            mlp_dim: 8,
+            ..Preset::Nano.config()
+        }
     }
 
     fn entries() -> (Vit, Vec<Entry>) {
@@ -217,20 +293,45 @@ mod tests {
                 key: index.to_string(),
                 elements: bytes.len() / 4,
                 offset: 0,
-                strides: (1..=shape.len()).map(|inner| shape[inner..].iter().product()).collect(),
+                strides: (1..=shape.len())
+                    .map(|inner| shape[inner..].iter().product())
+                    .collect(),
                 shape,
                 bytes: Some(bytes),
             }
         };
-        let entries = config().parameters().into_iter().enumerate().map(entry).collect();
+        let entries = config()
+            .parameters()
+            .into_iter()
+            .enumerate()
+            .map(entry)
+            .collect();
         (vit, entries)
     }
 
     fn state_dict(pickler: &mut Pickler, entries: &[Entry]) {
         pickler.ordered_dict().op(b'(');
-        for Entry { name, class, location, key, elements, offset, shape, strides, .. } in entries {
-            pickler.text(name).global("torch._utils", "_rebuild_tensor_v2").op(b'(');
-            pickler.storage(class, key, location, *elements).int(*offset).counts(shape).counts(strides);
+        for Entry {
+            name,
+            class,
+            location,
+            key,
+            elements,
+            offset,
+            shape,
+            strides,
+            ..
+        } in entries
+        {
+            pickler
+                .text(name)
+                .global("torch._utils", "_rebuild_tensor_v2")
+                .op(b'(');
+            pickler
+                .storage(class, key, location, *elements)
+                .int(*offset)
+                .counts(shape)
+                .counts(strides);
             pickler.op(0x89).ordered_dict().op(b't').op(b'R');
         }
         pickler.op(b'u');
@@ -262,12 +363,19 @@ mod tests {
     #[track_caller]
     fn assert_same(found: &Checkpoint, expected: &Vit) {
         for (name, tensor) in expected.variables() {
-            assert_eq!(shape_and_bytes(&found.vit.variables()[&name]), shape_and_bytes(&tensor), "{name}");
+            assert_eq!(
+                shape_and_bytes(&found.vit.variables()[&name]),
+                shape_and_bytes(&tensor),
+                "{name}"
+            );
         }
     }
 
     fn at<'a>(entries: &'a mut [Entry], name: &str) -> &'a mut Entry {
-        entries.iter_mut().find(|entry| entry.name == name).expect("entry")
+        entries
+            .iter_mut()
+            .find(|entry| entry.name == name)
+            .expect("entry")
     }
 
     const HEAD: &str = "mlp_head.1.weight"; // [10, 8]
@@ -280,7 +388,12 @@ mod tests {
         assert_same(&found, &vit);
 
         let mut pickler = Pickler::new();
-        pickler.op(b'}').op(b'(').text("epoch").int(7).text("model_state_dict");
+        pickler
+            .op(b'}')
+            .op(b'(')
+            .text("epoch")
+            .int(7)
+            .text("model_state_dict");
         state_dict(&mut pickler, &entries);
         pickler.text("optimizer_state_dict").op(b'}').op(b'u');
         let found = read(file(&pickler.stop(), &entries), &config()).expect("a checkpoint");
@@ -292,16 +405,22 @@ mod tests {
     fn order_device_layout_and_shared_storages_make_no_difference() {
         let (vit, mut entries) = entries();
         entries.reverse();
-        entries.iter_mut().for_each(|entry| entry.location = "cuda:0");
+        entries
+            .iter_mut()
+            .for_each(|entry| entry.location = "cuda:0");
         // The head's weight by columns.
         let head = at(&mut entries, HEAD);
         let rows = head.bytes.clone().expect("bytes");
-        let columns =
-            (0..8).flat_map(|column| (0..10).flat_map(move |row| (row * 8 + column) * 4..(row * 8 + column) * 4 + 4));
+        let columns = (0..8).flat_map(|column| {
+            (0..10).flat_map(move |row| (row * 8 + column) * 4..(row * 8 + column) * 4 + 4)
+        });
         head.bytes = Some(columns.map(|byte| rows[byte]).collect());
         head.strides = vec![1, 10];
         // Its bias in the storage of a norm's.
-        let bias = at(&mut entries, "mlp_head.1.bias").bytes.take().expect("bytes");
+        let bias = at(&mut entries, "mlp_head.1.bias")
+            .bytes
+            .take()
+            .expect("bytes");
         let norm = at(&mut entries, "mlp_head.0.bias");
         norm.bytes.as_mut().expect("bytes").extend(bias);
         norm.elements += 10;
@@ -310,7 +429,8 @@ mod tests {
         (bias.key, bias.elements, bias.offset) = (key, elements, 8);
         // A norm's ones as one number for all, by a stride of 0.
         let ones = at(&mut entries, "mlp_head.0.weight");
-        (ones.bytes, ones.elements, ones.strides) = (Some(1_f32.to_le_bytes().to_vec()), 1, vec![0]);
+        (ones.bytes, ones.elements, ones.strides) =
+            (Some(1_f32.to_le_bytes().to_vec()), 1, vec![0]);
         // The stride of an axis of length 1 may be anything.
         at(&mut entries, "cls_token").strides = vec![usize::MAX >> 2, 3, 1];
         assert_same(&bare(&entries).expect("a state dict"), &vit);
@@ -318,45 +438,85 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_named() {
-        let missing = refusal(|entries| entries.retain(|entry| !entry.name.starts_with("mlp_head.1")));
-        assert_eq!(missing, "tensor `mlp_head.1.weight` is missing, expected with shape [10, 8]");
+        let missing =
+            refusal(|entries| entries.retain(|entry| !entry.name.starts_with("mlp_head.1")));
+        assert_eq!(
+            missing,
+            "tensor `mlp_head.1.weight` is missing, expected with shape [10, 8]"
+        );
         let extra = refusal(|entries| {
-            let copy = Entry { name: "running\nmean".to_owned(), bytes: None, ..entries[0].clone() };
+            let copy = Entry {
+                name: "running\nmean".to_owned(),
+                bytes: None,
+                ..entries[0].clone()
+            };
             entries.insert(1, copy);
         });
-        assert_eq!(extra, r"tensor `running\nmean` of shape [1, 65, 8] is no parameter of the network");
+        assert_eq!(
+            extra,
+            r"tensor `running\nmean` of shape [1, 65, 8] is no parameter of the network"
+        );
         let shape = refusal(|entries| {
             at(entries, "mlp_head.1.bias").class = "HalfStorage";
             at(entries, HEAD).shape = vec![8, 10];
         });
-        assert_eq!(shape, "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]");
+        assert_eq!(
+            shape,
+            "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]"
+        );
         let dtype = refusal(|entries| at(entries, HEAD).class = "HalfStorage");
-        assert!(dtype.starts_with("tensor `mlp_head.1.weight`: expected dtype float32, found float16\nhint:"));
-        let twice = refusal(|entries| entries.push(Entry { bytes: None, ..entries[0].clone() }));
+        assert!(dtype.starts_with(
+            "tensor `mlp_head.1.weight`: expected dtype float32, found float16\nhint:"
+        ));
+        let twice = refusal(|entries| {
+            entries.push(Entry {
+                bytes: None,
+                ..entries[0].clone()
+            })
+        });
         assert_eq!(twice, "tensor `pos_embedding` appears twice");
         let nan = refusal(|entries| {
             let bytes = at(entries, HEAD).bytes.as_mut().expect("bytes");
             bytes[8..12].copy_from_slice(&f32::INFINITY.to_le_bytes());
         });
-        assert_eq!(nan, "tensor `mlp_head.1.weight`: element 2 is inf, expected a finite number");
+        assert_eq!(
+            nan,
+            "tensor `mlp_head.1.weight`: element 2 is inf, expected a finite number"
+        );
     }
 
     #[test]
     fn views_that_reach_past_their_storage_are_refused() {
-        let message = "tensor `mlp_head.1.weight`: reaches past the 80 elements of its storage `17`";
+        let message =
+            "tensor `mlp_head.1.weight`: reaches past the 80 elements of its storage `17`";
         assert_eq!(refusal(|entries| at(entries, HEAD).offset = 1), message);
-        assert_eq!(refusal(|entries| at(entries, HEAD).strides = vec![9, 1]), message);
-        assert_eq!(refusal(|entries| at(entries, HEAD).strides = vec![i64::MAX as usize, 1]), message);
-        assert_eq!(refusal(|entries| at(entries, HEAD).offset = i64::MAX as usize), message);
+        assert_eq!(
+            refusal(|entries| at(entries, HEAD).strides = vec![9, 1]),
+            message
+        );
+        assert_eq!(
+            refusal(|entries| at(entries, HEAD).strides = vec![i64::MAX as usize, 1]),
+            message
+        );
+        assert_eq!(
+            refusal(|entries| at(entries, HEAD).offset = i64::MAX as usize),
+            message
+        );
         // A storage that is said to be larger than any file.
         let huge = refusal(|entries| at(entries, HEAD).elements = i64::MAX as usize);
-        assert_eq!(huge, "entry `archive/data/17`: 320 bytes, expected 36893488147419103228");
+        assert_eq!(
+            huge,
+            "entry `archive/data/17`: 320 bytes, expected 36893488147419103228"
+        );
         // A storage's key is looked up in the archive, whatever it looks like.
         let path = refusal(|entries| {
             let head = at(entries, HEAD);
             (head.key, head.bytes) = ("../../../../../etc/passwd".to_owned(), None);
         });
-        assert_eq!(path, "no entry `archive/data/../../../../../etc/passwd` in the archive");
+        assert_eq!(
+            path,
+            "no entry `archive/data/../../../../../etc/passwd` in the archive"
+        );
     }
 
     #[test]
@@ -364,7 +524,9 @@ mod tests {
         let message = |build: &dyn Fn(&mut Pickler)| {
             let mut pickler = Pickler::new();
             build(&mut pickler);
-            read(file(&pickler.stop(), &[]), &config()).expect_err("must be refused").to_string()
+            read(file(&pickler.stop(), &[]), &config())
+                .expect_err("must be refused")
+                .to_string()
         };
         assert!(
             message(&|p| {
@@ -387,6 +549,9 @@ mod tests {
         let empty = message(&|p| {
             p.op(b'}');
         });
-        assert_eq!(empty, "tensor `pos_embedding` is missing, expected with shape [1, 65, 8]");
+        assert_eq!(
+            empty,
+            "tensor `pos_embedding` is missing, expected with shape [1, 65, 8]"
+        );
     }
 }

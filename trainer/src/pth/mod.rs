@@ -1,4 +1,5 @@
-//! PyTorch checkpoints (`.pth`), both ways: what the Python repository saves is read, what it loads is written.
+//! PyTorch checkpoints (`.pth`), both ways: what the Python repository saves is read, what it loads
+//! is written.
 //!
 //! `torch.save` of PyTorch 1.6 and later writes a zip archive without compression:
 //!
@@ -9,8 +10,9 @@
 //! | `NAME/byteorder` | `little` or `big`; absent before PyTorch 2.1 |
 //! | `NAME/version` | `3` |
 //!
-//! A pickle is a program for a stack machine that may name and call any Python function. The one in `pickle` has no
-//! way to call anything: it knows the few names a state dict needs, and refuses a pickle that holds another.
+//! A pickle is a program for a stack machine that may name and call any Python function. The one in
+//! `pickle` has no way to call anything: it knows the few names a state dict needs, and refuses a
+//! pickle that holds another.
 
 mod archive;
 mod checkpoint;
@@ -56,7 +58,9 @@ pub enum PthFault {
     )]
     Legacy,
     /// Zip, but not a sound one.
-    #[error("not a sound zip archive: {0}\nhint: it may have been cut short; copy or download it again")]
+    #[error(
+        "not a sound zip archive: {0}\nhint: it may have been cut short; copy or download it again"
+    )]
     Zip(#[from] ZipError),
     /// One name stands for two entries, as a damaged name may.
     #[error("not a sound zip archive: two entries of one name")]
@@ -105,7 +109,9 @@ pub enum PthFault {
     #[error(transparent)]
     Pickle(#[from] PickleFault),
     /// The saved object is something else.
-    #[error("expected a state dict, found {0}\nhint: torch.save(model.state_dict(), FILE) writes one")]
+    #[error(
+        "expected a state dict, found {0}\nhint: torch.save(model.state_dict(), FILE) writes one"
+    )]
     NoStateDict(&'static str),
     /// A name in the state dict is no text.
     #[error("a name in its state dict: expected str, found {0}")]
@@ -126,7 +132,8 @@ pub enum PthFault {
     /// The tensors are not those of the network.
     #[error("{difference}{}", fits_hint(*.fits))]
     Difference {
-        /// The first difference, in the order of the network's state dict; tensors without a parameter come last.
+        /// The first difference, in the order of the network's state dict; tensors without a
+        /// parameter come last.
         difference: Difference,
         /// Another preset, whose names and shapes these are.
         fits: Option<Preset>,
@@ -195,33 +202,44 @@ pub enum Difference {
 }
 
 fn fits_hint(fits: Option<Preset>) -> String {
-    fits.map_or_else(String::new, |preset| format!("\nhint: its shapes are those of preset {preset}: --model {preset}"))
+    fits.map_or_else(String::new, |preset| {
+        format!("\nhint: its shapes are those of preset {preset}: --model {preset}")
+    })
 }
 
 /// Text from a file, fit for a message: one line without control characters, and not too long.
 fn printable(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_debug).collect()
+    text.chars()
+        .take(100)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 /// Reads the weights of a network from a checkpoint, bit for bit.
 ///
-/// Accepts a state dict, or the Python repository's `{"epoch", "model_state_dict", …}`. Fails unless names, shapes and
-/// dtypes are those of the config and every number is finite.
+/// Accepts a state dict, or the Python repository's `{"epoch", "model_state_dict", …}`. Fails
+/// unless names, shapes and dtypes are those of the config and every number is finite.
 pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {
     let open = || match plain::open(path) {
         Ok(file) => checkpoint::read(BufReader::new(file), config),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PthFault::Absent),
         Err(error) => Err(error.into()),
     };
-    open().map_err(|fault| PthError { path: path.to_owned(), fault })
+    open().map_err(|fault| PthError {
+        path: path.to_owned(),
+        fault,
+    })
 }
 
-/// Writes a network's state dict for `torch.load(path, weights_only=True)`; the file is whole or absent. The same
-/// weights give the same bytes.
+/// Writes a network's state dict for `torch.load(path, weights_only=True)`; the file is whole or
+/// absent. The same weights give the same bytes.
 pub fn save(path: &Path, vit: &Vit) -> Result<(), PthError> {
     staging::write_file(path, |writer| {
         write::write(&mut *writer, vit)?;
         writer.flush()
     })
-    .map_err(|error| PthError { path: path.to_owned(), fault: error.into() })
+    .map_err(|error| PthError {
+        path: path.to_owned(),
+        fault: error.into(),
+    })
 }

@@ -1,14 +1,17 @@
-//! The part of pickle that state dicts are written in: a stack machine that keeps data and calls nothing.
+//! The part of pickle that state dicts are written in: a stack machine that keeps data and calls
+//! nothing.
 //!
-//! Opcodes are those that `torch.load(weights_only=True)` accepts, protocol 2, and the few that protocol 4 has instead
-//! (CPython's `Lib/pickletools.py` describes them all). Values that weights do not need are reduced to the name of their
-//! type. Objects stand in a list and refer to one another by index, so that no nesting is too deep and no cycle leaks.
+//! Opcodes are those that `torch.load(weights_only=True)` accepts, protocol 2, and the few that
+//! protocol 4 has instead (CPython's `Lib/pickletools.py` describes them all). Values that weights
+//! do not need are reduced to the name of their type. Objects stand in a list and refer to one
+//! another by index, so that no nesting is too deep and no cycle leaks.
 
 use std::collections::HashMap;
 
 use super::printable;
 
-/// Tensors of more axes than this are refused: their shapes could take the memory that a small pickle does not.
+/// Tensors of more axes than this are refused: their shapes could take the memory that a small
+/// pickle does not.
 const MOST_AXES: usize = 8;
 
 /// `torch.*Storage`: the classes of typed storages, and the dtype of their elements.
@@ -122,9 +125,15 @@ pub(super) struct Pickle<'a> {
 
 impl<'a> Pickle<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, PickleFault> {
-        let mut machine = Machine { bytes, ..Machine::default() };
+        let mut machine = Machine {
+            bytes,
+            ..Machine::default()
+        };
         let root = machine.run()?;
-        Ok(Self { objects: machine.objects, root })
+        Ok(Self {
+            objects: machine.objects,
+            root,
+        })
     }
 
     /// The entries of a dict, in order.
@@ -174,7 +183,9 @@ fn global(module: &str, name: &str) -> Result<Global, PickleFault> {
         ("collections", "OrderedDict") => Ok(Global::OrderedDict),
         ("torch._utils", "_rebuild_tensor_v2") => Ok(Global::RebuildTensor),
         ("torch._utils", "_rebuild_parameter") => Ok(Global::RebuildParameter),
-        ("torch", name) if let Some((_, dtype)) = STORAGES.iter().find(|(class, _)| *class == name) => {
+        ("torch", name)
+            if let Some((_, dtype)) = STORAGES.iter().find(|(class, _)| *class == name) =>
+        {
             Ok(Global::Storage(dtype))
         }
         _ => Err(PickleFault::Global(printable(&format!("{module}.{name}")))),
@@ -223,9 +234,17 @@ impl<'a> Machine<'a> {
                 self.array::<8>()?; // BINFLOAT
                 self.stack.push(Value::Other("float"));
             }
-            b'K' => self.array().map(|[byte]| self.stack.push(Value::Int(byte.into())))?,
-            b'M' => self.array().map(|bytes| self.stack.push(Value::Int(u16::from_le_bytes(bytes).into())))?,
-            b'J' => self.array().map(|bytes| self.stack.push(Value::Int(i32::from_le_bytes(bytes).into())))?,
+            b'K' => self
+                .array()
+                .map(|[byte]| self.stack.push(Value::Int(byte.into())))?,
+            b'M' => self.array().map(|bytes| {
+                self.stack
+                    .push(Value::Int(u16::from_le_bytes(bytes).into()))
+            })?,
+            b'J' => self.array().map(|bytes| {
+                self.stack
+                    .push(Value::Int(i32::from_le_bytes(bytes).into()))
+            })?,
             0x8a => self.long()?,
             b'X' => {
                 let length = self.array().map(u32::from_le_bytes)?;
@@ -236,11 +255,23 @@ impl<'a> Machine<'a> {
                 self.text(length.into())?;
             }
 
-            b'q' => self.array().map(|[index]| index.into()).and_then(|index| self.put(index))?,
-            b'r' => self.array().map(u32::from_le_bytes).and_then(|index| self.put(index))?,
+            b'q' => self
+                .array()
+                .map(|[index]| index.into())
+                .and_then(|index| self.put(index))?,
+            b'r' => self
+                .array()
+                .map(u32::from_le_bytes)
+                .and_then(|index| self.put(index))?,
             0x94 => self.put(self.memo.len() as u32)?, // MEMOIZE
-            b'h' => self.array().map(|[index]| index.into()).and_then(|index| self.get(index))?,
-            b'j' => self.array().map(u32::from_le_bytes).and_then(|index| self.get(index))?,
+            b'h' => self
+                .array()
+                .map(|[index]| index.into())
+                .and_then(|index| self.get(index))?,
+            b'j' => self
+                .array()
+                .map(u32::from_le_bytes)
+                .and_then(|index| self.get(index))?,
 
             b')' => self.push(Object::Tuple(vec![])),
             0x85..=0x87 => self.short_tuple(usize::from(opcode - 0x84))?,
@@ -268,7 +299,8 @@ impl<'a> Machine<'a> {
                 if !rest.is_empty() {
                     return Err(self.malformed("keys and values in pairs", "a key alone"));
                 }
-                self.dict()?.extend(pairs.iter().map(|&[key, value]| (key, value)));
+                self.dict()?
+                    .extend(pairs.iter().map(|&[key, value]| (key, value)));
             }
 
             b'c' => {
@@ -285,7 +317,12 @@ impl<'a> Machine<'a> {
                 self.pop("a state")?; // of an OrderedDict: `_metadata`, the versions of modules
                 self.dict()?;
             }
-            _ => return Err(PickleFault::Opcode { opcode, at: self.at }),
+            _ => {
+                return Err(PickleFault::Opcode {
+                    opcode,
+                    at: self.at,
+                });
+            }
         }
         Ok(())
     }
@@ -293,13 +330,25 @@ impl<'a> Machine<'a> {
     /// BINPERSID: torch.save writes ("storage", class, key, location, elements).
     fn storage(&mut self) -> Result<(), PickleFault> {
         let fields = self.pop_tuple()?;
-        let [Value::Text("storage"), Value::Global(Global::Storage(dtype)), Value::Text(key), Value::Text(_), elements] =
-            fields[..]
+        let [
+            Value::Text("storage"),
+            Value::Global(Global::Storage(dtype)),
+            Value::Text(key),
+            Value::Text(_),
+            elements,
+        ] = fields[..]
         else {
-            return Err(self.malformed("a storage's class, key, location and size", "something else"));
+            return Err(self.malformed(
+                "a storage's class, key, location and size",
+                "something else",
+            ));
         };
         let elements = self.count(elements)?;
-        self.push(Object::Storage(Storage { dtype, key, elements }));
+        self.push(Object::Storage(Storage {
+            dtype,
+            key,
+            elements,
+        }));
         Ok(())
     }
 
@@ -342,7 +391,12 @@ impl<'a> Machine<'a> {
             return Err(self.malformed("one stride for each axis", "more or fewer"));
         }
         let offset = self.count(offset)?;
-        self.push(Object::Tensor(Box::new(View { storage, offset, shape, strides })));
+        self.push(Object::Tensor(Box::new(View {
+            storage,
+            offset,
+            shape,
+            strides,
+        })));
         Ok(())
     }
 
@@ -360,9 +414,8 @@ impl<'a> Machine<'a> {
 
     fn count(&self, value: Value<'a>) -> Result<usize, PickleFault> {
         match value {
-            Value::Int(number) => {
-                usize::try_from(number).map_err(|_| self.malformed("a count", "a number out of range"))
-            }
+            Value::Int(number) => usize::try_from(number)
+                .map_err(|_| self.malformed("a count", "a number out of range")),
             other => Err(self.malformed("a count", type_name(&self.objects, other))),
         }
     }
@@ -371,7 +424,11 @@ impl<'a> Machine<'a> {
     fn long(&mut self) -> Result<(), PickleFault> {
         let [length] = self.array()?;
         let bytes = self.slice(length.into())?;
-        let sign = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
+        let sign = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) {
+            0xff
+        } else {
+            0
+        };
         let mut wide = [sign; 8];
         self.stack.push(match wide.get_mut(..bytes.len()) {
             Some(low) => {
@@ -384,7 +441,8 @@ impl<'a> Machine<'a> {
     }
 
     fn text(&mut self, length: usize) -> Result<(), PickleFault> {
-        let text = str::from_utf8(self.slice(length)?).map_err(|_| self.malformed("UTF-8", "other bytes"))?;
+        let text = str::from_utf8(self.slice(length)?)
+            .map_err(|_| self.malformed("UTF-8", "other bytes"))?;
         self.stack.push(Value::Text(text));
         Ok(())
     }
@@ -392,13 +450,18 @@ impl<'a> Machine<'a> {
     /// A line of GLOBAL, without its end.
     fn line(&mut self) -> Result<&'a str, PickleFault> {
         let rest = &self.bytes[self.next..];
-        let length = rest.iter().position(|&byte| byte == b'\n').ok_or(PickleFault::EndsEarly)?;
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .ok_or(PickleFault::EndsEarly)?;
         self.next += length + 1;
         str::from_utf8(&rest[..length]).map_err(|_| self.malformed("UTF-8", "other bytes"))
     }
 
     fn slice(&mut self, length: usize) -> Result<&'a [u8], PickleFault> {
-        let slice = self.bytes[self.next..].get(..length).ok_or(PickleFault::EndsEarly)?;
+        let slice = self.bytes[self.next..]
+            .get(..length)
+            .ok_or(PickleFault::EndsEarly)?;
         self.next += length;
         Ok(slice)
     }
@@ -413,13 +476,18 @@ impl<'a> Machine<'a> {
     }
 
     fn pop(&mut self, expected: &'static str) -> Result<Value<'a>, PickleFault> {
-        let value = self.top().ok_or_else(|| self.malformed(expected, "nothing"))?;
+        let value = self
+            .top()
+            .ok_or_else(|| self.malformed(expected, "nothing"))?;
         self.stack.pop();
         Ok(value)
     }
 
     fn pop_mark(&mut self) -> Result<Vec<Value<'a>>, PickleFault> {
-        let height = self.marks.pop().ok_or_else(|| self.malformed("a mark", "none"))?;
+        let height = self
+            .marks
+            .pop()
+            .ok_or_else(|| self.malformed("a mark", "none"))?;
         Ok(self.stack.split_off(height))
     }
 
@@ -432,13 +500,17 @@ impl<'a> Machine<'a> {
 
     fn pop_tuple(&mut self) -> Result<Vec<Value<'a>>, PickleFault> {
         match self.pop("a tuple")? {
-            Value::Object(index) if let Object::Tuple(items) = &self.objects[index] => Ok(items.clone()),
+            Value::Object(index) if let Object::Tuple(items) = &self.objects[index] => {
+                Ok(items.clone())
+            }
             other => Err(self.malformed("a tuple", type_name(&self.objects, other))),
         }
     }
 
     fn short_tuple(&mut self, length: usize) -> Result<(), PickleFault> {
-        let mut items = (0..length).map(|_| self.pop("an item")).collect::<Result<Vec<_>, _>>()?;
+        let mut items = (0..length)
+            .map(|_| self.pop("an item"))
+            .collect::<Result<Vec<_>, _>>()?;
         items.reverse();
         self.push(Object::Tuple(items));
         Ok(())
@@ -448,16 +520,24 @@ impl<'a> Machine<'a> {
     fn list(&mut self) -> Result<(), PickleFault> {
         match self.top() {
             Some(LIST) => Ok(()),
-            other => Err(self.malformed("a list", other.map_or("nothing", |value| type_name(&self.objects, value)))),
+            other => Err(self.malformed(
+                "a list",
+                other.map_or("nothing", |value| type_name(&self.objects, value)),
+            )),
         }
     }
 
     /// The dict on top of the stack.
     fn dict(&mut self) -> Result<&mut Vec<(Value<'a>, Value<'a>)>, PickleFault> {
         let found = self.top();
-        let fault = self.malformed("a dict", found.map_or("nothing", |value| type_name(&self.objects, value)));
+        let fault = self.malformed(
+            "a dict",
+            found.map_or("nothing", |value| type_name(&self.objects, value)),
+        );
         match found {
-            Some(Value::Object(index)) if let Object::Dict(entries) = &mut self.objects[index] => Ok(entries),
+            Some(Value::Object(index)) if let Object::Dict(entries) = &mut self.objects[index] => {
+                Ok(entries)
+            }
             _ => Err(fault),
         }
     }
@@ -469,19 +549,29 @@ impl<'a> Machine<'a> {
     }
 
     fn put(&mut self, index: u32) -> Result<(), PickleFault> {
-        let value = self.top().ok_or_else(|| self.malformed("a value", "nothing"))?;
+        let value = self
+            .top()
+            .ok_or_else(|| self.malformed("a value", "nothing"))?;
         self.memo.insert(index, value);
         Ok(())
     }
 
     fn get(&mut self, index: u32) -> Result<(), PickleFault> {
-        let value = self.memo.get(&index).copied().ok_or_else(|| self.malformed("a remembered value", "none"))?;
+        let value = self
+            .memo
+            .get(&index)
+            .copied()
+            .ok_or_else(|| self.malformed("a remembered value", "none"))?;
         self.stack.push(value);
         Ok(())
     }
 
     fn malformed(&self, expected: &'static str, found: &'static str) -> PickleFault {
-        PickleFault::Malformed { at: self.at, expected, found }
+        PickleFault::Malformed {
+            at: self.at,
+            expected,
+            found,
+        }
     }
 }
 
@@ -491,13 +581,23 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8]) -> String {
-        Pickle::parse(bytes).expect_err("must be refused").to_string()
+        Pickle::parse(bytes)
+            .expect_err("must be refused")
+            .to_string()
     }
 
     /// A tensor of shape [2, 3] in Fortran order, from the second element of a storage of ten.
     fn tensor(pickler: &mut Pickler) -> &mut Pickler {
-        pickler.global("torch._utils", "_rebuild_tensor_v2").op(b'(').storage("FloatStorage", "7", "cuda:0", 10);
-        pickler.int(1).counts(&[2, 3]).counts(&[1, 2]).op(0x89).ordered_dict()
+        pickler
+            .global("torch._utils", "_rebuild_tensor_v2")
+            .op(b'(')
+            .storage("FloatStorage", "7", "cuda:0", 10);
+        pickler
+            .int(1)
+            .counts(&[2, 3])
+            .counts(&[1, 2])
+            .op(0x89)
+            .ordered_dict()
     }
 
     #[test]
@@ -506,11 +606,23 @@ mod tests {
         tensor(&mut pickler).op(b't').op(b'R');
         let bytes = pickler.stop();
         let pickle = Pickle::parse(&bytes).expect("a tensor");
-        let storage = Storage { dtype: "float32", key: "7", elements: 10 };
-        let view = View { storage, offset: 1, shape: vec![2, 3], strides: vec![1, 2] };
+        let storage = Storage {
+            dtype: "float32",
+            key: "7",
+            elements: 10,
+        };
+        let view = View {
+            storage,
+            offset: 1,
+            shape: vec![2, 3],
+            strides: vec![1, 2],
+        };
         assert_eq!(pickle.tensor(pickle.root), Some(&view));
         for length in 0..bytes.len() {
-            assert_eq!(refusal(&bytes[..length]), PickleFault::EndsEarly.to_string());
+            assert_eq!(
+                refusal(&bytes[..length]),
+                PickleFault::EndsEarly.to_string()
+            );
         }
     }
 
@@ -522,10 +634,23 @@ mod tests {
         let four = b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94\x8c\x01b\x94s.";
         let pickle = Pickle::parse(two).expect("protocol 2");
         let entries = pickle.dict(pickle.root).expect("a dict");
-        let types: Vec<_> = entries.iter().map(|&(key, value)| (key, pickle.type_name(value))).collect();
-        assert_eq!(types, [(Value::Text("a"), "list"), (Value::Text("b"), "tuple"), (Value::Text("c"), "list")]);
+        let types: Vec<_> = entries
+            .iter()
+            .map(|&(key, value)| (key, pickle.type_name(value)))
+            .collect();
+        assert_eq!(
+            types,
+            [
+                (Value::Text("a"), "list"),
+                (Value::Text("b"), "tuple"),
+                (Value::Text("c"), "list")
+            ]
+        );
         let pickle = Pickle::parse(four).expect("protocol 4");
-        assert_eq!(pickle.dict(pickle.root), Some(&[(Value::Text("a"), Value::Text("b"))][..]));
+        assert_eq!(
+            pickle.dict(pickle.root),
+            Some(&[(Value::Text("a"), Value::Text("b"))][..])
+        );
     }
 
     #[test]
@@ -535,7 +660,11 @@ mod tests {
         let four =
             b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94.";
         for bytes in [&two[..], &four[..]] {
-            assert!(refusal(bytes).contains("`posix.system`, which no state dict needs"), "{}", refusal(bytes));
+            assert!(
+                refusal(bytes).contains("`posix.system`, which no state dict needs"),
+                "{}",
+                refusal(bytes)
+            );
         }
         // What looks much like the names that are known.
         for (module, name) in [
@@ -549,7 +678,10 @@ mod tests {
         ] {
             let mut pickler = Pickler::new();
             pickler.global(module, name);
-            assert!(refusal(&pickler.stop()).contains(&format!("`{module}.{name}`")), "{module}.{name}");
+            assert!(
+                refusal(&pickler.stop()).contains(&format!("`{module}.{name}`")),
+                "{module}.{name}"
+            );
         }
         assert!(refusal(b"\x80\x02cos\x1b[2J\nsystem\n.").contains(r"`os\u{1b}[2J.system`"));
     }
@@ -558,7 +690,11 @@ mod tests {
     fn each_instruction_checks_what_it_finds() {
         let malformed = |code: &[u8], expected: &str, found: &str| {
             let text = format!(": expected {expected}, found {found}");
-            assert!(refusal(code).ends_with(&text), "{}\nexpected {text}", refusal(code));
+            assert!(
+                refusal(code).ends_with(&text),
+                "{}\nexpected {text}",
+                refusal(code)
+            );
         };
         malformed(b".", "a result", "nothing");
         malformed(b"(.", "a result", "nothing");
@@ -572,13 +708,27 @@ mod tests {
         malformed(b"]Nb.", "a dict", "list");
         malformed(b"NK\x01R.", "a tuple", "int");
         malformed(b"N)R.", "a function", "None");
-        malformed(b"ccollections\nOrderedDict\nN\x85R.", "the arguments of torch.save", "other arguments");
-        malformed(b")Q.", "a storage's class, key, location and size", "something else");
+        malformed(
+            b"ccollections\nOrderedDict\nN\x85R.",
+            "the arguments of torch.save",
+            "other arguments",
+        );
+        malformed(
+            b")Q.",
+            "a storage's class, key, location and size",
+            "something else",
+        );
         malformed(b"X\x01\x00\x00\x00\xff.", "UTF-8", "other bytes");
         malformed(b"NN\x93.", "a str", "None");
-        assert_eq!(refusal(b"N\x81."), "its pickle has opcode 0x81 at byte 1, which no state dict needs");
+        assert_eq!(
+            refusal(b"N\x81."),
+            "its pickle has opcode 0x81 at byte 1, which no state dict needs"
+        );
         assert_eq!(refusal(b"N.N."), "its pickle has 2 bytes after STOP");
-        assert_eq!(refusal(b"X\xff\xff\xff\xffa."), PickleFault::EndsEarly.to_string());
+        assert_eq!(
+            refusal(b"X\xff\xff\xff\xffa."),
+            PickleFault::EndsEarly.to_string()
+        );
     }
 
     #[test]
@@ -586,7 +736,9 @@ mod tests {
         type Build<'a> = &'a dyn Fn(&mut Pickler);
         let rebuilt = |build: Build<'_>| {
             let mut pickler = Pickler::new();
-            pickler.global("torch._utils", "_rebuild_tensor_v2").op(b'(');
+            pickler
+                .global("torch._utils", "_rebuild_tensor_v2")
+                .op(b'(');
             build(&mut pickler);
             pickler.op(0x89).ordered_dict().op(b't').op(b'R');
             refusal(&pickler.stop())
@@ -612,15 +764,29 @@ mod tests {
             }),
             ("expected a count, found a number out of range", &|p| {
                 storage(p);
-                p.int(0).counts(&[2]).op(b'J').op(0xff).op(0xff).op(0xff).op(0xff).op(0x85); // a stride of -1
+                p.int(0)
+                    .counts(&[2])
+                    .op(b'J')
+                    .op(0xff)
+                    .op(0xff)
+                    .op(0xff)
+                    .op(0xff)
+                    .op(0x85); // a stride of -1
             }),
         ];
         for (expected, build) in cases {
             assert!(rebuilt(build).contains(expected), "{}", rebuilt(build));
         }
-        // torch.save(torch._neg_view(tensor)) adds a seventh argument: the numbers are not those in the storage.
+        // torch.save(torch._neg_view(tensor)) adds a seventh argument: the numbers are not those in
+        // the storage.
         let mut pickler = Pickler::new();
-        tensor(&mut pickler).op(b'}').text("neg").op(0x88).op(b's').op(b't').op(b'R');
+        tensor(&mut pickler)
+            .op(b'}')
+            .text("neg")
+            .op(0x88)
+            .op(b's')
+            .op(b't')
+            .op(b'R');
         assert!(refusal(&pickler.stop()).contains("found one that is conjugated or negated"));
     }
 
@@ -631,6 +797,9 @@ mod tests {
         // A dict that is its own value.
         let cycle = b"}q\x00X\x01\x00\x00\x00ah\x00s.";
         let pickle = Pickle::parse(cycle).expect("a dict");
-        assert_eq!(pickle.dict(pickle.root), Some(&[(Value::Text("a"), pickle.root)][..]));
+        assert_eq!(
+            pickle.dict(pickle.root),
+            Some(&[(Value::Text("a"), pickle.root)][..])
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Writing a state dict as torch.save does: an OrderedDict of tensors, each in a storage of its own.
+//! Writing a state dict as torch.save does: an OrderedDict of tensors, each in a storage of its
+//! own.
 
 use std::io::{self, Seek, Write};
 
@@ -10,7 +11,8 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::vit::Vit;
 use crate::weights::shape_and_bytes;
 
-/// The folder of all entries. torch.save takes the file's name; a constant gives the same bytes under any name.
+/// The folder of all entries. torch.save takes the file's name; a constant gives the same bytes
+/// under any name.
 const FOLDER: &str = "archive";
 
 /// Where an entry's bytes begin, so that a mapped file's tensors are aligned (`kFieldAlignment` in
@@ -38,9 +40,15 @@ fn state_dict(parameters: &[Parameter]) -> Vec<u8> {
     pickler.ordered_dict().op(b'(');
     for (index, parameter) in parameters.iter().enumerate() {
         let elements = parameter.shape.iter().product();
-        pickler.text(&parameter.name).global("torch._utils", "_rebuild_tensor_v2").op(b'(');
+        pickler
+            .text(&parameter.name)
+            .global("torch._utils", "_rebuild_tensor_v2")
+            .op(b'(');
         pickler.storage("FloatStorage", &index.to_string(), "cpu", elements);
-        pickler.int(0).counts(&parameter.shape).counts(&contiguous_strides(&parameter.shape));
+        pickler
+            .int(0)
+            .counts(&parameter.shape)
+            .counts(&contiguous_strides(&parameter.shape));
         pickler.op(NEWFALSE).ordered_dict().op(b't').op(b'R');
     }
     pickler.op(b'u');
@@ -49,7 +57,9 @@ fn state_dict(parameters: &[Parameter]) -> Vec<u8> {
 
 /// How far apart neighbours are on each axis in C order, in elements.
 fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
-    (1..=shape.len()).map(|inner| shape[inner..].iter().product()).collect()
+    (1..=shape.len())
+        .map(|inner| shape[inner..].iter().product())
+        .collect()
 }
 
 const NEWFALSE: u8 = 0x89;
@@ -77,7 +87,8 @@ impl Pickler {
     pub(super) fn int(&mut self, number: usize) -> &mut Self {
         match i32::try_from(number) {
             Ok(number) => self.op(b'J').0.extend(number.to_le_bytes()),
-            Err(_) => self.op(0x8a).op(8).0.extend(number.to_le_bytes()), // LONG1; a count is below 2⁶³
+            // LONG1; a count is below 2⁶³
+            Err(_) => self.op(0x8a).op(8).0.extend(number.to_le_bytes()),
         }
         self
     }
@@ -100,8 +111,21 @@ impl Pickler {
     }
 
     /// A storage, by the persistent id that torch.save gives it.
-    pub(super) fn storage(&mut self, class: &str, key: &str, location: &str, elements: usize) -> &mut Self {
-        self.op(b'(').text("storage").global("torch", class).text(key).text(location).int(elements).op(b't').op(b'Q')
+    pub(super) fn storage(
+        &mut self,
+        class: &str,
+        key: &str,
+        location: &str,
+        elements: usize,
+    ) -> &mut Self {
+        self.op(b'(')
+            .text("storage")
+            .global("torch", class)
+            .text(key)
+            .text(location)
+            .int(elements)
+            .op(b't')
+            .op(b'Q')
     }
 
     pub(super) fn stop(mut self) -> Vec<u8> {
@@ -110,7 +134,8 @@ impl Pickler {
     }
 }
 
-/// Writes entries uncompressed, aligned and dated 1980, so that the same contents give the same bytes.
+/// Writes entries uncompressed, aligned and dated 1980, so that the same contents give the same
+/// bytes.
 pub(super) struct ArchiveWriter<W: Write + Seek>(ZipWriter<W>);
 
 impl<W: Write + Seek> ArchiveWriter<W> {

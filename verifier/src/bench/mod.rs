@@ -1,5 +1,5 @@
-//! How long a batch takes in the runtime, beside reading and comparing it. Every output that is timed is compared, so
-//! that a fast wrong answer shows.
+//! How long a batch takes in the runtime, beside reading and comparing it. Every output that is
+//! timed is compared, so that a fast wrong answer shows.
 
 pub mod report;
 
@@ -25,7 +25,8 @@ pub struct Request<'a> {
     pub limit: Duration,
 }
 
-/// A batch size's times, all in seconds. Percentiles are nearest-rank: times that were measured, with no value between.
+/// A batch size's times, all in seconds. Percentiles are nearest-rank: times that were measured,
+/// with no value between.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Timing {
     /// Samples in one run.
@@ -34,7 +35,8 @@ pub struct Timing {
     pub runs: usize,
     /// Creating the session.
     pub load_seconds: f64,
-    /// The first run of this batch size, part of the warm-up; before it comes the profiled run of one sample.
+    /// The first run of this batch size, part of the warm-up; before it comes the profiled run of
+    /// one sample.
     pub first_seconds: f64,
     /// The quickest timed run.
     pub min_seconds: f64,
@@ -48,7 +50,8 @@ pub struct Timing {
     pub max_seconds: f64,
     /// Samples in a second of the runtime's own time, all timed runs together.
     pub samples_per_second: f64,
-    /// Median of mapping a batch's inputs and goldens and of looking for values that are not finite.
+    /// Median of mapping a batch's inputs and goldens and of looking for values that are not
+    /// finite.
     pub reading_seconds: f64,
     /// Median of comparing a batch.
     pub comparing_seconds: f64,
@@ -66,7 +69,9 @@ pub struct Timing {
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// There is no whole batch.
-    #[error("a batch of {batch_size} samples is asked for, there are {there}\nhint: a smaller --batch-size")]
+    #[error(
+        "a batch of {batch_size} samples is asked for, there are {there}\nhint: a smaller --batch-size"
+    )]
     BatchSize {
         /// Asked for.
         batch_size: usize,
@@ -89,10 +94,17 @@ pub fn bench(
     progress: &mut dyn FnMut(),
     stop: &dyn Fn() -> bool,
 ) -> Result<Timing, BenchError> {
-    let check::Request { batch_size, samples, .. } = &request.check;
+    let check::Request {
+        batch_size,
+        samples,
+        ..
+    } = &request.check;
     let (batch_size, warmup, batches) = (*batch_size, request.warmup, samples.len() / *batch_size);
     if batches == 0 {
-        return Err(BenchError::BatchSize { batch_size, there: samples.len() });
+        return Err(BenchError::BatchSize {
+            batch_size,
+            there: samples.len(),
+        });
     }
     let mut verdicts: Vec<Verdict> = Vec::new();
     let mut begun = Instant::now();
@@ -130,7 +142,10 @@ pub fn bench(
         comparing_share: sum(&comparing) / (sum(&latency) + sum(&reading) + sum(&comparing)),
         samples: verdicts.iter().map(|verdict| verdict.samples).sum(),
         faulty_samples: verdicts.iter().map(Verdict::faulty_samples).sum(),
-        max_abs_error: verdicts.iter().map(|verdict| verdict.total().max_abs_error.value).fold(0.0, f64::max),
+        max_abs_error: verdicts
+            .iter()
+            .map(|verdict| verdict.total().max_abs_error.value)
+            .fold(0.0, f64::max),
     })
 }
 
@@ -140,9 +155,24 @@ fn one_run(
     batch: Range<usize>,
     runtime: &mut dyn Runtime,
 ) -> Result<Verdict, CheckError> {
-    let check = check::Request { samples: batch, ..request.clone() };
-    let mut hooks = Hooks { progress: &mut |_| {}, outputs: &mut |_| Ok(()), faulty: &mut |_| Ok(()), stop: &|| false };
-    check::check(&check, &mut Runtimes { sound: runtime, faulty: None }, &mut hooks)
+    let check = check::Request {
+        samples: batch,
+        ..request.clone()
+    };
+    let mut hooks = Hooks {
+        progress: &mut |_| {},
+        outputs: &mut |_| Ok(()),
+        faulty: &mut |_| Ok(()),
+        stop: &|| false,
+    };
+    check::check(
+        &check,
+        &mut Runtimes {
+            sound: runtime,
+            faulty: None,
+        },
+        &mut hooks,
+    )
 }
 
 fn sorted(times: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -151,7 +181,8 @@ fn sorted(times: impl Iterator<Item = f64>) -> Vec<f64> {
     times
 }
 
-/// The nearest-rank percentile of sorted values: the least one with at least that many per cent at or below it.
+/// The nearest-rank percentile of sorted values: the least one with at least that many per cent at
+/// or below it.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted[(percent * sorted.len()).div_ceil(100).max(1) - 1]
 }
@@ -178,7 +209,10 @@ mod tests {
                 goldens: std::slice::from_ref(&data),
                 samples: 0..5,
                 batch_size,
-                tolerance: Tolerance { atol: 0.5, rtol: 0.0 },
+                tolerance: Tolerance {
+                    atol: 0.5,
+                    rtol: 0.0,
+                },
                 faults: &[],
                 repeat: 1,
                 fail_fast: false,
@@ -201,7 +235,10 @@ mod tests {
             [15., 20., 20., 35., 50., 50.]
         );
         let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!([50, 90, 99].map(|percent| percentile(&hundred, percent)), [50.0, 90.0, 99.0]);
+        assert_eq!(
+            [50, 90, 99].map(|percent| percentile(&hundred, percent)),
+            [50.0, 90.0, 99.0]
+        );
     }
 
     #[test]
@@ -209,8 +246,17 @@ mod tests {
         let mut firsts = Vec::new();
         let found = timed(2, 4, LONG, |_, batch| firsts.push(batch[0])).expect("timed");
         assert_eq!(firsts, [0.0, 4.0, 0.0, 4.0, 0.0, 4.0]);
-        assert_eq!((found.runs, found.samples, found.faulty_samples), (4, 12, 0));
-        let times = [found.min_seconds, found.p50_seconds, found.p90_seconds, found.p99_seconds, found.max_seconds];
+        assert_eq!(
+            (found.runs, found.samples, found.faulty_samples),
+            (4, 12, 0)
+        );
+        let times = [
+            found.min_seconds,
+            found.p50_seconds,
+            found.p90_seconds,
+            found.p99_seconds,
+            found.max_seconds,
+        ];
         assert!(times.is_sorted() && times[0] > 0.0, "{times:?}");
         assert!(found.samples_per_second <= 2.0 / found.min_seconds && found.comparing_share < 1.0);
     }
@@ -224,15 +270,26 @@ mod tests {
                 }
             });
             let found = found.expect("timed");
-            assert_eq!((found.faulty_samples, found.max_abs_error), (1, 0.75), "run {wrong}");
+            assert_eq!(
+                (found.faulty_samples, found.max_abs_error),
+                (1, 0.75),
+                "run {wrong}"
+            );
         }
     }
 
     #[test]
     fn time_and_samples_are_limits() {
-        let found = timed(5, 1000, Duration::ZERO, |_, _| std::thread::sleep(Duration::from_millis(1)));
+        let found = timed(5, 1000, Duration::ZERO, |_, _| {
+            std::thread::sleep(Duration::from_millis(1))
+        });
         assert_eq!(found.expect("timed").runs, 1);
-        let error = timed(6, 1, LONG, |_, _| {}).expect_err("too few samples").to_string();
-        assert!(error.starts_with("a batch of 6 samples is asked for, there are 5"), "{error}");
+        let error = timed(6, 1, LONG, |_, _| {})
+            .expect_err("too few samples")
+            .to_string();
+        assert!(
+            error.starts_with("a batch of 6 samples is asked for, there are 5"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Times in files: JSON with everything needed to repeat them, Markdown for people, CSV with a line for each batch size.
+//! Times in files: JSON with everything needed to repeat them, Markdown for people, CSV with a line
+//! for each batch size.
 
 use std::fmt::Write as _;
 use std::io;
@@ -64,7 +65,8 @@ pub struct OptionsReport {
 }
 
 impl BenchReport {
-    /// Writes it in the format of the file's ending, JSON unless it is `.md` or `.csv`; the file is whole or as it was.
+    /// Writes it in the format of the file's ending, JSON unless it is `.md` or `.csv`; the file is
+    /// whole or as it was.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let bytes = match path.extension().and_then(|ending| ending.to_str()) {
             Some("md") => self.markdown().into_bytes(),
@@ -79,26 +81,58 @@ impl BenchReport {
         for timing in &self.timings {
             csv.serialize(timing)?;
         }
-        csv.into_inner().map_err(|error| io::Error::other(error.to_string()))
+        csv.into_inner()
+            .map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// The page for people.
     pub fn markdown(&self) -> String {
-        let Heading { verdict, error, host, bundle, verifier, .. } = &self.heading;
+        let Heading {
+            verdict,
+            error,
+            host,
+            bundle,
+            verifier,
+            ..
+        } = &self.heading;
         let mut page = format!("# Times: {}\n\n", verdict.to_uppercase());
         if let Some(error) = error {
             let _ = writeln!(page, "{}\n", one_line(error));
         }
-        let OptionsReport { part, target, tolerance, warmup, runs, limit_seconds, .. } = &self.options;
-        let _ = writeln!(page, "- bundle `{}`, part {part}", self.options.bundle.display());
+        let OptionsReport {
+            part,
+            target,
+            tolerance,
+            warmup,
+            runs,
+            limit_seconds,
+            ..
+        } = &self.options;
+        let _ = writeln!(
+            page,
+            "- bundle `{}`, part {part}",
+            self.options.bundle.display()
+        );
         if let Some(bundle) = bundle {
-            let _ = writeln!(page, "- {}, {}, BLAKE3 `{}`", bundle.preset, bundle.module, bundle.blake3);
+            let _ = writeln!(
+                page,
+                "- {}, {}, BLAKE3 `{}`",
+                bundle.preset, bundle.module, bundle.blake3
+            );
         }
         let _ = writeln!(page, "- device {target}");
         if let Some(runtime) = &self.runtime {
-            let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
+            let nodes: Vec<String> = runtime
+                .nodes
+                .iter()
+                .map(|(name, count)| format!("{count} on {name}"))
+                .collect();
             let library = &runtime.library;
-            let _ = writeln!(page, "- ONNX Runtime {}, SHA-256 `{}`", library.version, library.sha256);
+            let _ = writeln!(
+                page,
+                "- ONNX Runtime {}, SHA-256 `{}`",
+                library.version, library.sha256
+            );
             let optimization = format!("{:?}", runtime.optimization).to_lowercase();
             let _ = writeln!(
                 page,
@@ -107,11 +141,26 @@ impl BenchReport {
                 runtime.precision
             );
         }
-        let _ = writeln!(page, "- {warmup} runs to warm up, then {runs}, or as many as begin within {limit_seconds} s");
-        let _ = writeln!(page, "- atol {:e}, rtol {:e}", tolerance.atol, tolerance.rtol);
-        let Host { cpu, os, arch, cores } = host;
+        let _ = writeln!(
+            page,
+            "- {warmup} runs to warm up, then {runs}, or as many as begin within {limit_seconds} s"
+        );
+        let _ = writeln!(
+            page,
+            "- atol {:e}, rtol {:e}",
+            tolerance.atol, tolerance.rtol
+        );
+        let Host {
+            cpu,
+            os,
+            arch,
+            cores,
+        } = host;
         let _ = writeln!(page, "- started {}", self.heading.started());
-        let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {verifier}\n");
+        let _ = writeln!(
+            page,
+            "- {cpu} ({os} {arch}, {cores} cores), verifier {verifier}\n"
+        );
         page.push_str(&self.table());
         let _ = writeln!(page, "\n{LEGEND}");
         page

@@ -1,6 +1,8 @@
-//! Calibrations in a file beside the bundle: `<bundle>.calibration.json`, one entry for each setting.
+//! Calibrations in a file beside the bundle: `<bundle>.calibration.json`, one entry for each
+//! setting.
 //!
-//! An entry holds for exactly its own setting: the same bundle, runtime library, device, options and machine.
+//! An entry holds for exactly its own setting: the same bundle, runtime library, device, options
+//! and machine.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -44,7 +46,8 @@ pub struct Entry {
     pub max_abs_error: Largest<f64>,
     /// Largest ULP distance.
     pub max_ulp: Largest<u32>,
-    /// Samples of later passes with another bit than in the first; 0 means that passes repeat bit for bit.
+    /// Samples of later passes with another bit than in the first; 0 means that passes repeat bit
+    /// for bit.
     pub differing_samples: usize,
     /// The least `atol`, for this `rtol`, without a false alarm.
     pub smallest_atol: f32,
@@ -52,7 +55,8 @@ pub struct Entry {
     pub margin: f32,
     /// The tolerance to check with.
     pub tolerance: Tolerance,
-    /// The detection floor: from bit 0 to bit 31, the share of single-bit flips in outputs that the tolerance catches.
+    /// The detection floor: from bit 0 to bit 31, the share of single-bit flips in outputs that the
+    /// tolerance catches.
     pub caught_by_bit: Vec<f64>,
     /// Elements in which every bit was flipped for that.
     pub flipped_elements: usize,
@@ -130,16 +134,28 @@ pub fn beside(bundle: &Path) -> Option<PathBuf> {
 
 /// Reads the entries of a file; none if it does not exist.
 pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
-    let malformed = |reason: String| FileError::Malformed { path: path.to_owned(), reason };
+    let malformed = |reason: String| FileError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
     let bytes = match plain::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(FileError::Io { path: path.to_owned(), error }),
+        Err(error) => {
+            return Err(FileError::Io {
+                path: path.to_owned(),
+                error,
+            });
+        }
     };
-    let file: CalibrationFile = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let file: CalibrationFile =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     if major(&file.calibration_version) != major(VERSION) {
-        return Err(malformed(format!("version {:?}, expected {VERSION:?}", file.calibration_version)));
+        return Err(malformed(format!(
+            "version {:?}, expected {VERSION:?}",
+            file.calibration_version
+        )));
     }
     let usable = |part: f32| part.is_finite() && part >= 0.0;
     let is_wrong = |entry: &Entry| !usable(entry.tolerance.atol) || !usable(entry.tolerance.rtol);
@@ -162,12 +178,16 @@ pub enum LookUp {
 
 /// Looks for the calibration of a setting.
 pub fn look_up(path: &Path, setting: &Setting) -> Result<LookUp, FileError> {
-    let entries = read(path)?.into_iter().map(|entry| (setting.differences(&entry.setting), entry));
-    Ok(match entries.min_by_key(|(differences, _)| differences.len()) {
-        None => LookUp::Nothing,
-        Some((differences, entry)) if differences.is_empty() => LookUp::Same(Box::new(entry)),
-        Some((differences, _)) => LookUp::Others(differences),
-    })
+    let entries = read(path)?
+        .into_iter()
+        .map(|entry| (setting.differences(&entry.setting), entry));
+    Ok(
+        match entries.min_by_key(|(differences, _)| differences.len()) {
+            None => LookUp::Nothing,
+            Some((differences, entry)) if differences.is_empty() => LookUp::Same(Box::new(entry)),
+            Some((differences, _)) => LookUp::Others(differences),
+        },
+    )
 }
 
 /// Adds an entry to a file, in the place of one for the same setting.
@@ -175,17 +195,29 @@ pub fn store(path: &Path, entry: Entry) -> Result<(), FileError> {
     let mut calibrations = read(path)?;
     calibrations.retain(|other| other.setting != entry.setting);
     calibrations.push(entry);
-    let file = CalibrationFile { calibration_version: VERSION.to_owned(), calibrations };
+    let file = CalibrationFile {
+        calibration_version: VERSION.to_owned(),
+        calibrations,
+    };
     staging::write_file(path, |writer| {
         serde_json::to_writer_pretty(&mut *writer, &file)?;
         writer.write_all(b"\n")
     })
-    .map_err(|error| FileError::Io { path: path.to_owned(), error })
+    .map_err(|error| FileError::Io {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 impl Setting {
     /// Of a run.
-    pub fn new(bundle_blake3: String, part: &str, library: &Library, options: &Options, batch_size: usize) -> Self {
+    pub fn new(
+        bundle_blake3: String,
+        part: &str,
+        library: &Library,
+        options: &Options,
+        batch_size: usize,
+    ) -> Self {
         Self {
             bundle_blake3,
             part: part.to_owned(),
@@ -209,14 +241,23 @@ impl Setting {
             _ => serde_json::Map::new(),
         };
         let own = fields(self);
-        let others = fields(other).into_iter().filter(|(name, value)| own.get(name) != Some(value));
-        others.map(|(name, value)| format!("{name} {value}")).collect()
+        let others = fields(other)
+            .into_iter()
+            .filter(|(name, value)| own.get(name) != Some(value));
+        others
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect()
     }
 }
 
 impl Entry {
     /// Of a calibration.
-    pub fn new(setting: Setting, started_unix_seconds: u64, request: &Request<'_>, found: &Calibration) -> Self {
+    pub fn new(
+        setting: Setting,
+        started_unix_seconds: u64,
+        request: &Request<'_>,
+        found: &Calibration,
+    ) -> Self {
         Self {
             setting,
             started_unix_seconds,
@@ -237,5 +278,8 @@ impl Entry {
 }
 
 fn largest<T: Copy>(extreme: &Extreme<T>) -> Largest<T> {
-    Largest { value: extreme.value, index: extreme.index.clone() }
+    Largest {
+        value: extreme.value,
+        index: extreme.index.clone(),
+    }
 }

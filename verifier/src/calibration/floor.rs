@@ -1,4 +1,5 @@
-//! The detection floor: for each bit of a float32, the share of flips in an output that a tolerance would catch.
+//! The detection floor: for each bit of a float32, the share of flips in an output that a tolerance
+//! would catch.
 
 use crate::compare::{Outcome, Tolerance};
 
@@ -24,7 +25,9 @@ impl Floor {
         for (bit, caught) in self.caught.iter_mut().enumerate() {
             let flipped = |y: f32| f32::from_bits(y.to_bits() ^ 1 << bit);
             let pairs = actual.iter().zip(golden);
-            *caught += pairs.filter(|&(&y, &g)| tolerance.outcome(flipped(y), g) != Outcome::Close).count();
+            *caught += pairs
+                .filter(|&(&y, &g)| tolerance.outcome(flipped(y), g) != Outcome::Close)
+                .count();
         }
     }
 
@@ -61,9 +64,23 @@ mod tests {
     fn high_bits_are_caught_and_low_ones_are_not() {
         let mut floor = Floor::default();
         // 1.0 has every exponent bit but the highest set; a mantissa bit b is worth 2^(b − 23).
-        floor.add(&[1.0; 4], &[1.0; 4], Tolerance { atol: 1.5 / 1024.0, rtol: 0.0 });
-        assert_eq!((floor.elements, floor.share(31), floor.share(30)), (4, Some(1.0), Some(1.0)));
-        assert_eq!([floor.caught[13], floor.caught[14]], [0, 4], "2^-10 is within 1.5·2^-10, 2^-9 is not");
+        floor.add(
+            &[1.0; 4],
+            &[1.0; 4],
+            Tolerance {
+                atol: 1.5 / 1024.0,
+                rtol: 0.0,
+            },
+        );
+        assert_eq!(
+            (floor.elements, floor.share(31), floor.share(30)),
+            (4, Some(1.0), Some(1.0))
+        );
+        assert_eq!(
+            [floor.caught[13], floor.caught[14]],
+            [0, 4],
+            "2^-10 is within 1.5·2^-10, 2^-9 is not"
+        );
         assert!(floor.caught[..13].iter().all(|&caught| caught == 0));
         assert_eq!(floor.overall(), Some(18.0 / 32.0));
         assert_eq!(Floor::default().share(3), None);

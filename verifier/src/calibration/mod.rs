@@ -1,7 +1,9 @@
-//! Calibration: how far a device that works is from the golden, what tolerance follows, and which errors that would catch.
+//! Calibration: how far a device that works is from the golden, what tolerance follows, and which
+//! errors that would catch.
 //!
-//! Every pass runs all samples without a fault. The smallest tolerance without a false alarm is found for a given `rtol`; one
-//! more pass with the chosen tolerance must flag nothing, and its outputs show what single-bit flips would do.
+//! Every pass runs all samples without a fault. The smallest tolerance without a false alarm is
+//! found for a given `rtol`; one more pass with the chosen tolerance must flag nothing, and its
+//! outputs show what single-bit flips would do.
 
 pub mod file;
 mod floor;
@@ -18,8 +20,12 @@ use crate::verdict::{Extreme, OutputVerdict, Verdict};
 
 pub use floor::{BITS, Floor};
 
-/// Lets every pair of numbers pass whose distance is one: what is outside is not finite, or further apart than any number.
-const LIMITLESS: Tolerance = Tolerance { atol: f32::MAX, rtol: 0.0 };
+/// Lets every pair of numbers pass whose distance is one: what is outside is not finite, or further
+/// apart than any number.
+const LIMITLESS: Tolerance = Tolerance {
+    atol: f32::MAX,
+    rtol: 0.0,
+};
 
 /// What is measured, and how.
 #[derive(Debug)]
@@ -121,54 +127,79 @@ pub fn calibrate(
     let (mut smallest_atol, mut differing_samples) = (0f32, 0);
     for pass in 1..=request.passes {
         let mut position = 0;
-        each_batch(request, runtime, progress, stop, |samples, outputs, goldens| {
-            let measured: Vec<Vec<Measured>> = samples
-                .clone()
-                .into_par_iter()
-                .map(|sample| {
-                    let of_output = |(output, golden): (usize, &Recording)| {
-                        let own = elements(golden, sample, samples.start);
-                        let (actual, golden) = (&outputs[output][own.clone()], &goldens[output][own]);
-                        Measured {
-                            comparison: compare_sample(actual, golden, LIMITLESS),
-                            needed_atol: needed_atol(actual, golden, request.rtol),
-                            digest: proto::digest::blake3_bytes(bytemuck::cast_slice(actual)),
+        each_batch(
+            request,
+            runtime,
+            progress,
+            stop,
+            |samples, outputs, goldens| {
+                let measured: Vec<Vec<Measured>> = samples
+                    .clone()
+                    .into_par_iter()
+                    .map(|sample| {
+                        let of_output = |(output, golden): (usize, &Recording)| {
+                            let own = elements(golden, sample, samples.start);
+                            let (actual, golden) =
+                                (&outputs[output][own.clone()], &goldens[output][own]);
+                            Measured {
+                                comparison: compare_sample(actual, golden, LIMITLESS),
+                                needed_atol: needed_atol(actual, golden, request.rtol),
+                                digest: proto::digest::blake3_bytes(bytemuck::cast_slice(actual)),
+                            }
+                        };
+                        request.goldens.iter().enumerate().map(of_output).collect()
+                    })
+                    .collect();
+                for (sample, measured) in samples.clone().zip(&measured) {
+                    let mut differs = false;
+                    for (output, (measured, golden)) in
+                        measured.iter().zip(request.goldens).enumerate()
+                    {
+                        if measured.comparison.is_faulty() {
+                            let own = elements(golden, sample, samples.start);
+                            return Err(not_finite(
+                                pass,
+                                sample,
+                                golden,
+                                &outputs[output][own.clone()],
+                                &goldens[output][own],
+                            ));
                         }
-                    };
-                    request.goldens.iter().enumerate().map(of_output).collect()
-                })
-                .collect();
-            for (sample, measured) in samples.clone().zip(&measured) {
-                let mut differs = false;
-                for (output, (measured, golden)) in measured.iter().zip(request.goldens).enumerate() {
-                    if measured.comparison.is_faulty() {
-                        let own = elements(golden, sample, samples.start);
-                        return Err(not_finite(
-                            pass,
+                        let counted = if pass == 1 {
+                            golden.sample_elements()
+                        } else {
+                            0
+                        };
+                        totals[output].add(
                             sample,
-                            golden,
-                            &outputs[output][own.clone()],
-                            &goldens[output][own],
-                        ));
+                            golden.sample_shape(),
+                            &measured.comparison,
+                            counted,
+                        );
+                        smallest_atol = smallest_atol.max(measured.needed_atol);
+                        if pass == 1 {
+                            first_pass.push(measured.digest.clone());
+                        } else {
+                            differs |= first_pass[position] != measured.digest;
+                            position += 1;
+                        }
                     }
-                    let counted = if pass == 1 { golden.sample_elements() } else { 0 };
-                    totals[output].add(sample, golden.sample_shape(), &measured.comparison, counted);
-                    smallest_atol = smallest_atol.max(measured.needed_atol);
-                    if pass == 1 {
-                        first_pass.push(measured.digest.clone());
-                    } else {
-                        differs |= first_pass[position] != measured.digest;
-                        position += 1;
-                    }
+                    differing_samples += usize::from(differs);
                 }
-                differing_samples += usize::from(differs);
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
     }
-    let tolerance = Tolerance { atol: (smallest_atol * request.margin).min(f32::MAX), rtol: request.rtol };
+    let tolerance = Tolerance {
+        atol: (smallest_atol * request.margin).min(f32::MAX),
+        rtol: request.rtol,
+    };
     let (floor, false_alarms) = check_chosen(request, tolerance, runtime, progress, stop)?;
-    let total = Verdict { outputs: totals, ..Default::default() }.total();
+    let total = Verdict {
+        outputs: totals,
+        ..Default::default()
+    }
+    .total();
     Ok(Calibration {
         elements: total.elements,
         max_abs_error: total.max_abs_error,
@@ -191,30 +222,40 @@ fn check_chosen(
 ) -> Result<(Floor, usize), CalibrationError> {
     let mut floor = Floor::default();
     let mut false_alarms = 0;
-    let stride = floor::stride(request.samples.len(), request.goldens.iter().map(Recording::sample_elements).sum());
-    each_batch(request, runtime, progress, stop, |samples, outputs, goldens| {
-        let measured: Vec<(bool, Floor)> = samples
-            .clone()
-            .into_par_iter()
-            .map(|sample| {
-                let (mut flagged, mut floor) = (false, Floor::default());
-                for (output, golden) in request.goldens.iter().enumerate() {
-                    let own = elements(golden, sample, samples.start);
-                    let (actual, golden) = (&outputs[output][own.clone()], &goldens[output][own]);
-                    flagged |= compare_sample(actual, golden, tolerance).is_faulty();
-                    if (sample - request.samples.start).is_multiple_of(stride) {
-                        floor.add(actual, golden, tolerance);
+    let stride = floor::stride(
+        request.samples.len(),
+        request.goldens.iter().map(Recording::sample_elements).sum(),
+    );
+    each_batch(
+        request,
+        runtime,
+        progress,
+        stop,
+        |samples, outputs, goldens| {
+            let measured: Vec<(bool, Floor)> = samples
+                .clone()
+                .into_par_iter()
+                .map(|sample| {
+                    let (mut flagged, mut floor) = (false, Floor::default());
+                    for (output, golden) in request.goldens.iter().enumerate() {
+                        let own = elements(golden, sample, samples.start);
+                        let (actual, golden) =
+                            (&outputs[output][own.clone()], &goldens[output][own]);
+                        flagged |= compare_sample(actual, golden, tolerance).is_faulty();
+                        if (sample - request.samples.start).is_multiple_of(stride) {
+                            floor.add(actual, golden, tolerance);
+                        }
                     }
-                }
-                (flagged, floor)
-            })
-            .collect();
-        for (flagged, part) in &measured {
-            false_alarms += usize::from(*flagged);
-            floor.merge(part);
-        }
-        Ok(())
-    })?;
+                    (flagged, floor)
+                })
+                .collect();
+            for (flagged, part) in &measured {
+                false_alarms += usize::from(*flagged);
+                floor.merge(part);
+            }
+            Ok(())
+        },
+    )?;
     Ok((floor, false_alarms))
 }
 
@@ -237,9 +278,17 @@ fn each_batch(
         let ran = runtime.run(&inputs, samples.len(), &mut |outputs| {
             outcome = Some(with_goldens(request, &samples, outputs, &mut take));
         });
-        let failed = |error| CalibrationError::Run { first: samples.start, last: samples.end - 1, error };
+        let failed = |error| CalibrationError::Run {
+            first: samples.start,
+            last: samples.end - 1,
+            error,
+        };
         ran.map_err(failed)?;
-        outcome.unwrap_or_else(|| Err(failed(RunError("the runtime gave back no output".to_owned()))))?;
+        outcome.unwrap_or_else(|| {
+            Err(failed(RunError(
+                "the runtime gave back no output".to_owned(),
+            )))
+        })?;
         progress(samples.len());
     }
     Ok(())
@@ -253,11 +302,22 @@ fn with_goldens(
 ) -> Result<(), CalibrationError> {
     let goldens = windows(request.goldens, samples)?;
     let goldens: Vec<&[f32]> = goldens.iter().map(|window| &**window).collect();
-    let lengths = |tensors: &[&[f32]]| tensors.iter().map(|tensor| tensor.len()).collect::<Vec<_>>();
+    let lengths = |tensors: &[&[f32]]| {
+        tensors
+            .iter()
+            .map(|tensor| tensor.len())
+            .collect::<Vec<_>>()
+    };
     let (found, expected) = (lengths(outputs), lengths(&goldens));
     if found != expected {
-        let error = RunError(format!("outputs of {found:?} elements, expected {expected:?}"));
-        return Err(CalibrationError::Run { first: samples.start, last: samples.end - 1, error });
+        let error = RunError(format!(
+            "outputs of {found:?} elements, expected {expected:?}"
+        ));
+        return Err(CalibrationError::Run {
+            first: samples.start,
+            last: samples.end - 1,
+            error,
+        });
     }
     take(samples, outputs, &goldens)
 }
@@ -268,10 +328,18 @@ fn elements(recording: &Recording, sample: usize, start: usize) -> Range<usize> 
     (sample - start) * length..(sample - start + 1) * length
 }
 
-/// The least `atol` with which every element is within `atol + |rtol·golden|`, in the arithmetic of the comparison.
+/// The least `atol` with which every element is within `atol + |rtol·golden|`, in the arithmetic of
+/// the comparison.
 fn needed_atol(actual: &[f32], golden: &[f32], rtol: f32) -> f32 {
-    let parts = || actual.iter().zip(golden).map(|(&y, &g)| ((y - g).abs(), (rtol * g).abs()));
-    let mut atol = parts().map(|(error, allowed)| error - allowed).fold(0f32, f32::max);
+    let parts = || {
+        actual
+            .iter()
+            .zip(golden)
+            .map(|(&y, &g)| ((y - g).abs(), (rtol * g).abs()))
+    };
+    let mut atol = parts()
+        .map(|(error, allowed)| error - allowed)
+        .fold(0f32, f32::max);
     if !atol.is_finite() {
         return atol; // the caller refuses such a sample
     }
@@ -284,11 +352,28 @@ fn needed_atol(actual: &[f32], golden: &[f32], rtol: f32) -> f32 {
     atol
 }
 
-fn not_finite(pass: usize, sample: usize, recording: &Recording, actual: &[f32], golden: &[f32]) -> CalibrationError {
+fn not_finite(
+    pass: usize,
+    sample: usize,
+    recording: &Recording,
+    actual: &[f32],
+    golden: &[f32],
+) -> CalibrationError {
     let outside = |(&y, &g): (&f32, &f32)| LIMITLESS.outcome(y, g) != Outcome::Close;
-    let element = actual.iter().zip(golden).position(outside).expect("one is outside");
+    let element = actual
+        .iter()
+        .zip(golden)
+        .position(outside)
+        .expect("one is outside");
     let name = recording.name().to_owned();
-    CalibrationError::NotFinite { pass, sample, name, element, actual: actual[element], golden: golden[element] }
+    CalibrationError::NotFinite {
+        pass,
+        sample,
+        name,
+        element,
+        actual: actual[element],
+        golden: golden[element],
+    }
 }
 
 #[cfg(test)]

@@ -40,11 +40,19 @@ fn draw<'a>(root: &Area<'a>, title: &str, floor: &Floor) -> Drawn<'a> {
         .x_desc("flipped bit of an output: 31 sign, 30 to 23 exponent, 22 to 0 mantissa")
         .y_desc("caught, %")
         .x_labels(0)
-        .y_label_formatter(&|value| if *value > 100.0 { String::new() } else { format!("{value:.0}") })
+        .y_label_formatter(&|value| {
+            if *value > 100.0 {
+                String::new()
+            } else {
+                format!("{value:.0}")
+            }
+        })
         .draw()?;
-    for (colour, name, bits) in
-        [(SIGN, "sign", 31..=31), (EXPONENT, "exponent", 23..=30), (MANTISSA, "mantissa", 0..=22)]
-    {
+    for (colour, name, bits) in [
+        (SIGN, "sign", 31..=31),
+        (EXPONENT, "exponent", 23..=30),
+        (MANTISSA, "mantissa", 0..=22),
+    ] {
         let bars = bits.clone().map(|bit| {
             let left = (BITS - 1 - bit) as f64;
             let share = 100.0 * floor.share(bit).unwrap_or(0.0);
@@ -52,11 +60,20 @@ fn draw<'a>(root: &Area<'a>, title: &str, floor: &Floor) -> Drawn<'a> {
         });
         let legend = move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled());
         chart.draw_series(bars)?.label(name).legend(legend);
-        let labels =
-            bits.map(|bit| Text::new(bit.to_string(), ((BITS - 1 - bit) as f64 + 0.25, 110.0), ("sans-serif", 12)));
+        let labels = bits.map(|bit| {
+            Text::new(
+                bit.to_string(),
+                ((BITS - 1 - bit) as f64 + 0.25, 110.0),
+                ("sans-serif", 12),
+            )
+        });
         chart.draw_series(labels)?;
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::MiddleRight).border_style(TRANSPARENT).draw()
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::MiddleRight)
+        .border_style(TRANSPARENT)
+        .draw()
 }
 
 #[cfg(test)]
@@ -67,9 +84,24 @@ mod tests {
     #[test]
     fn the_picture_names_its_axes_and_fields() {
         let mut floor = Floor::default();
-        floor.add(&[1.0], &[1.0], Tolerance { atol: 1e-3, rtol: 0.0 });
+        floor.add(
+            &[1.0],
+            &[1.0],
+            Tolerance {
+                atol: 1e-3,
+                rtol: 0.0,
+            },
+        );
         let text = svg("detection floor of nano", &floor);
-        for part in ["<svg", "detection floor of nano", "caught, %", "sign", "exponent", "mantissa", "</svg>"] {
+        for part in [
+            "<svg",
+            "detection floor of nano",
+            "caught, %",
+            "sign",
+            "exponent",
+            "mantissa",
+            "</svg>",
+        ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(svg("empty", &Floor::default()).contains("</svg>"));

@@ -28,8 +28,17 @@ fn calibrated(
 #[test]
 fn an_exact_device_needs_no_tolerance() {
     let found = calibrated(3, 0.0, |_, _| {}).expect("calibrated");
-    assert_eq!((found.elements, found.differing_samples, found.false_alarms), (12, 0, 0));
-    assert_eq!(found.tolerance, Tolerance { atol: 0.0, rtol: 0.0 });
+    assert_eq!(
+        (found.elements, found.differing_samples, found.false_alarms),
+        (12, 0, 0)
+    );
+    assert_eq!(
+        found.tolerance,
+        Tolerance {
+            atol: 0.0,
+            rtol: 0.0
+        }
+    );
     // Every flip changes a number, but for the sign of 0, which is the same number.
     assert_eq!(found.floor.share(0), Some(1.0));
     assert_eq!(found.floor.caught[31], 11);
@@ -38,25 +47,38 @@ fn an_exact_device_needs_no_tolerance() {
 #[test]
 fn the_tolerance_is_twice_the_largest_error_of_all_passes() {
     // The second pass is off by 1/8 in the second sample's first element, the others by 1/16.
-    let found = calibrated(2, 0.0, |run, output| output[run % 4] += if run == 2 { 0.125 } else { 0.0625 });
+    let found = calibrated(2, 0.0, |run, output| {
+        output[run % 4] += if run == 2 { 0.125 } else { 0.0625 }
+    });
     let found = found.expect("calibrated");
     assert_eq!((found.smallest_atol, found.tolerance.atol), (0.125, 0.25));
     assert_eq!(found.max_abs_error.index, Some(vec![0, 2]));
-    assert_eq!(found.differing_samples, 2, "the runs of the second pass differ from those of the first");
+    assert_eq!(
+        found.differing_samples, 2,
+        "the runs of the second pass differ from those of the first"
+    );
 }
 
 #[test]
 fn noise_that_comes_later_is_a_false_alarm() {
     // Runs 0 to 3 are two passes; the fifth run is of the pass that checks.
-    let found = calibrated(2, 0.0, |run, output| output[0] += if run == 4 { 1.0 } else { 0.25 }).expect("calibrated");
+    let found = calibrated(2, 0.0, |run, output| {
+        output[0] += if run == 4 { 1.0 } else { 0.25 }
+    })
+    .expect("calibrated");
     assert_eq!((found.tolerance.atol, found.false_alarms), (0.5, 1));
 }
 
 #[test]
 fn no_tolerance_follows_from_what_is_not_finite() {
-    let error = calibrated(2, 0.0, |run, output| output[1] = if run == 3 { f32::NAN } else { output[1] });
+    let error = calibrated(2, 0.0, |run, output| {
+        output[1] = if run == 3 { f32::NAN } else { output[1] }
+    });
     let error = error.expect_err("a NaN").to_string();
-    assert!(error.starts_with("pass 2, sample 2: `x` is NaN at element 1, the golden is 6"), "{error}");
+    assert!(
+        error.starts_with("pass 2, sample 2: `x` is NaN at element 1, the golden is 6"),
+        "{error}"
+    );
     calibrated(1, 0.0, |_, output| output[0] = f32::INFINITY).expect_err("an infinity");
     // Two finite numbers can be further apart than any tolerance.
     assert!(calibrated(1, 0.0, |_, output| output[0] = f32::MAX).is_ok());

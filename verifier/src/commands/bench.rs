@@ -17,7 +17,9 @@ use verifier::onnxruntime::{Engine, Memory, Options, Source};
 use verifier::recording::Recordings;
 use verifier::report::{BundleReport, Heading, RuntimeReport};
 
-use super::steps::{ATOL, Document, RTOL, load, progress_bar, reported, samples, stop_flag, verify};
+use super::steps::{
+    ATOL, Document, RTOL, load, progress_bar, reported, samples, stop_flag, verify,
+};
 use super::{Status, grouped, show};
 use crate::cli::BenchArgs;
 
@@ -25,7 +27,9 @@ use crate::cli::BenchArgs;
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
 
 pub(crate) fn bench(arguments: &BenchArgs) -> Result<Status> {
-    reported(&arguments.reports, empty_report(arguments), |report| run(arguments, report))
+    reported(&arguments.reports, empty_report(arguments), |report| {
+        run(arguments, report)
+    })
 }
 
 impl Document for BenchReport {
@@ -42,7 +46,11 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
     let started = Instant::now();
     let bundle = Bundle::open(&arguments.bundle)?;
     let (path, part) = bundle.part(&arguments.part)?;
-    let wanted = if arguments.batch_sizes.is_empty() { &BATCH_SIZES[..] } else { &arguments.batch_sizes };
+    let wanted = if arguments.batch_sizes.is_empty() {
+        &BATCH_SIZES[..]
+    } else {
+        &arguments.batch_sizes
+    };
     let largest = wanted.iter().max().copied().unwrap_or(1);
     let options = arguments.target.settle(part, largest);
     let stop = stop_flag()?;
@@ -59,13 +67,30 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
     let steps = batch_sizes.len() * (arguments.warmup + arguments.runs);
     let bar = progress_bar(steps as u64, "{pos}/{len} runs  {per_sec}  {msg}");
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
-        // A session of its own, with the memory that `check` gives this batch size. The C library's settings are those of the
-        // largest, since a process has them once.
-        let options = Options { memory: Memory::of_runs(part, batch_size), ..options.clone() };
-        let mut runtime = load(&engine, Source::File(&path), &path, part, &options, &recordings)?;
+        // A session of its own, with the memory that `check` gives this batch size. The C library's
+        // settings are those of the largest, since a process has them once.
+        let options = Options {
+            memory: Memory::of_runs(part, batch_size),
+            ..options.clone()
+        };
+        let mut runtime = load(
+            &engine,
+            Source::File(&path),
+            &path,
+            part,
+            &options,
+            &recordings,
+        )?;
         if index == 0 {
             report.runtime = Some(RuntimeReport::new(engine.library(), &runtime, &options));
-            show::setting(&bundle, &engine, &runtime, &options, &arguments.part, recordings.origin);
+            show::setting(
+                &bundle,
+                &engine,
+                &runtime,
+                &options,
+                &arguments.part,
+                recordings.origin,
+            );
         }
         let load_seconds = runtime.load_seconds();
         let request = Request {
@@ -86,12 +111,21 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
         };
         bar.set_message(format!("batch size {batch_size}"));
         let stopped = || stop.load(Ordering::Relaxed);
-        match bench::bench(&request, &mut runtime, load_seconds, &mut || bar.inc(1), &stopped) {
+        match bench::bench(
+            &request,
+            &mut runtime,
+            load_seconds,
+            &mut || bar.inc(1),
+            &stopped,
+        ) {
             Ok(timing) => report.timings.push(timing),
             Err(BenchError::Interrupted) => {
                 bar.finish_and_clear();
                 say!("\n{}", report.table());
-                bail!("interrupted after {index} of {} batch sizes: the result is partial", batch_sizes.len());
+                bail!(
+                    "interrupted after {index} of {} batch sizes: the result is partial",
+                    batch_sizes.len()
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -101,7 +135,11 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
 
     say!("\n{}", report.table());
     say!("{LEGEND}\n");
-    let faulty: usize = report.timings.iter().map(|timing| timing.faulty_samples).sum();
+    let faulty: usize = report
+        .timings
+        .iter()
+        .map(|timing| timing.faulty_samples)
+        .sum();
     let compared: usize = report.timings.iter().map(|timing| timing.samples).sum();
     let status = match faulty {
         0 => {
@@ -109,7 +147,11 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
             Status::Pass
         }
         faulty => {
-            say!("verdict      FAIL: {} of {} samples timed are faulty", grouped(faulty), grouped(compared));
+            say!(
+                "verdict      FAIL: {} of {} samples timed are faulty",
+                grouped(faulty),
+                grouped(compared)
+            );
             Status::Fail
         }
     };
@@ -121,11 +163,24 @@ fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
 fn batch_sizes(arguments: &BenchArgs, there: usize) -> Result<Vec<usize>> {
     let mut batch_sizes = arguments.batch_sizes.clone();
     if batch_sizes.is_empty() {
-        batch_sizes.extend(BATCH_SIZES.iter().filter(|&&batch_size| batch_size <= there));
+        batch_sizes.extend(
+            BATCH_SIZES
+                .iter()
+                .filter(|&&batch_size| batch_size <= there),
+        );
     }
     for (index, batch_size) in batch_sizes.iter().enumerate() {
-        ensure!(*batch_size <= there, BenchError::BatchSize { batch_size: *batch_size, there });
-        ensure!(!batch_sizes[..index].contains(batch_size), "--batch-size {batch_size} is there twice");
+        ensure!(
+            *batch_size <= there,
+            BenchError::BatchSize {
+                batch_size: *batch_size,
+                there
+            }
+        );
+        ensure!(
+            !batch_sizes[..index].contains(batch_size),
+            "--batch-size {batch_size} is there twice"
+        );
     }
     Ok(batch_sizes)
 }
@@ -138,12 +193,18 @@ fn empty_report(arguments: &BenchArgs) -> BenchReport {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
             target: arguments.target.report(),
-            tolerance: Tolerance { atol: arguments.atol.unwrap_or(ATOL), rtol: arguments.rtol.unwrap_or(RTOL) },
+            tolerance: Tolerance {
+                atol: arguments.atol.unwrap_or(ATOL),
+                rtol: arguments.rtol.unwrap_or(RTOL),
+            },
             batch_sizes: arguments.batch_sizes.clone(),
             warmup: arguments.warmup,
             runs: arguments.runs,
             limit_seconds: arguments.seconds,
-            samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),
+            samples: arguments
+                .range
+                .as_deref()
+                .and_then(|range| range.try_into().ok()),
         },
         runtime: None,
         timings: vec![],

@@ -18,14 +18,16 @@ use verifier::onnxruntime::{Engine, Source};
 use verifier::outputs::Outputs;
 use verifier::recording::{Recording, Recordings};
 use verifier::report::{
-    BundleReport, CalibrationReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport, RuntimeReport,
-    ToleranceOrigin,
+    BundleReport, CalibrationReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport,
+    RuntimeReport, ToleranceOrigin,
 };
 use verifier::runtime::Runtime;
 use verifier::specimens::Specimens;
 use verifier::verdict::{Fate, Stop, Verdict};
 
-use super::steps::{ATOL, Document, RTOL, load, progress_bar, refuse_inside, reported, samples, stop_flag, verify};
+use super::steps::{
+    ATOL, Document, RTOL, load, progress_bar, refuse_inside, reported, samples, stop_flag, verify,
+};
 use super::{Status, grouped, show};
 use crate::cli::CheckArgs;
 
@@ -33,13 +35,21 @@ use crate::cli::CheckArgs;
 const LAST_INJECTED: usize = 300;
 
 pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
-    let mut faults = if arguments.inject { Fault::seed() } else { vec![] };
+    let mut faults = if arguments.inject {
+        Fault::seed()
+    } else {
+        vec![]
+    };
     faults.extend(arguments.faults.iter().cloned());
     ensure!(
         !arguments.expect_detected || !faults.is_empty(),
         "--expect-detected without a fault: nothing would be proven\nhint: add --inject or --fault SPEC"
     );
-    reported(&arguments.reports, empty_report(arguments, &faults), |report| run(arguments, &faults, report))
+    reported(
+        &arguments.reports,
+        empty_report(arguments, &faults),
+        |report| run(arguments, &faults, report),
+    )
 }
 
 impl Document for Report {
@@ -71,10 +81,17 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     );
     let samples = samples(&recordings, arguments.range.as_deref())?;
     let engine = Engine::start(&library)?;
-    let setting = Setting::new(bundle.blake3(), &arguments.part, engine.library(), &options, arguments.batch_size);
+    let setting = Setting::new(
+        bundle.blake3(),
+        &arguments.part,
+        engine.library(),
+        &options,
+        arguments.batch_size,
+    );
     let calibration = calibration(arguments, &setting)?;
     if let Some((path, LookUp::Same(entry))) = &calibration {
-        (report.options.tolerance, report.options.tolerance_origin) = (entry.tolerance, ToleranceOrigin::Calibration);
+        (report.options.tolerance, report.options.tolerance_origin) =
+            (entry.tolerance, ToleranceOrigin::Calibration);
         report.options.calibration = Some(CalibrationReport::new(path, entry));
     }
     let mut specimens = match &arguments.dump_faulty {
@@ -86,21 +103,43 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     };
 
     let changed = Model::open(&path, part)?.with_weight_faults(faults)?;
-    let mut sound = load(&engine, Source::File(&path), &path, part, &options, &recordings)?;
+    let mut sound = load(
+        &engine,
+        Source::File(&path),
+        &path,
+        part,
+        &options,
+        &recordings,
+    )?;
     let mut faulty = match &changed {
-        Some(bytes) => Some(load(&engine, Source::Memory(bytes), &path, part, &options, &recordings)?),
+        Some(bytes) => Some(load(
+            &engine,
+            Source::Memory(bytes),
+            &path,
+            part,
+            &options,
+            &recordings,
+        )?),
         None => None,
     };
     drop(changed);
     report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
-    show::setting(&bundle, &engine, &sound, &options, &arguments.part, recordings.origin);
+    show::setting(
+        &bundle,
+        &engine,
+        &sound,
+        &options,
+        &arguments.part,
+        recordings.origin,
+    );
     show::tolerance(&report.options, calibration.as_ref(), &samples);
 
     let mut saved = match &arguments.save_outputs {
         None => None,
         Some(folder) => {
             refuse_inside("--save-outputs", folder)?;
-            let saved = Outputs::create(folder, &recordings.goldens, samples.len()).context("--save-outputs")?;
+            let saved = Outputs::create(folder, &recordings.goldens, samples.len())
+                .context("--save-outputs")?;
             Some(saved)
         }
     };
@@ -116,8 +155,14 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
         histogram: !arguments.reports.is_empty(),
     };
     let mut gallery = Gallery::new(request.tolerance);
-    let bar = progress_bar(samples.len() as u64, "{pos}/{len} samples  {per_sec}  {eta} left");
-    let mut runtimes = Runtimes { sound: &mut sound, faulty: faulty.as_mut().map(|faulty| faulty as &mut dyn Runtime) };
+    let bar = progress_bar(
+        samples.len() as u64,
+        "{pos}/{len} samples  {per_sec}  {eta} left",
+    );
+    let mut runtimes = Runtimes {
+        sound: &mut sound,
+        faulty: faulty.as_mut().map(|faulty| faulty as &mut dyn Runtime),
+    };
     let mut hooks = Hooks {
         progress: &mut |samples| bar.inc(samples as u64),
         outputs: &mut |outputs| match &mut saved {
@@ -137,15 +182,28 @@ fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<S
     bar.finish_and_clear();
 
     let sample_index = |sample: usize| recordings.sample_index[sample];
-    report.result = Some(ResultReport::new(&verdict, faults, sample_index, recordings.origin));
+    report.result = Some(ResultReport::new(
+        &verdict,
+        faults,
+        sample_index,
+        recordings.origin,
+    ));
     report.pictures = gallery.into_pictures();
     show::comparison(&verdict, sample_index);
     show::faults(&verdict, faults);
     if let (Some(specimens), Some(folder)) = (&specimens, &arguments.dump_faulty) {
-        say!("kept         {} faulty samples in {}", grouped(specimens.kept()), folder.display());
+        say!(
+            "kept         {} faulty samples in {}",
+            grouped(specimens.kept()),
+            folder.display()
+        );
     }
     if verdict.stopped == Some(Stop::Interrupted) {
-        bail!("interrupted after {} of {} samples: the result is partial", grouped(verdict.samples), samples.len());
+        bail!(
+            "interrupted after {} of {} samples: the result is partial",
+            grouped(verdict.samples),
+            samples.len()
+        );
     }
     if let (Some(saved), Some(folder)) = (saved, &arguments.save_outputs) {
         saved.finish().context("--save-outputs")?;
@@ -188,7 +246,10 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             bundle: arguments.bundle.clone(),
             part: arguments.part.clone(),
             target: arguments.target.report(),
-            tolerance: Tolerance { atol: arguments.atol.unwrap_or(ATOL), rtol: arguments.rtol.unwrap_or(RTOL) },
+            tolerance: Tolerance {
+                atol: arguments.atol.unwrap_or(ATOL),
+                rtol: arguments.rtol.unwrap_or(RTOL),
+            },
             tolerance_origin: match arguments.has_tolerance() {
                 true => ToleranceOrigin::Flags,
                 false => ToleranceOrigin::Default,
@@ -196,7 +257,10 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
             calibration: None,
             batch_size: arguments.batch_size,
             repeat: arguments.repeat,
-            samples: arguments.range.as_deref().and_then(|range| range.try_into().ok()),
+            samples: arguments
+                .range
+                .as_deref()
+                .and_then(|range| range.try_into().ok()),
             faults: faults.iter().map(Fault::to_string).collect(),
             expect_detected: arguments.expect_detected,
         },
@@ -209,27 +273,45 @@ fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
 fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples: usize) -> Status {
     let faulty = verdict.faulty_samples();
     let stopped = match verdict.stopped {
-        Some(_) => format!(" (stopped after {} of {})", grouped(verdict.samples), grouped(samples)),
+        Some(_) => format!(
+            " (stopped after {} of {})",
+            grouped(verdict.samples),
+            grouped(samples)
+        ),
         None => String::new(),
     };
     if expect_detected {
-        let missed = verdict.faults.iter().filter(|result| result.fate() == Fate::Missed).count();
+        let missed = verdict
+            .faults
+            .iter()
+            .filter(|result| result.fate() == Fate::Missed)
+            .count();
         let clean = verdict.flagged_without_fault(faults);
         let all = verdict.stopped.is_none();
         if missed == 0 && clean == 0 && all {
-            let masked = verdict.faults.iter().filter(|result| result.fate() == Fate::Masked).count();
+            let masked = verdict
+                .faults
+                .iter()
+                .filter(|result| result.fate() == Fate::Masked)
+                .count();
             say!(
                 "verdict      PASS: every fault beyond the tolerance was flagged, and no other sample; {masked} masked"
             );
             return Status::Pass;
         }
-        say!("verdict      FAIL: {missed} faults were missed, {clean} samples without a fault were flagged{stopped}");
+        say!(
+            "verdict      FAIL: {missed} faults were missed, {clean} samples without a fault were flagged{stopped}"
+        );
         return Status::Fail;
     }
     if verdict.is_pass() {
         say!("verdict      PASS: every element is within the tolerance");
         return Status::Pass;
     }
-    say!("verdict      FAIL: {} of {} samples are faulty{stopped}", grouped(faulty), grouped(verdict.samples));
+    say!(
+        "verdict      FAIL: {} of {} samples are faulty{stopped}",
+        grouped(faulty),
+        grouped(verdict.samples)
+    );
     Status::Fail
 }

@@ -16,7 +16,11 @@ use crate::cli::DevicesArgs;
 pub(crate) fn devices(arguments: &DevicesArgs) -> Result<Status> {
     let engine = Engine::start(&locate(arguments.runtime.as_deref())?)?;
     let library = engine.library();
-    say!("runtime      ONNX Runtime {} ({})", library.version, library.path.display());
+    say!(
+        "runtime      ONNX Runtime {} ({})",
+        library.version,
+        library.path.display()
+    );
     say!("sha256       {}", library.sha256);
     say!("build        {}", library.build);
     let model = probe::model();
@@ -33,7 +37,10 @@ pub(crate) fn devices(arguments: &DevicesArgs) -> Result<Status> {
         external_data: None,
         test_data_sets: vec![],
     };
-    say!("devices      tried with a matrix product of {} numbers", probe::WIDTH);
+    say!(
+        "devices      tried with a matrix product of {} numbers",
+        probe::WIDTH
+    );
     for provider in engine.providers() {
         let device: Device = provider.parse().unwrap_or_else(|never| match never {});
         let options = Options {
@@ -46,14 +53,27 @@ pub(crate) fn devices(arguments: &DevicesArgs) -> Result<Status> {
             memory: Memory::Arena,
         };
         let input = [1.0; probe::WIDTH];
-        let outcome = engine.load(Source::Memory(&model), "probe".as_ref(), &part, &options, &[&input]);
+        let outcome = engine.load(
+            Source::Memory(&model),
+            "probe".as_ref(),
+            &part,
+            &options,
+            &[&input],
+        );
         let outcome = match outcome {
             Ok(_) => "works".to_owned(),
             Err(LoadError::Provider { reason, .. }) => format!("does not work: {reason}"),
             Err(error) => format!("does not work: {error}"),
         };
         let name = device.to_string();
-        say!("  {:<36} {outcome}", if name == provider { name } else { format!("{name} ({provider})") });
+        say!(
+            "  {:<36} {outcome}",
+            if name == provider {
+                name
+            } else {
+                format!("{name} ({provider})")
+            }
+        );
     }
     Ok(Status::Pass)
 }

@@ -18,14 +18,20 @@ use crate::cli::InspectArgs;
 
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
     let path = &arguments.path;
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
     match extension {
         _ if path.is_dir() => inspect_bundle(path)?,
         _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
         "onnx" | "npy" if !path.is_file() => bail!("{}: not a regular file", path.display()),
         "onnx" => inspect_onnx(path)?,
         "npy" => inspect_npy(path)?,
-        _ => bail!("{}: expected a bundle's folder, or a file that ends in .onnx or .npy", path.display()),
+        _ => bail!(
+            "{}: expected a bundle's folder, or a file that ends in .onnx or .npy",
+            path.display()
+        ),
     }
     Ok(Status::Pass)
 }
@@ -65,9 +71,16 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         golden.threads,
         golden.batch_size
     );
-    say!("samples      images of CIFAR-10's {} split", manifest.selection.split);
+    say!(
+        "samples      images of CIFAR-10's {} split",
+        manifest.selection.split
+    );
     if let Some(subset) = &manifest.selection.subset {
-        say!("subset       of {} samples of the bundle with blake3 {}", grouped(subset.of_samples), subset.of);
+        say!(
+            "subset       of {} samples of the bundle with blake3 {}",
+            grouped(subset.of_samples),
+            subset.of
+        );
     }
     let accuracy = &manifest.accuracy;
     say!(
@@ -85,11 +98,21 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     say!("parts");
     for (name, part) in &manifest.parts {
         let list = |tensors: &[Tensor]| tensors.iter().map(describe).collect::<Vec<_>>().join(", ");
-        say!("  {name:<9} {} → {}  ({})", list(&part.inputs), list(&part.outputs), part.file);
+        say!(
+            "  {name:<9} {} → {}  ({})",
+            list(&part.inputs),
+            list(&part.outputs),
+            part.file
+        );
     }
     say!("datasets");
     for (name, dataset) in &manifest.datasets {
-        say!("  {name:<20} {:<8} {:?}  ({})", dataset.dtype.name(), dataset.shape, dataset.file);
+        say!(
+            "  {name:<20} {:<8} {:?}  ({})",
+            dataset.dtype.name(),
+            dataset.shape,
+            dataset.file
+        );
     }
     say!(
         "files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)",
@@ -101,14 +124,28 @@ fn inspect_bundle(path: &Path) -> Result<()> {
 
 fn inspect_onnx(path: &Path) -> Result<()> {
     let bytes = plain::read(path).with_context(|| path.display().to_string())?;
-    let model =
-        ModelProto::decode(bytes.as_slice()).with_context(|| format!("{}: not an ONNX model", path.display()))?;
-    let graph =
-        model.graph.as_ref().with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
-    let opsets: Vec<String> =
-        model.opset_import.iter().map(|opset| format!("{} {}", domain(opset.domain()), opset.version())).collect();
-    say!("model        {} (IR {}, opset {})", path.display(), model.ir_version(), opsets.join(", "));
-    say!("producer     {} {}", model.producer_name(), model.producer_version());
+    let model = ModelProto::decode(bytes.as_slice())
+        .with_context(|| format!("{}: not an ONNX model", path.display()))?;
+    let graph = model
+        .graph
+        .as_ref()
+        .with_context(|| format!("{}: not an ONNX model: it has no graph", path.display()))?;
+    let opsets: Vec<String> = model
+        .opset_import
+        .iter()
+        .map(|opset| format!("{} {}", domain(opset.domain()), opset.version()))
+        .collect();
+    say!(
+        "model        {} (IR {}, opset {})",
+        path.display(),
+        model.ir_version(),
+        opsets.join(", ")
+    );
+    say!(
+        "producer     {} {}",
+        model.producer_name(),
+        model.producer_version()
+    );
     for property in &model.metadata_props {
         say!("  {:<15} {}", property.key(), property.value());
     }
@@ -118,11 +155,19 @@ fn inspect_onnx(path: &Path) -> Result<()> {
     for node in &graph.node {
         *operators.entry(node.op_type()).or_default() += 1;
     }
-    let counted: Vec<String> = operators.iter().map(|(operator, count)| format!("{operator} × {count}")).collect();
+    let counted: Vec<String> = operators
+        .iter()
+        .map(|(operator, count)| format!("{operator} × {count}"))
+        .collect();
     say!("nodes        {}: {}", graph.node.len(), counted.join(", "));
     say!("initializers {}", graph.initializer.len());
     for tensor in &graph.initializer {
-        say!("  {:<48} {:<8} {:?}", tensor.name(), dtype(tensor.data_type()), tensor.dims);
+        say!(
+            "  {:<48} {:<8} {:?}",
+            tensor.name(),
+            dtype(tensor.data_type()),
+            tensor.dims
+        );
     }
     Ok(())
 }
@@ -130,33 +175,55 @@ fn inspect_onnx(path: &Path) -> Result<()> {
 fn inspect_npy(path: &Path) -> Result<()> {
     let header = npy::read_header(path)?;
     say!("array        {}", path.display());
-    say!("dtype        {} ({})", header.dtype.name(), header.dtype.descr());
+    say!(
+        "dtype        {} ({})",
+        header.dtype.name(),
+        header.dtype.descr()
+    );
     say!("shape        {:?}", header.shape);
-    say!("elements     {} in {} bytes", grouped(header.elements()?), grouped(header.data_bytes()? as usize));
+    say!(
+        "elements     {} in {} bytes",
+        grouped(header.elements()?),
+        grouped(header.data_bytes()? as usize)
+    );
     Ok(())
 }
 
 fn print_values(what: &str, values: &[ValueInfoProto]) {
     say!("{what}");
     for value in values {
-        let tensor = value.r#type.as_ref().and_then(|r#type| r#type.value.as_ref());
-        let text = match tensor {
-            Some(type_proto::Value::TensorType(tensor)) => {
-                let dims = tensor.shape.iter().flat_map(|shape| &shape.dim).map(|dim| match &dim.value {
-                    Some(dimension::Value::DimValue(length)) => length.to_string(),
-                    Some(dimension::Value::DimParam(name)) => name.clone(),
-                    None => "?".to_owned(),
-                });
-                format!("{} [{}]", dtype(tensor.elem_type()), dims.collect::<Vec<_>>().join(", "))
-            }
-            _ => "not a tensor".to_owned(),
-        };
+        let tensor = value
+            .r#type
+            .as_ref()
+            .and_then(|r#type| r#type.value.as_ref());
+        let text =
+            match tensor {
+                Some(type_proto::Value::TensorType(tensor)) => {
+                    let dims =
+                        tensor.shape.iter().flat_map(|shape| &shape.dim).map(|dim| {
+                            match &dim.value {
+                                Some(dimension::Value::DimValue(length)) => length.to_string(),
+                                Some(dimension::Value::DimParam(name)) => name.clone(),
+                                None => "?".to_owned(),
+                            }
+                        });
+                    format!(
+                        "{} [{}]",
+                        dtype(tensor.elem_type()),
+                        dims.collect::<Vec<_>>().join(", ")
+                    )
+                }
+                _ => "not a tensor".to_owned(),
+            };
         say!("  {:<16} {text}", value.name());
     }
 }
 
 fn dtype(code: i32) -> String {
-    DataType::try_from(code).map_or_else(|_| format!("type {code}"), |dtype| dtype.as_str_name().to_lowercase())
+    DataType::try_from(code).map_or_else(
+        |_| format!("type {code}"),
+        |dtype| dtype.as_str_name().to_lowercase(),
+    )
 }
 
 fn domain(name: &str) -> &str {

@@ -1,6 +1,7 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
-/// Prints a line. A reader who has gone away must not end the work: the result is also in files and the exit status.
+/// Prints a line. A reader who has gone away must not end the work: the result is also in files and
+/// the exit status.
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write as _;

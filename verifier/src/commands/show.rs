@@ -25,26 +25,56 @@ pub(super) fn setting(
     origin: &str,
 ) {
     let manifest = bundle.manifest();
-    let placed: Vec<String> =
-        runtime.placement().iter().map(|(provider, nodes)| format!("{nodes} nodes on {provider}")).collect();
+    let placed: Vec<String> = runtime
+        .placement()
+        .iter()
+        .map(|(provider, nodes)| format!("{nodes} nodes on {provider}"))
+        .collect();
     let library = engine.library();
-    say!("bundle       {} ({}, {})", bundle.root().display(), manifest.model.preset, manifest.module);
-    say!("hashes       {} files as in the manifest", manifest.files.len());
+    say!(
+        "bundle       {} ({}, {})",
+        bundle.root().display(),
+        manifest.model.preset,
+        manifest.module
+    );
+    say!(
+        "hashes       {} files as in the manifest",
+        manifest.files.len()
+    );
     if part_name != part::SUBMODEL {
         say!("part         {part_name}, recorded in {origin}");
     }
-    say!("runtime      ONNX Runtime {} ({})", library.version, library.path.display());
+    say!(
+        "runtime      ONNX Runtime {} ({})",
+        library.version,
+        library.path.display()
+    );
     say!("             SHA-256 {}", library.sha256);
-    say!("device       {} ({}), {}", options.device, placed.join(", "), options.precision());
+    say!(
+        "device       {} ({}), {}",
+        options.device,
+        placed.join(", "),
+        options.precision()
+    );
 }
 
-pub(super) fn tolerance(options: &OptionsReport, calibration: Option<&(PathBuf, LookUp)>, samples: &Range<usize>) {
+pub(super) fn tolerance(
+    options: &OptionsReport,
+    calibration: Option<&(PathBuf, LookUp)>,
+    samples: &Range<usize>,
+) {
     say!("tolerance    {}", options.tolerance_text());
     match calibration {
         Some((path, LookUp::Others(differences))) => {
-            say!("             not that of {}, which is for {}", path.display(), differences.join(", "));
+            say!(
+                "             not that of {}, which is for {}",
+                path.display(),
+                differences.join(", ")
+            );
         }
-        Some((_, LookUp::Same(entry))) if entry.samples[0] > samples.start || entry.samples[1] < samples.end => {
+        Some((_, LookUp::Same(entry)))
+            if entry.samples[0] > samples.start || entry.samples[1] < samples.end =>
+        {
             say!(
                 "             it was found on other samples than the {} to {} checked here: one that it did not see may need more",
                 samples.start,
@@ -61,7 +91,8 @@ pub(super) fn comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64)
         "compared     {} samples, {} elements, {:.0} samples/s with reading and comparing",
         grouped(verdict.samples),
         grouped(total.elements),
-        verdict.samples as f64 / (verdict.seconds.running + verdict.seconds.comparing + verdict.seconds.reading)
+        verdict.samples as f64
+            / (verdict.seconds.running + verdict.seconds.comparing + verdict.seconds.reading)
     );
     say!(
         "differing    {} elements in {} samples are not equal to the golden",
@@ -78,7 +109,10 @@ pub(super) fn comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64)
     }
     if let Some(repeats) = &verdict.repeats {
         match repeats.differing_elements {
-            0 => say!("repeated     {} runs of each batch gave the same bits", grouped(repeats.runs)),
+            0 => say!(
+                "repeated     {} runs of each batch gave the same bits",
+                grouped(repeats.runs)
+            ),
             count => say!(
                 "repeated     {} runs of each batch: {} elements in {} samples of later runs have other bits, by up to {:.3e}",
                 grouped(repeats.runs),
@@ -98,12 +132,18 @@ pub(super) fn comparison(verdict: &Verdict, sample_index: impl Fn(usize) -> i64)
         faulty_sample(faulty, sample_index(faulty.sample), &verdict.outputs);
     }
     if verdict.faulty.len() > SHOWN {
-        say!("  … and {} more samples (--report lists them all)", grouped(verdict.faulty.len() - SHOWN));
+        say!(
+            "  … and {} more samples (--report lists them all)",
+            grouped(verdict.faulty.len() - SHOWN)
+        );
     }
 }
 
 fn largest(output: &OutputVerdict) {
-    say!("largest      finite absolute error {}", extreme(&output.max_abs_error, |value| format!("{value:.3e}")));
+    say!(
+        "largest      finite absolute error {}",
+        extreme(&output.max_abs_error, |value| format!("{value:.3e}"))
+    );
     say!(
         "             finite ULP distance   {} (large near zero)",
         extreme(&output.max_ulp, |value| grouped(value as usize))
@@ -113,8 +153,16 @@ fn largest(output: &OutputVerdict) {
 fn faulty_sample(faulty: &FaultySample, sample_index: i64, outputs: &[OutputVerdict]) {
     for output in &faulty.outputs {
         let worst = &output.worst;
-        let run = if faulty.run > 0 { format!(", run {}", faulty.run) } else { String::new() };
-        let name = if outputs.len() > 1 { format!(", {}", outputs[output.output].name) } else { String::new() };
+        let run = if faulty.run > 0 {
+            format!(", run {}", faulty.run)
+        } else {
+            String::new()
+        };
+        let name = if outputs.len() > 1 {
+            format!(", {}", outputs[output.output].name)
+        } else {
+            String::new()
+        };
         say!(
             "  sample {} (image {sample_index}{run}{name}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, found {:e}, xor {:08x}",
             faulty.sample,
@@ -133,7 +181,13 @@ pub(super) fn faults(verdict: &Verdict, faults: &[Fault]) {
     if faults.is_empty() {
         return;
     }
-    let count = |fate| verdict.faults.iter().filter(|result| result.fate() == fate).count();
+    let count = |fate| {
+        verdict
+            .faults
+            .iter()
+            .filter(|result| result.fate() == fate)
+            .count()
+    };
     say!(
         "injected     {} faults: {} found, {} missed, {} masked; {} samples without one were flagged",
         faults.len(),

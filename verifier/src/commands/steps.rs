@@ -25,7 +25,11 @@ pub(super) const RTOL: f32 = 1e-5;
 pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
     match bundle::around(path) {
         None => Ok(()),
-        Some(bundle) => bail!("{flag} {}: inside the bundle {}", path.display(), bundle.display()),
+        Some(bundle) => bail!(
+            "{flag} {}: inside the bundle {}",
+            path.display(),
+            bundle.display()
+        ),
     }
 }
 
@@ -37,14 +41,18 @@ pub(super) trait Document {
     fn write(&self, path: &Path) -> io::Result<()>;
 }
 
-/// Runs a command and writes its report: before the long run too, since an earlier run's verdict must not survive this one.
+/// Runs a command and writes its report: before the long run too, since an earlier run's verdict
+/// must not survive this one.
 pub(super) fn reported<D: Document>(
     paths: &[PathBuf],
     mut report: D,
     run: impl FnOnce(&mut D) -> Result<Status>,
 ) -> Result<Status> {
-    let write =
-        |report: &D, path: &Path| report.write(path).with_context(|| format!("{}: cannot be written", path.display()));
+    let write = |report: &D, path: &Path| {
+        report
+            .write(path)
+            .with_context(|| format!("{}: cannot be written", path.display()))
+    };
     for path in paths {
         refuse_inside("--report", path)?;
         write(&report, path)?;
@@ -65,7 +73,10 @@ pub(super) fn reported<D: Document>(
 
 /// Compares every file of the bundle with its hash.
 pub(super) fn verify(bundle: &Bundle) -> Result<()> {
-    let bar = progress_bar(bundle.total_bytes(), "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left");
+    let bar = progress_bar(
+        bundle.total_bytes(),
+        "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}  {eta} left",
+    );
     bundle.verify_files(|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
     Ok(())
@@ -94,7 +105,11 @@ pub(super) fn load(
     options: &Options,
     recordings: &Recordings,
 ) -> Result<OnnxRuntime> {
-    let first = recordings.inputs.iter().map(|input| input.window(0..1)).collect::<Result<Vec<_>, _>>()?;
+    let first = recordings
+        .inputs
+        .iter()
+        .map(|input| input.window(0..1))
+        .collect::<Result<Vec<_>, _>>()?;
     let first: Vec<&[f32]> = first.iter().map(|window| &**window).collect();
     Ok(engine.load(source, path, part, options, &first)?)
 }
@@ -103,7 +118,8 @@ pub(super) fn load(
 pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop)).context("signals")?;
+        signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))
+            .context("signals")?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
     }
     Ok(stop)
@@ -111,6 +127,7 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
 
 /// A bar on a terminal, nothing elsewhere.
 pub(super) fn progress_bar(length: u64, counts: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!("{{bar:40}} {counts}")).expect("a valid template");
+    let style =
+        ProgressStyle::with_template(&format!("{{bar:40}} {counts}")).expect("a valid template");
     ProgressBar::new(length).with_style(style)
 }

@@ -35,12 +35,17 @@ pub struct Child {
     pub stderr: String,
 }
 
-/// Runs a command to its end, but no longer than `limit`; asks `stop` meanwhile. Its standard output is dropped.
+/// Runs a command to its end, but no longer than `limit`; asks `stop` meanwhile. Its standard
+/// output is dropped.
 pub fn run(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> io::Result<Child> {
     // A file rather than a pipe: nobody has to read along, however much it says.
     let mut stderr = tempfile::tempfile()?;
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr.try_clone()?).spawn()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr.try_clone()?)
+        .spawn()?;
     let ended = loop {
         if let Some(status) = child.try_wait()? {
             break how(status);
@@ -57,7 +62,11 @@ pub fn run(command: &mut Command, limit: Duration, stop: &dyn Fn() -> bool) -> i
         child.wait()?;
         break reason;
     };
-    Ok(Child { ended, seconds: started.elapsed().as_secs_f64(), stderr: end_of(&mut stderr)? })
+    Ok(Child {
+        ended,
+        seconds: started.elapsed().as_secs_f64(),
+        stderr: end_of(&mut stderr)?,
+    })
 }
 
 fn how(status: ExitStatus) -> Ended {
@@ -86,22 +95,40 @@ mod tests {
 
     fn shell(script: &str, limit: f64, stop: bool) -> Child {
         let mut command = Command::new("sh");
-        run(command.args(["-c", script]), Duration::from_secs_f64(limit), &|| stop).expect("sh runs")
+        run(
+            command.args(["-c", script]),
+            Duration::from_secs_f64(limit),
+            &|| stop,
+        )
+        .expect("sh runs")
     }
 
     #[test]
     fn each_end_is_told() {
         let child = shell("echo why >&2; exit 3", 60.0, false);
-        assert_eq!((child.ended, child.stderr.as_str()), (Ended::Status(3), "why"));
-        assert_eq!(shell("kill -SEGV $$", 60.0, false).ended, Ended::Signal("SIGSEGV".to_owned()));
+        assert_eq!(
+            (child.ended, child.stderr.as_str()),
+            (Ended::Status(3), "why")
+        );
+        assert_eq!(
+            shell("kill -SEGV $$", 60.0, false).ended,
+            Ended::Signal("SIGSEGV".to_owned())
+        );
         let child = shell("exec sleep 60", 0.1, false);
-        assert!(child.ended == Ended::TimedOut && child.seconds < 30.0, "{child:?}");
+        assert!(
+            child.ended == Ended::TimedOut && child.seconds < 30.0,
+            "{child:?}"
+        );
         assert_eq!(shell("exec sleep 60", 60.0, true).ended, Ended::Stopped);
     }
 
     #[test]
     fn however_much_a_child_says_the_end_is_kept() {
         let child = shell("yes word | head -c 1000000 >&2; echo last >&2", 60.0, false);
-        assert!(child.stderr.ends_with("last") && child.stderr.len() <= KEPT, "{}", child.stderr.len());
+        assert!(
+            child.stderr.ends_with("last") && child.stderr.len() <= KEPT,
+            "{}",
+            child.stderr.len()
+        );
     }
 }

@@ -19,7 +19,8 @@ pub struct Difference {
     pub elements: usize,
     /// Elements with the same bits: +0 and −0 are not, two NaN with the same bits are.
     pub identical_elements: usize,
-    /// Elements of which at least one is not finite and whose bits differ; they have no part in the largest values.
+    /// Elements of which at least one is not finite and whose bits differ; they have no part in the
+    /// largest values.
     pub non_finite_elements: usize,
     /// Largest absolute difference over pairs of finite numbers.
     pub max_abs_difference: f64,
@@ -40,7 +41,10 @@ impl Difference {
 
     /// With another output of the same samples.
     pub fn and_output(self, other: Self) -> Self {
-        Self { samples: self.samples, ..self.merge(other) }
+        Self {
+            samples: self.samples,
+            ..self.merge(other)
+        }
     }
 
     fn merge(mut self, other: Self) -> Self {
@@ -65,7 +69,11 @@ pub fn difference(
     b: &Recording,
     of_b: Range<usize>,
 ) -> Result<Difference, NpyError> {
-    assert_eq!((a.sample_shape(), of_a.len()), (b.sample_shape(), of_b.len()), "the same samples of the same tensor");
+    assert_eq!(
+        (a.sample_shape(), of_a.len()),
+        (b.sample_shape(), of_b.len()),
+        "the same samples of the same tensor"
+    );
     let length = a.sample_elements().max(1);
     let is_scores = a.sample_shape().len() == 1;
     let step = (WINDOW_BYTES / (4 * length)).max(1);
@@ -75,19 +83,27 @@ pub fn difference(
         let a = a.window(of_a.start + offset..of_a.start + end)?;
         let b = b.window(of_b.start + offset..of_b.start + end)?;
         let samples = a.par_chunks(length).zip(b.par_chunks(length));
-        let found = samples.map(|(a, b)| of_sample(a, b, is_scores)).reduce(Difference::default, Difference::merge);
+        let found = samples
+            .map(|(a, b)| of_sample(a, b, is_scores))
+            .reduce(Difference::default, Difference::merge);
         total = total.merge(found);
     }
     Ok(total)
 }
 
 fn of_sample(a: &[f32], b: &[f32], is_scores: bool) -> Difference {
-    let mut found = Difference { elements: a.len(), samples: 1, ..Difference::default() };
+    let mut found = Difference {
+        elements: a.len(),
+        samples: 1,
+        ..Difference::default()
+    };
     for (&a, &b) in a.iter().zip(b) {
         if a.to_bits() == b.to_bits() {
             found.identical_elements += 1;
         } else if a.is_finite() && b.is_finite() {
-            found.max_abs_difference = found.max_abs_difference.max((f64::from(a) - f64::from(b)).abs());
+            found.max_abs_difference = found
+                .max_abs_difference
+                .max((f64::from(a) - f64::from(b)).abs());
             found.max_ulp = found.max_ulp.max(ulp_distance(a, b));
         } else {
             found.non_finite_elements += 1;
@@ -99,8 +115,13 @@ fn of_sample(a: &[f32], b: &[f32], is_scores: bool) -> Difference {
 
 /// The first of the largest elements; NaN is none.
 fn argmax(scores: &[f32]) -> Option<usize> {
-    let numbers = scores.iter().enumerate().filter(|(_, score)| !score.is_nan());
-    numbers.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(index, _)| index)
+    let numbers = scores
+        .iter()
+        .enumerate()
+        .filter(|(_, score)| !score.is_nan());
+    numbers
+        .reduce(|best, other| if other.1 > best.1 { other } else { best })
+        .map(|(index, _)| index)
 }
 
 #[cfg(test)]
@@ -116,8 +137,14 @@ mod tests {
         let a = scores(&[1.0, 2.0, 0.0, 1.0, f32::NAN, 5.0, f32::INFINITY, 0.0]);
         let b = scores(&[9.0, 9.0, 1.5, 2.0, -0.0, 1.0, f32::NAN, 5.0, 1.0, 0.0]);
         let found = difference(&a, 0..4, &b, 1..5).expect("in memory");
-        assert_eq!((found.elements, found.samples, found.identical_elements), (8, 4, 5));
-        assert_eq!(found.non_finite_elements, 1, "NaN with the same bits is the same");
+        assert_eq!(
+            (found.elements, found.samples, found.identical_elements),
+            (8, 4, 5)
+        );
+        assert_eq!(
+            found.non_finite_elements, 1,
+            "NaN with the same bits is the same"
+        );
         assert_eq!((found.max_abs_difference, found.max_ulp), (0.5, 1 << 22));
         assert_eq!(found.same_argmax, Some(4));
         let other = difference(&a, 0..1, &scores(&[2.0, 1.0]), 0..1).expect("in memory");
@@ -128,6 +155,9 @@ mod tests {
     fn only_rows_of_scores_have_a_largest_element() {
         let cube = Recording::in_memory("x", vec![1, 2, 2], vec![0.0; 4]).expect("four");
         let found = difference(&cube, 0..1, &cube, 0..1).expect("in memory");
-        assert_eq!((found.same_argmax, found.identical_share()), (None, Some(1.0)));
+        assert_eq!(
+            (found.same_argmax, found.identical_share()),
+            (None, Some(1.0))
+        );
     }
 }

@@ -120,7 +120,8 @@ pub struct Pair {
 }
 
 impl ContestReport {
-    /// Writes it: JSON, or a page where the file's name ends in `.md`; the file is whole or as it was.
+    /// Writes it: JSON, or a page where the file's name ends in `.md`; the file is whole or as it
+    /// was.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let text = match path.extension() {
             Some(ending) if ending == "md" => self.markdown(),
@@ -136,33 +137,73 @@ impl ContestReport {
         if let Some(error) = &self.heading.error {
             let _ = writeln!(page, "{}\n", one_line(error));
         }
-        let OptionsReport { bundle, part, tolerance, batch_size, samples, threads, timeout_seconds } = &self.options;
+        let OptionsReport {
+            bundle,
+            part,
+            tolerance,
+            batch_size,
+            samples,
+            threads,
+            timeout_seconds,
+        } = &self.options;
         let _ = writeln!(page, "- bundle `{}`, part {part}", bundle.display());
         if let Some(bundle) = &self.heading.bundle {
-            let _ = writeln!(page, "- {}, {}, BLAKE3 `{}`", bundle.preset, bundle.module, bundle.blake3);
-            let _ = writeln!(page, "- golden of libtorch {} on {}", bundle.golden.libtorch, bundle.golden.device);
+            let _ = writeln!(
+                page,
+                "- {}, {}, BLAKE3 `{}`",
+                bundle.preset, bundle.module, bundle.blake3
+            );
+            let _ = writeln!(
+                page,
+                "- golden of libtorch {} on {}",
+                bundle.golden.libtorch, bundle.golden.device
+            );
         }
-        let _ = writeln!(page, "- atol {:e}, rtol {:e}, batch size {batch_size}", tolerance.atol, tolerance.rtol);
+        let _ = writeln!(
+            page,
+            "- atol {:e}, rtol {:e}, batch size {batch_size}",
+            tolerance.atol, tolerance.rtol
+        );
         if let Some(samples) = samples {
             let _ = writeln!(page, "- samples {}", range_text(*samples));
         }
-        let compared = self.contestants.iter().find_map(|contestant| match &contestant.outcome {
-            Outcome::Ran(ran) => Some(ran.golden.samples),
-            Outcome::Failed { .. } => None,
-        });
+        let compared = self
+            .contestants
+            .iter()
+            .find_map(|contestant| match &contestant.outcome {
+                Outcome::Ran(ran) => Some(ran.golden.samples),
+                Outcome::Failed { .. } => None,
+            });
         if let Some(compared) = compared {
             let _ = writeln!(page, "- {} samples compared", grouped(compared));
         }
-        let threads = threads.map_or_else(|| "left to the runtime".to_owned(), |threads| threads.to_string());
+        let threads = threads.map_or_else(
+            || "left to the runtime".to_owned(),
+            |threads| threads.to_string(),
+        );
         let _ = writeln!(page, "- threads {threads}, time limit {timeout_seconds} s");
-        let Host { cpu, os, arch, cores } = &self.heading.host;
+        let Host {
+            cpu,
+            os,
+            arch,
+            cores,
+        } = &self.heading.host;
         let _ = writeln!(page, "- started {}", self.heading.started());
-        let _ = writeln!(page, "- {cpu} ({os} {arch}, {cores} cores), verifier {}\n", self.heading.verifier);
+        let _ = writeln!(
+            page,
+            "- {cpu} ({os} {arch}, {cores} cores), verifier {}\n",
+            self.heading.verifier
+        );
         page.push_str(&self.tables());
         page.push_str("\nSHA-256 of the runtimes:\n\n");
         for contestant in &self.contestants {
             let sha256 = contestant.sha256.as_deref().unwrap_or("not loaded");
-            let _ = writeln!(page, "- {} `{}`: {sha256}", contestant.number, contestant.runtime.display());
+            let _ = writeln!(
+                page,
+                "- {} `{}`: {sha256}",
+                contestant.number,
+                contestant.runtime.display()
+            );
         }
         page
     }
@@ -183,16 +224,26 @@ impl ContestReport {
             "process",
         ];
         let rows = self.contestants.iter().map(|contestant| {
-            let version = contestant.version.clone().unwrap_or_else(|| file_name(&contestant.runtime));
+            let version = contestant
+                .version
+                .clone()
+                .unwrap_or_else(|| file_name(&contestant.runtime));
             let graph = format!("{:?}", contestant.optimization).to_lowercase();
-            let mut cells = vec![contestant.number.to_string(), version, contestant.device.clone(), graph];
+            let mut cells = vec![
+                contestant.number.to_string(),
+                version,
+                contestant.device.clone(),
+                graph,
+            ];
             match &contestant.outcome {
                 Outcome::Ran(ran) => {
                     cells.push(if ran.within_tolerance { "pass" } else { "FAIL" }.to_owned());
                     cells.extend(difference(&ran.golden));
                     cells.push(ran.outside_elements.to_string());
                 }
-                Outcome::Failed { .. } => cells.extend(["none"].into_iter().chain(["–"; 5]).map(str::to_owned)),
+                Outcome::Failed { .. } => {
+                    cells.extend(["none"].into_iter().chain(["–"; 5]).map(str::to_owned))
+                }
             }
             cells.push(format!("{:.1} s", contestant.seconds));
             cells
@@ -209,22 +260,40 @@ impl ContestReport {
                 [vec![format!("{a} and {b}")], difference(&pair.difference)].concat()
             });
             text.push('\n');
-            text.push_str(&table(&["", "largest difference", "ULP", "same bits", "same class"], rows.collect()));
+            text.push_str(&table(
+                &["", "largest difference", "ULP", "same bits", "same class"],
+                rows.collect(),
+            ));
         }
         text
     }
 }
 
 fn difference(found: &Difference) -> Vec<String> {
-    let share = |part: usize, all: usize| format!("{:.2} %", (1e4 * part as f64 / all.max(1) as f64).floor() / 100.0);
+    let share = |part: usize, all: usize| {
+        format!(
+            "{:.2} %",
+            (1e4 * part as f64 / all.max(1) as f64).floor() / 100.0
+        )
+    };
     let largest = match found.non_finite_elements {
         0 => format!("{:.3e}", found.max_abs_difference),
         count => format!("{:.3e}, {count} not finite", found.max_abs_difference),
     };
-    let class = found.same_argmax.map_or_else(|| "–".to_owned(), |same| share(same, found.samples));
-    vec![largest, found.max_ulp.to_string(), share(found.identical_elements, found.elements), class]
+    let class = found
+        .same_argmax
+        .map_or_else(|| "–".to_owned(), |same| share(same, found.samples));
+    vec![
+        largest,
+        found.max_ulp.to_string(),
+        share(found.identical_elements, found.elements),
+        class,
+    ]
 }
 
 fn file_name(path: &std::path::Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

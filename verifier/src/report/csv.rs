@@ -27,7 +27,13 @@ pub(super) fn write(report: &Report, writer: &mut dyn io::Write) -> io::Result<(
     let mut csv = csv::Writer::from_writer(writer);
     csv.write_record(COLUMNS)?;
     for faulty in report.result.iter().flat_map(|result| &result.faulty) {
-        let index = |index: &[usize]| index.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let index = |index: &[usize]| {
+            index
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         csv.write_record([
             faulty.sample.to_string(),
             faulty.sample_index.to_string(),

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proto::bundle::Bundle;
 
 use super::layout::{
-    BundleReport, CalibrationReport, ElementReport, ExtremeReport, FaultReport, FaultyReport, Heading, HistogramReport,
-    OptionsReport, OutputReport, ResultReport, RuntimeReport, TargetReport, ToleranceOrigin,
+    BundleReport, CalibrationReport, ElementReport, ExtremeReport, FaultReport, FaultyReport,
+    Heading, HistogramReport, OptionsReport, OutputReport, ResultReport, RuntimeReport,
+    TargetReport, ToleranceOrigin,
 };
 use super::{grouped, range_text};
 use crate::calibration::file::Entry;
@@ -16,12 +17,17 @@ use crate::compare::Tolerance;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::onnxruntime::{Library, OnnxRuntime, Options};
-use crate::verdict::{ElementPair, Extreme, Fate, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Verdict};
+use crate::verdict::{
+    ElementPair, Extreme, Fate, FaultResult, FaultyOutput, FaultySample, OutputVerdict, Verdict,
+};
 
 impl Heading {
     /// When the run began, as RFC 3339 has it.
     pub fn started(&self) -> String {
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.started_unix_seconds)).to_string()
+        humantime::format_rfc3339_seconds(
+            UNIX_EPOCH + Duration::from_secs(self.started_unix_seconds),
+        )
+        .to_string()
     }
 
     /// Of a run that begins now: as long as it has not ended, there is no result.
@@ -123,7 +129,11 @@ impl ResultReport {
         sample_index: impl Fn(usize) -> i64,
         recorded_in: &'static str,
     ) -> Self {
-        let names: Vec<&str> = verdict.outputs.iter().map(|output| output.name.as_str()).collect();
+        let names: Vec<&str> = verdict
+            .outputs
+            .iter()
+            .map(|output| output.name.as_str())
+            .collect();
         Self {
             stopped: verdict.stopped,
             recorded_in,
@@ -131,16 +141,29 @@ impl ResultReport {
             differing_samples: verdict.differing_samples,
             faulty_samples: verdict.faulty_samples(),
             total: output_report(None, &verdict.total()),
-            outputs: verdict.outputs.iter().map(|output| output_report(Some(output.name.clone()), output)).collect(),
+            outputs: verdict
+                .outputs
+                .iter()
+                .map(|output| output_report(Some(output.name.clone()), output))
+                .collect(),
             repeats: verdict.repeats,
-            faults: faults.iter().zip(&verdict.faults).map(|(fault, result)| fault_report(fault, result)).collect(),
+            faults: faults
+                .iter()
+                .zip(&verdict.faults)
+                .map(|(fault, result)| fault_report(fault, result))
+                .collect(),
             flagged_without_fault: verdict.flagged_without_fault(faults),
             faulty: verdict
                 .faulty
                 .iter()
                 .flat_map(|sample| sample.outputs.iter().map(move |output| (sample, output)))
                 .map(|(sample, output)| {
-                    faulty_report(sample, output, names[output.output], sample_index(sample.sample))
+                    faulty_report(
+                        sample,
+                        output,
+                        names[output.output],
+                        sample_index(sample.sample),
+                    )
                 })
                 .collect(),
             seconds: verdict.seconds,
@@ -177,7 +200,12 @@ fn fault_report(fault: &Fault, result: &FaultResult) -> FaultReport {
     }
 }
 
-fn faulty_report(sample: &FaultySample, output: &FaultyOutput, name: &str, sample_index: i64) -> FaultyReport {
+fn faulty_report(
+    sample: &FaultySample,
+    output: &FaultyOutput,
+    name: &str,
+    sample_index: i64,
+) -> FaultyReport {
     FaultyReport {
         sample: sample.sample,
         sample_index,
@@ -192,7 +220,10 @@ fn faulty_report(sample: &FaultySample, output: &FaultyOutput, name: &str, sampl
 }
 
 fn extreme<T: Copy>(extreme: &Extreme<T>) -> ExtremeReport<T> {
-    ExtremeReport { value: extreme.value, index: extreme.index.clone() }
+    ExtremeReport {
+        value: extreme.value,
+        index: extreme.index.clone(),
+    }
 }
 
 fn element(pair: &ElementPair) -> ElementReport {
@@ -206,5 +237,7 @@ fn element(pair: &ElementPair) -> ElementReport {
 
 /// Seconds since 1970-01-01 UTC.
 pub fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
 }

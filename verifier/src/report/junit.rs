@@ -10,8 +10,14 @@ use crate::verdict::Fate;
 
 pub(super) fn document(report: &Report) -> io::Result<String> {
     let mut document = Document::new("vit-part verifier");
-    let mut suite = TestSuite::new(format!("{} on {}", report.options.part, report.options.target.device));
-    suite.add_property(("bundle", report.options.bundle.display().to_string().as_str()));
+    let mut suite = TestSuite::new(format!(
+        "{} on {}",
+        report.options.part, report.options.target.device
+    ));
+    suite.add_property((
+        "bundle",
+        report.options.bundle.display().to_string().as_str(),
+    ));
     if let Some(runtime) = &report.runtime {
         suite.add_property(("runtime", runtime.library.version.as_str()));
         suite.add_property(("runtime_sha256", runtime.library.sha256.as_str()));
@@ -28,7 +34,9 @@ pub(super) fn document(report: &Report) -> io::Result<String> {
         },
     );
     if let Some(result) = &report.result {
-        ran.set_time(Duration::from_secs_f64(result.seconds.running + result.seconds.comparing));
+        ran.set_time(Duration::from_secs_f64(
+            result.seconds.running + result.seconds.comparing,
+        ));
     }
     suite.add_test_case(ran);
     if let Some(result) = &report.result {
@@ -47,24 +55,38 @@ fn of_output(output: &OutputReport, report: &Report) -> TestCase {
     let outside = output.mismatched_elements + output.non_finite_elements;
     let status = match outside {
         0 => TestCaseStatus::success(),
-        _ if report.options.expect_detected && report.heading.verdict == "pass" => TestCaseStatus::success(),
+        _ if report.options.expect_detected && report.heading.verdict == "pass" => {
+            TestCaseStatus::success()
+        }
         _ => failure(
             NonSuccessKind::Failure,
-            &format!("{outside} of {} elements are outside the tolerance", output.elements),
+            &format!(
+                "{outside} of {} elements are outside the tolerance",
+                output.elements
+            ),
         ),
     };
     let expected = match report.options.expect_detected {
         true => "is within the tolerance but for faults",
         false => "is within the tolerance",
     };
-    TestCase::new(format!("output {} {expected}", output.name.as_deref().unwrap_or_default()), status)
+    TestCase::new(
+        format!(
+            "output {} {expected}",
+            output.name.as_deref().unwrap_or_default()
+        ),
+        status,
+    )
 }
 
 fn of_fault(fault: &FaultReport) -> TestCase {
     let status = match fault.fate {
         Fate::Missed => failure(
             NonSuccessKind::Failure,
-            &format!("{} of {} samples were flagged", fault.samples_flagged, fault.samples_beyond),
+            &format!(
+                "{} of {} samples were flagged",
+                fault.samples_flagged, fault.samples_beyond
+            ),
         ),
         Fate::Detected | Fate::Masked => TestCaseStatus::success(),
     };

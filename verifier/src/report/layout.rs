@@ -1,4 +1,5 @@
-//! What stands in a report of `verifier check`: the JSON document field by field, from which the others are written.
+//! What stands in a report of `verifier check`: the JSON document field by field, from which the
+//! others are written.
 
 use std::path::PathBuf;
 
@@ -263,7 +264,8 @@ pub struct FaultReport {
     pub fate: Fate,
     /// Whether it was detected.
     pub found: bool,
-    /// Largest absolute change of an output (of the golden, for a fault there), over finite numbers.
+    /// Largest absolute change of an output (of the golden, for a fault there), over finite
+    /// numbers.
     pub largest_change: f64,
     /// Whether a value became or stopped being finite.
     pub non_finite: bool,
@@ -310,9 +312,12 @@ pub struct ElementReport {
 }
 
 impl Report {
-    /// The JSON Schema of the JSON report, draft 2020-12; no field may stand there that it does not name.
+    /// The JSON Schema of the JSON report, draft 2020-12; no field may stand there that it does not
+    /// name.
     pub fn schema() -> Schema {
-        let generator = SchemaSettings::draft2020_12().for_serialize().with_transform(RecursiveTransform(closed));
+        let generator = SchemaSettings::draft2020_12()
+            .for_serialize()
+            .with_transform(RecursiveTransform(closed));
         generator.into_generator().into_root_schema_for::<Self>()
     }
 }

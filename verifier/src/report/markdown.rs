@@ -9,7 +9,11 @@ use super::{ElementReport, ExtremeReport, OutputReport, Report, ResultReport, ra
 const SHOWN: usize = 50;
 
 pub(super) fn page(report: &Report) -> String {
-    let mut page = format!("# Verification: {}\n\n{}\n\n", report.heading.verdict.to_uppercase(), report.sentence());
+    let mut page = format!(
+        "# Verification: {}\n\n{}\n\n",
+        report.heading.verdict.to_uppercase(),
+        report.sentence()
+    );
     if let Some(error) = &report.heading.error {
         let _ = writeln!(page, "Error: {}\n", one_line(error));
     }
@@ -35,7 +39,10 @@ fn setting(page: &mut String, report: &Report) {
             "host",
             format!(
                 "{} ({} {}, {} cores)",
-                report.heading.host.cpu, report.heading.host.os, report.heading.host.arch, report.heading.host.cores
+                report.heading.host.cpu,
+                report.heading.host.os,
+                report.heading.host.arch,
+                report.heading.host.cores
             ),
         ),
         ("started", report.heading.started()),
@@ -44,12 +51,32 @@ fn setting(page: &mut String, report: &Report) {
         rows.push(("bundle BLAKE3", bundle.blake3.clone()));
         rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
         rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
-        rows.push(("golden", format!("libtorch {} on {}", bundle.golden.libtorch, bundle.golden.device)));
+        rows.push((
+            "golden",
+            format!(
+                "libtorch {} on {}",
+                bundle.golden.libtorch, bundle.golden.device
+            ),
+        ));
     }
     if let Some(runtime) = &report.runtime {
-        let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
-        rows.push(("runtime", format!("ONNX Runtime {}, {}", runtime.library.version, runtime.library.path.display())));
-        rows.push(("optimization", format!("{:?}", runtime.optimization).to_lowercase()));
+        let nodes: Vec<String> = runtime
+            .nodes
+            .iter()
+            .map(|(name, count)| format!("{count} on {name}"))
+            .collect();
+        rows.push((
+            "runtime",
+            format!(
+                "ONNX Runtime {}, {}",
+                runtime.library.version,
+                runtime.library.path.display()
+            ),
+        ));
+        rows.push((
+            "optimization",
+            format!("{:?}", runtime.optimization).to_lowercase(),
+        ));
         rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
         rows.push(("nodes", nodes.join(", ")));
         rows.push(("arithmetic", runtime.precision.clone()));
@@ -66,7 +93,11 @@ fn setting(page: &mut String, report: &Report) {
 fn comparison(page: &mut String, result: &ResultReport) {
     let _ = writeln!(page, "\n## Comparison\n");
     if let Some(stopped) = result.stopped {
-        let _ = writeln!(page, "**Partial**: stopped ({stopped:?}) after {} samples.\n", result.samples);
+        let _ = writeln!(
+            page,
+            "**Partial**: stopped ({stopped:?}) after {} samples.\n",
+            result.samples
+        );
     }
     let _ = writeln!(
         page,
@@ -80,7 +111,13 @@ fn comparison(page: &mut String, result: &ResultReport) {
     page.push_str("| output | elements | differing | outside | not finite | largest error | largest ULP distance |\n");
     page.push_str("|---|---|---|---|---|---|---|\n");
     for output in &result.outputs {
-        let OutputReport { elements, differing_elements, mismatched_elements, non_finite_elements, .. } = output;
+        let OutputReport {
+            elements,
+            differing_elements,
+            mismatched_elements,
+            non_finite_elements,
+            ..
+        } = output;
         let _ = writeln!(
             page,
             "| {} | {elements} | {differing_elements} | {mismatched_elements} | {non_finite_elements} | {} | {} |",
@@ -125,7 +162,12 @@ fn faulty(page: &mut String, result: &ResultReport) {
     }
     page.push_str("\n## Faulty samples\n\n| sample | image | output | outside | not finite | geometry | worst element | golden | found | XOR |\n|---|---|---|---|---|---|---|---|---|---|\n");
     for faulty in result.faulty.iter().take(SHOWN) {
-        let ElementReport { index, golden, actual, xor } = &faulty.worst;
+        let ElementReport {
+            index,
+            golden,
+            actual,
+            xor,
+        } = &faulty.worst;
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} | {} | {:?} | {golden} | {actual} | `{xor}` |",
@@ -139,7 +181,11 @@ fn faulty(page: &mut String, result: &ResultReport) {
         );
     }
     if result.faulty.len() > SHOWN {
-        let _ = writeln!(page, "\n… and {} more; the JSON and CSV reports list them all.", result.faulty.len() - SHOWN);
+        let _ = writeln!(
+            page,
+            "\n… and {} more; the JSON and CSV reports list them all.",
+            result.faulty.len() - SHOWN
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! The verdict in files: everything a reader needs to repeat the run, in the format that the file's ending names.
+//! The verdict in files: everything a reader needs to repeat the run, in the format that the file's
+//! ending names.
 
 mod csv;
 mod fill;
@@ -48,16 +49,25 @@ impl Format {
 impl Report {
     /// The verdict in words.
     pub fn sentence(&self) -> String {
-        let Some(result) = &self.result else { return "Nothing was compared, so nothing can be concluded.".to_owned() };
+        let Some(result) = &self.result else {
+            return "Nothing was compared, so nothing can be concluded.".to_owned();
+        };
         let samples = grouped(result.samples);
         match (self.heading.verdict, self.options.expect_detected) {
-            ("pass", false) => format!("Every element of {samples} samples is within the tolerance."),
+            ("pass", false) => {
+                format!("Every element of {samples} samples is within the tolerance.")
+            }
             ("pass", true) => {
-                format!("Every fault beyond the tolerance was flagged, and no other of {samples} samples.")
+                format!(
+                    "Every fault beyond the tolerance was flagged, and no other of {samples} samples."
+                )
             }
             ("fail", true) => "A fault was missed, or a sample without one was flagged.".to_owned(),
             ("fail", false) => {
-                format!("{} of {samples} samples have an element outside.", grouped(result.faulty_samples))
+                format!(
+                    "{} of {samples} samples have an element outside.",
+                    grouped(result.faulty_samples)
+                )
             }
             _ => format!("{samples} samples were compared, but the check did not come to its end."),
         }
@@ -65,7 +75,8 @@ impl Report {
 
     /// Writes the report in the format of the file's ending; the file is whole or as it was.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let format = Format::of(path).ok_or_else(|| io::Error::other("no format has this ending"))?;
+        let format =
+            Format::of(path).ok_or_else(|| io::Error::other("no format has this ending"))?;
         staging::write_file(path, |writer| match format {
             Format::Json => {
                 serde_json::to_writer_pretty(&mut *writer, self)?;
@@ -103,6 +114,9 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        assert_eq!([0, 999, 1000, 62_400_000].map(grouped), ["0", "999", "1,000", "62,400,000"]);
+        assert_eq!(
+            [0, 999, 1000, 62_400_000].map(grouped),
+            ["0", "999", "1,000", "62,400,000"]
+        );
     }
 }

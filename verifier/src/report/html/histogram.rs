@@ -26,34 +26,59 @@ struct Axes {
 impl Axes {
     fn of(counts: &HistogramReport, atol: f32) -> Self {
         let tolerance = f64::from(atol).log2();
-        let tolerance = tolerance.is_finite().then_some((tolerance - 1.0, tolerance + 1.0));
-        let bins = counts.bins.iter().map(|bin| (f64::from(bin.exponent), f64::from(bin.exponent + 1)));
+        let tolerance = tolerance
+            .is_finite()
+            .then_some((tolerance - 1.0, tolerance + 1.0));
+        let bins = counts
+            .bins
+            .iter()
+            .map(|bin| (f64::from(bin.exponent), f64::from(bin.exponent + 1)));
         let (least, greatest) = bins
             .chain(tolerance)
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| (low.min(a), high.max(b)));
-        let most = counts.bins.iter().map(|bin| bin.count).max().unwrap_or(1).max(1);
-        Self { errors: (least.floor() - 1.0, greatest.ceil() + 1.0), decades: (most as f64).log10().ceil().max(1.0) }
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (a, b)| {
+                (low.min(a), high.max(b))
+            });
+        let most = counts
+            .bins
+            .iter()
+            .map(|bin| bin.count)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        Self {
+            errors: (least.floor() - 1.0, greatest.ceil() + 1.0),
+            decades: (most as f64).log10().ceil().max(1.0),
+        }
     }
 
     fn x(&self, logarithm: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * (logarithm - self.errors.0) / (self.errors.1 - self.errors.0)
+        LEFT + (WIDTH - LEFT - RIGHT) * (logarithm - self.errors.0)
+            / (self.errors.1 - self.errors.0)
     }
 
     /// A count of one is above the ground, since it is not nothing.
     fn y(&self, count: f64) -> f64 {
-        let height = if count < 1.0 { 0.0 } else { (count.log10() + 0.25) / (self.decades + 0.25) };
+        let height = if count < 1.0 {
+            0.0
+        } else {
+            (count.log10() + 0.25) / (self.decades + 0.25)
+        };
         HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * height
     }
 
     /// Powers of ten among the errors, about a dozen at most.
     fn error_ticks(&self) -> impl Iterator<Item = i32> {
-        let (first, last) = ((self.errors.0 / LOG2_10).ceil() as i32, (self.errors.1 / LOG2_10).floor() as i32);
+        let (first, last) = (
+            (self.errors.0 / LOG2_10).ceil() as i32,
+            (self.errors.1 / LOG2_10).floor() as i32,
+        );
         (first..=last).step_by(usize::try_from((last - first) / 12 + 1).unwrap_or(1))
     }
 }
 
 pub(super) fn figure(name: &str, counts: &HistogramReport, tolerance: Tolerance) -> Markup {
-    let all = counts.equal + counts.non_finite + counts.bins.iter().map(|bin| bin.count).sum::<u64>();
+    let all =
+        counts.equal + counts.non_finite + counts.bins.iter().map(|bin| bin.count).sum::<u64>();
     let percent = 100.0 * counts.equal as f64 / all.max(1) as f64;
     html! {
         figure {

@@ -9,7 +9,8 @@ use crate::gallery::Map;
 /// Shades, from few of a cell's elements outside to all of them.
 const SHADES: usize = 4;
 
-/// The tensor as a rectangle, with a mark for each cell that holds an element outside: the stronger, the more.
+/// The tensor as a rectangle, with a mark for each cell that holds an element outside: the
+/// stronger, the more.
 pub(super) fn picture(map: &Map) -> Markup {
     let [rows, columns] = map.cells;
     // As wide as its frame; flat tensors are not drawn as thin as they are, nor tall ones as tall.
@@ -27,7 +28,8 @@ pub(super) fn picture(map: &Map) -> Markup {
     }
 }
 
-/// For each shade the outline of its cells, in cells; those next to each other in a row are one, which keeps the page small.
+/// For each shade the outline of its cells, in cells; those next to each other in a row are one,
+/// which keeps the page small.
 fn paths(map: &Map) -> [String; SHADES] {
     let columns = map.cells[1];
     let size = (map.side[0] * map.side[1]).max(1);
@@ -51,7 +53,15 @@ mod tests {
 
     #[test]
     fn cells_next_to_each_other_are_one_and_rows_are_apart() {
-        let map = Map { elements: [2, 16], side: [1, 4], cells: [2, 4], outside: vec![0, 1, 1, 4, 1, 0, 0, 0] };
-        assert_eq!(paths(&map), ["M1 0h2v1h-2zM0 1h1v1h-1z", "", "", "M3 0h1v1h-1z"]);
+        let map = Map {
+            elements: [2, 16],
+            side: [1, 4],
+            cells: [2, 4],
+            outside: vec![0, 1, 1, 4, 1, 0, 0, 0],
+        };
+        assert_eq!(
+            paths(&map),
+            ["M1 0h2v1h-2zM0 1h1v1h-1z", "", "", "M3 0h1v1h-1z"]
+        );
     }
 }

@@ -5,7 +5,9 @@ mod map;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport, grouped, range_text};
+use super::{
+    ExtremeReport, FaultReport, Heading, OutputReport, Report, ResultReport, grouped, range_text,
+};
 use crate::gallery::Picture;
 use crate::verdict::{Fate, Stop};
 
@@ -13,7 +15,12 @@ const STYLE: &str = include_str!("style.css");
 
 pub(super) fn page(report: &Report) -> String {
     let verdict = report.heading.verdict;
-    let title = format!("{}: {} on {}", shout(verdict), report.options.part, report.options.target.device);
+    let title = format!(
+        "{}: {} on {}",
+        shout(verdict),
+        report.options.part,
+        report.options.target.device
+    );
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -51,7 +58,13 @@ fn shout(verdict: &str) -> &'static str {
 }
 
 fn result_sections(report: &Report, result: &ResultReport) -> Markup {
-    let found = |fate| result.faults.iter().filter(|fault| fault.fate == fate).count();
+    let found = |fate| {
+        result
+            .faults
+            .iter()
+            .filter(|fault| fault.fate == fate)
+            .count()
+    };
     let seconds = result.seconds.running + result.seconds.comparing + result.seconds.reading;
     html! {
         @if let Some(stopped) = result.stopped {
@@ -98,7 +111,10 @@ fn figure(name: &str, value: &str) -> Markup {
 fn worst_of(shown: usize, all: usize) -> String {
     let legend = "Each map is the tensor, rows are tokens and columns features; coloured cells hold elements outside.";
     match all > shown {
-        true => format!("The {shown} worst of {}; the JSON and CSV reports list them all. {legend}", grouped(all)),
+        true => format!(
+            "The {shown} worst of {}; the JSON and CSV reports list them all. {legend}",
+            grouped(all)
+        ),
         false => legend.to_owned(),
     }
 }
@@ -171,7 +187,11 @@ fn faults(faults: &[FaultReport]) -> Markup {
 
 fn sample(picture: &Picture, result: &ResultReport) -> Markup {
     let output = &picture.output;
-    let image = result.faulty.iter().find(|faulty| faulty.sample == picture.sample).map(|faulty| faulty.sample_index);
+    let image = result
+        .faulty
+        .iter()
+        .find(|faulty| faulty.sample == picture.sample)
+        .map(|faulty| faulty.sample_index);
     html! {
         article {
             h3 { "Sample " (picture.sample) @if picture.run > 0 { ", run " (picture.run) } }
@@ -206,24 +226,50 @@ fn setting(report: &Report) -> Markup {
     let (options, Heading { host, bundle, .. }) = (&report.options, &report.heading);
     let mut rows = vec![
         ("started", report.heading.started()),
-        ("host", format!("{} ({} {}, {} cores)", host.cpu, host.os, host.arch, host.cores)),
+        (
+            "host",
+            format!(
+                "{} ({} {}, {} cores)",
+                host.cpu, host.os, host.arch, host.cores
+            ),
+        ),
         ("bundle", options.bundle.display().to_string()),
         ("part", options.part.clone()),
     ];
     if let Some(bundle) = bundle {
         rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
-        rows.push(("golden", format!("libtorch {} on {}", bundle.golden.libtorch, bundle.golden.device)));
+        rows.push((
+            "golden",
+            format!(
+                "libtorch {} on {}",
+                bundle.golden.libtorch, bundle.golden.device
+            ),
+        ));
         rows.push(("bundle BLAKE3", bundle.blake3.clone()));
         rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
     }
     rows.push(("device", options.target.to_string()));
     if let Some(runtime) = &report.runtime {
-        let nodes: Vec<String> = runtime.nodes.iter().map(|(name, count)| format!("{count} on {name}")).collect();
+        let nodes: Vec<String> = runtime
+            .nodes
+            .iter()
+            .map(|(name, count)| format!("{count} on {name}"))
+            .collect();
         rows.push(("nodes", nodes.join(", ")));
         rows.push(("arithmetic", runtime.precision.clone()));
-        rows.push(("runtime", format!("ONNX Runtime {}, {}", runtime.library.version, runtime.library.path.display())));
+        rows.push((
+            "runtime",
+            format!(
+                "ONNX Runtime {}, {}",
+                runtime.library.version,
+                runtime.library.path.display()
+            ),
+        ));
         rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
-        rows.push(("optimization", format!("{:?}", runtime.optimization).to_lowercase()));
+        rows.push((
+            "optimization",
+            format!("{:?}", runtime.optimization).to_lowercase(),
+        ));
     }
     rows.push(("tolerance", options.tolerance_text()));
     rows.push(("batch size", options.batch_size.to_string()));
