@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
-use exporter::samples::MOST_TIERS;
 use proto::config::Preset;
 use proto::manifest::Split;
 use proto::module::Module;
-use proto::tier::DEFAULT_TIERS;
+use proto::tier::{DEFAULT_TIERS, MOST_TIERS};
 use trainer::device::DeviceChoice;
 
 /// Whole numbers in a range.

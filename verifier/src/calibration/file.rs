@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use proto::{plain, staging};
+use proto::{regular_file, staging};
 use serde::{Deserialize, Serialize};
 
 use super::{BITS, Calibration, Request};
@@ -138,7 +138,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
         path: path.to_owned(),
         reason,
     };
-    let bytes = match plain::read(path) {
+    let bytes = match regular_file::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => {
