@@ -10,8 +10,8 @@ use proptest::sample::Index;
 use proto::bundle::{Bundle, BundleError};
 use proto::manifest::Part;
 use proto::npy::{Dtype, Header, Npy, NpyError, read_header};
-use verifier::model::Model;
-use verifier::probe;
+use verifier::engine::probe;
+use verifier::inject::weights::Model;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -84,8 +84,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 1..6)
 }
 
-fn changed(sound: &[u8], changes: &[Change]) -> Vec<u8> {
-    let mut bytes = sound.to_vec();
+fn changed(unchanged: &[u8], changes: &[Change]) -> Vec<u8> {
+    let mut bytes = unchanged.to_vec();
     changes.iter().for_each(|change| change.apply(&mut bytes));
     bytes
 }
@@ -150,7 +150,7 @@ fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn the_files_are_sound_before_they_are_changed() {
+fn the_files_are_read_before_they_are_changed() {
     assert!(
         matches!(open_bundle(MANIFEST.as_bytes()), BundleError::Missing(_)),
         "{}",
