@@ -25,7 +25,7 @@ pub(super) struct Scan {
     pub(super) declared: Vec<Names>,
     /// The modules that the words are inside of, each with the depth of its brace.
     inside: Vec<(String, usize)>,
-    /// The words that are not of a `use` or of a module's declaration.
+    /// Names that the file has outside of `use`.
     mentioned: BTreeSet<String>,
 }
 
@@ -35,7 +35,7 @@ impl Scan {
             written: BTreeMap::from([(Names::new(), Contents::default())]),
             declared: Vec::new(),
             inside: Vec::new(),
-            mentioned: outside_declarations(words),
+            mentioned: mentioned(words),
         };
         scan.read(words);
         scan
@@ -120,18 +120,22 @@ impl Scan {
     }
 }
 
-fn outside_declarations(words: &[&str]) -> BTreeSet<String> {
-    let mut outside = BTreeSet::new();
-    let mut in_declaration = false;
+/// Names of types that stand outside of `use`, and names of functions and modules that lead to
+/// something there: `name(`, `name::`. A variable may have the name of a function.
+fn mentioned(words: &[&str]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut in_use = false;
     for (at, word) in words.iter().enumerate() {
-        let declares_module = *word == "mod" && words.get(at + 2) == Some(&";");
-        in_declaration |= *word == "use" || declares_module;
-        if !in_declaration {
-            outside.insert((*word).to_owned());
+        in_use |= *word == "use";
+        let is_type = word.starts_with(|first: char| first.is_uppercase());
+        let leads_on = matches!(words.get(at + 1), Some(&("(" | "::" | "!")));
+        let is_new = at > 0 && matches!(words[at - 1], "." | "fn");
+        if !in_use && (is_type || leads_on && !is_new) {
+            found.insert((*word).to_owned());
         }
-        in_declaration &= *word != ";";
+        in_use &= *word != ";";
     }
-    outside
+    found
 }
 
 fn is_name(word: &str) -> bool {
