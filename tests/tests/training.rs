@@ -7,53 +7,28 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tests::{Ended, Program, data, run, scratch, with_default_signals};
+use tests::{Ended, Program, data, read_json, run, scratch, with_default_signals, wrapped};
 
 /// Small enough for seconds, and everything that a state must hold: dropout, averaged weights,
 /// momentum, patch choices.
-const TINY: [&str; 10] = [
-    "--model",
-    "tiny",
-    "--batch-size",
-    "4",
-    "--epochs",
-    "3",
-    "--train-samples",
-    "32",
-    "--test-samples",
-    "4",
-];
-const NANO: [&str; 18] = [
-    "--model",
-    "nano",
-    "--batch-size",
-    "32",
-    "--epochs",
-    "3",
-    "--train-samples",
-    "2560",
-    "--test-samples",
-    "100",
-    "--precision",
-    "f32",
-    "--optimizer",
-    "muon",
-    "--weight-average",
-    "0.9",
-    "--patch-dropout",
-    "0.5",
-];
+const TINY: &str = "--model tiny --batch-size 4 --epochs 3 --train-samples 32 --test-samples 4";
+const NANO: &str = "--model nano --batch-size 32 --epochs 3 --train-samples 2560 \
+                    --test-samples 100 --precision f32 --optimizer muon --weight-average 0.9 \
+                    --patch-dropout 0.5";
+/// Goes on with a run of `nano`.
+const RESUME: &str = "--model nano --resume";
 
-fn train(out: &Path, arguments: &[&str]) -> Command {
+/// `trainer train` with arguments that have no spaces in them.
+fn train(out: &Path, arguments: &str) -> Command {
     let mut command = Program::Trainer.command();
+    command.arg("train").args(arguments.split(' '));
+    command.arg("--data").arg(data()).arg("--out").arg(out);
     command
-        .arg("train")
-        .args(arguments)
-        .arg("--data")
-        .arg(data())
-        .arg("--out")
-        .arg(out);
-    command
+}
+
+/// Runs it to its end.
+fn trained(out: &Path, arguments: &str) -> Ended {
+    run(&mut train(out, arguments))
 }
 
 /// Starts a run and waits until it trains.
@@ -398,7 +373,7 @@ fn a_state_that_no_run_can_have_written_is_refused() {
     .expect_status(0);
     fs::remove_file(out.join("vit_nano_cifar10.safetensors")).expect("remove");
     let path = out.join("vit_nano_cifar10/state.safetensors");
-    let sound = fs::read(&path).expect("read");
+    let intact = fs::read(&path).expect("read");
     type Change = fn(&mut serde_json::Value);
     let forgeries: [(Change, &str); 12] = [
         (
@@ -451,12 +426,12 @@ fn a_state_that_no_run_can_have_written_is_refused() {
         ),
     ];
     for (change, text) in forgeries {
-        fs::write(&path, &sound).expect("write");
+        fs::write(&path, &intact).expect("write");
         forge_state(&path, change);
         run(&mut train(out, &["--model", "nano", "--resume"]))
             .refuses(&["state.safetensors", text]);
     }
-    let mut nan = sound;
+    let mut nan = intact;
     let last = nan.len() - 4;
     nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, nan).expect("write");
@@ -527,15 +502,9 @@ fn a_processor_without_avx512_trains_as_well() {
 #[test]
 fn nohup_keeps_it_running() {
     let folder = scratch();
-    let inner = train(folder.path(), &NANO);
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    command
-        .current_dir(tests::root())
-        .env("OMP_NUM_THREADS", "1");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    let command = wrapped(shell, &train(folder.path(), &NANO));
     let child = start(command);
     signal(&child, "-HUP");
     assert!(child.wait_with_output().expect("wait").status.success());
