@@ -1,4 +1,4 @@
-"""What both PyTorch contestants share: arguments, presets, images, and the line that ends their output."""
+"""What the PyTorch scripts share: arguments, presets, images, and the last line of their output."""
 
 import argparse
 import json
@@ -11,7 +11,9 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "trainer/tests/fixtures"))
-from make_fixtures import CROP_PADDING, MEAN, RECORD_BYTES, STD, TINY, Attention, ViT  # noqa: E402, F401
+from make_fixtures import (  # noqa: E402, F401
+    CROP_PADDING, MEAN, RECORD_BYTES, STD, TINY, Attention, ViT,
+)
 
 # The numbers of `proto::config::Preset`.
 PRESETS = {
@@ -28,7 +30,7 @@ LEARNING_RATE = 1e-4
 
 
 def arguments(description):
-    """The flags that all contestants are given, as `trainer train` spells them."""
+    """The flags that every training script is given, as `trainer train` spells them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", choices=PRESETS, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
@@ -39,8 +41,10 @@ def arguments(description):
 
 
 def training_images(data, samples):
-    """The first images [samples, 3, 32, 32] and their labels [samples], both u8, from the official binary files."""
-    folder = data if (data / "data_batch_1.bin").is_file() else data / "cifar-10-batches-bin"
+    """The first images [samples, 3, 32, 32] and their labels [samples], both u8, from the official
+    binary files."""
+    has_files = (data / "data_batch_1.bin").is_file()
+    folder = data if has_files else data / "cifar-10-batches-bin"
     files = [np.fromfile(folder / f"data_batch_{i}.bin", np.uint8) for i in range(1, 6)]
     records = np.concatenate(files).reshape(-1, RECORD_BYTES)
     return records[:samples, 1:].reshape(-1, 3, 32, 32), records[:samples, 0]
