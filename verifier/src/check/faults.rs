@@ -10,7 +10,7 @@ use ndarray::{ArrayViewD, IxDyn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Compared;
+use super::compared::Compared;
 use crate::compare::Tolerance;
 use crate::inject::{Fault, Injection, Kind, Placed};
 

@@ -1,12 +1,16 @@
 //! Tests of the check with engines that do what a test wants.
 
-use ndarray::{Axis, Slice};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::Pattern;
+use crate::compare::{Pattern, Tolerance, largest};
+use crate::engine::Engine;
 use crate::engine::fake::{Echo, Silent};
-use crate::inject::{Change, Target};
+use crate::inject::{Change, Fault, Target};
+use crate::samples::Recordings;
 use crate::samples::recordings::fixtures::{echo_recordings, recording, recordings};
 
 const TOLERANCE: Tolerance = Tolerance::DEFAULT;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Device;
+use super::device::Device;
 
 /// On the CPU, what the largest operator of a run reads and writes should be no more: it then stays
 /// in the second and third level of cache, and ONNX Runtime's arena stays small.

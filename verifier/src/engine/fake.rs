@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use super::{Engine, RunError};
+use super::interface::{Engine, RunError};
 
 /// Gives back its first input, changed by the number of the run, from 0.
 pub(crate) struct Echo<F> {

@@ -1,6 +1,7 @@
 //! Deliberate changes: how a fault is written, where it goes, and how it is put there.
 
 pub mod fault;
+mod grammar;
 pub mod place;
 pub mod weights;
 

@@ -1,15 +1,13 @@
 //! What `verifier bench` adds to the record: JSON with everything needed to repeat it, Markdown for
 //! people, CSV with a line for each batch size.
 
-use std::io;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Body, Format, Record, RuntimeRecord, TargetRecord};
-use super::table::table;
-use super::{csv, markdown, range_text};
+use super::record::{Record, RuntimeRecord, TargetRecord};
+use super::table::{range_text, table};
 use crate::bench::Timing;
 use crate::compare::Tolerance;
 
@@ -70,29 +68,9 @@ pub struct BenchOptions {
     pub samples: Option<[usize; 2]>,
 }
 
-impl Body for Bench {
-    const COMMAND: &'static str = "bench";
-    const FORMATS: &'static [Format] = &[Format::Json, Format::Markdown, Format::Csv];
-
-    fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
-        match format {
-            Format::Csv => csv::rows(&record.body.timings),
-            _ => Ok(record.markdown()),
-        }
-    }
-}
-
 impl Record<Bench> {
-    fn markdown(&self) -> String {
-        let mut page = markdown::begin(self, "Times");
-        markdown::setting(&mut page, &self.full_setting());
-        page.push('\n');
-        page.push_str(&self.body.table());
-        page.push_str(&format!("\n{LEGEND}\n"));
-        page
-    }
-
-    fn full_setting(&self) -> Vec<(&'static str, String)> {
+    /// What ran, where and how, as names and values for a person.
+    pub fn full_setting(&self) -> Vec<(&'static str, String)> {
         let Bench {
             options, runtime, ..
         } = &self.body;

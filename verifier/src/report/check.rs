@@ -1,14 +1,13 @@
 //! What `verifier check` adds to the record.
 
-use std::io;
 use std::path::PathBuf;
 
 use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Body, Format, Record, RuntimeRecord, TargetRecord, Verdict};
-use super::{csv, html, junit, markdown, range_text};
+use super::record::{Record, RuntimeRecord, TargetRecord, Verdict};
+use super::table::range_text;
 use crate::calibrate::file::Entry;
 use crate::check::CheckResult;
 use crate::check::worst::WorstSample;
@@ -89,26 +88,6 @@ pub struct CalibrationRecord {
     pub smallest_atol: f32,
     /// `atol` over the least one.
     pub margin: f32,
-}
-
-impl Body for Check {
-    const COMMAND: &'static str = "check";
-    const FORMATS: &'static [Format] = &[
-        Format::Json,
-        Format::Html,
-        Format::Markdown,
-        Format::Csv,
-        Format::Junit,
-    ];
-
-    fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
-        match format {
-            Format::Csv => csv::faulty_outputs(record),
-            Format::Junit => junit::document(record),
-            Format::Html => Ok(html::page(record)),
-            _ => Ok(markdown::check(record)),
-        }
-    }
 }
 
 impl Record<Check> {

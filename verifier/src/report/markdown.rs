@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::bench::{Bench, LEGEND};
 use super::check::Check;
+use super::matrix::Matrix;
 use super::record::{Body, Record};
 use super::table::{cell, one_line, table};
 use super::text;
@@ -13,7 +15,7 @@ use crate::compare::Largest;
 const SHOWN: usize = 50;
 
 /// A page's heading with the verdict, and the error if there is one.
-pub(super) fn begin<B: Body>(record: &Record<B>, title: &str) -> String {
+fn begin<B: Body>(record: &Record<B>, title: &str) -> String {
     let verdict = record.verdict.name().to_uppercase();
     let mut page = format!("# {title}: {verdict}\n\n");
     if let Some(error) = &record.error {
@@ -23,7 +25,7 @@ pub(super) fn begin<B: Body>(record: &Record<B>, title: &str) -> String {
 }
 
 /// Names and values as a table.
-pub(super) fn setting(page: &mut String, rows: &[(&str, String)]) {
+fn setting(page: &mut String, rows: &[(&str, String)]) {
     page.push_str("| | |\n|---|---|\n");
     for (name, value) in rows {
         let _ = writeln!(page, "| {name} | {} |", cell(value));
@@ -39,6 +41,28 @@ pub(super) fn check(record: &Record<Check>) -> String {
         comparison(&mut page, result);
         faults(&mut page, &result.faults);
         faulty(&mut page, &result.faulty);
+    }
+    page
+}
+
+/// The page of times.
+pub(super) fn bench(record: &Record<Bench>) -> String {
+    let mut page = begin(record, "Times");
+    setting(&mut page, &record.full_setting());
+    let _ = writeln!(page, "\n{}\n{LEGEND}", record.body.table());
+    page
+}
+
+/// The page of several configurations.
+pub(super) fn matrix(record: &Record<Matrix>) -> String {
+    let mut page = begin(record, "Comparison of runtimes");
+    setting(&mut page, &record.full_setting());
+    let _ = writeln!(page, "\n{}", record.body.tables());
+    page.push_str("SHA-256 of the runtimes:\n\n");
+    for configuration in &record.body.configurations {
+        let sha256 = configuration.sha256.as_deref().unwrap_or("not loaded");
+        let (number, runtime) = (configuration.number, configuration.runtime.display());
+        let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
     }
     page
 }

@@ -2,16 +2,14 @@
 //! those that ran, as JSON and as Markdown.
 
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Body, Format, Record};
-use super::table::{one_line, table};
-use super::{markdown, range_text};
+use super::record::Record;
+use super::table::{one_line, range_text, table};
 use crate::compare::{Difference, Tolerance};
 use crate::matrix::{Configuration, Outcome, Pair};
 
@@ -63,27 +61,9 @@ pub struct MatrixOptions {
     pub timeout_seconds: f64,
 }
 
-impl Body for Matrix {
-    const COMMAND: &'static str = "compare";
-    const FORMATS: &'static [Format] = &[Format::Json, Format::Markdown];
-
-    fn render(record: &Record<Self>, _: Format) -> io::Result<String> {
-        let mut page = markdown::begin(record, "Comparison of runtimes");
-        markdown::setting(&mut page, &record.full_setting());
-        page.push('\n');
-        page.push_str(&record.body.tables());
-        page.push_str("\nSHA-256 of the runtimes:\n\n");
-        for configuration in &record.body.configurations {
-            let sha256 = configuration.sha256.as_deref().unwrap_or("not loaded");
-            let (number, runtime) = (configuration.number, configuration.runtime.display());
-            let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
-        }
-        Ok(page)
-    }
-}
-
 impl Record<Matrix> {
-    fn full_setting(&self) -> Vec<(&'static str, String)> {
+    /// What was asked for and where, as names and values for a person.
+    pub fn full_setting(&self) -> Vec<(&'static str, String)> {
         let Matrix { options, .. } = &self.body;
         let Tolerance { atol, rtol } = options.tolerance;
         let left = |number: Option<usize>, otherwise: &str| {

@@ -11,6 +11,7 @@ mod junit;
 mod markdown;
 pub mod matrix;
 pub mod record;
+mod render;
 mod schema;
 pub mod table;
 pub mod text;
@@ -20,8 +21,3 @@ mod tests;
 
 pub use record::{Body, Format, Record, Verdict, unix_seconds};
 pub use schema::{calibration_schema, record_schema};
-
-/// Samples from the first one to the one before the end.
-pub fn range_text([start, end]: [usize; 2]) -> String {
-    format!("{start} to {}", end.saturating_sub(1))
-}

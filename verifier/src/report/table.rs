@@ -42,3 +42,8 @@ pub fn cell(text: &str) -> String {
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// Samples from the first one to the one before the end.
+pub fn range_text([start, end]: [usize; 2]) -> String {
+    format!("{start} to {}", end.saturating_sub(1))
+}

@@ -7,8 +7,8 @@ use std::time::Instant;
 use ndarray::ArrayViewD;
 use proto::npy::NpyError;
 
-use super::elements;
 use super::recording::{Recording, Window, windows};
+use super::tensors::elements;
 
 /// Consecutive samples, with a window of each recording.
 #[derive(Debug)]

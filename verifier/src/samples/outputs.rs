@@ -6,8 +6,8 @@ use ndarray::ArrayViewD;
 use proto::npy::{NpyError, NpyWriter};
 use proto::staging::{StagedFolder, StagingError};
 
-use super::elements;
 use super::recording::Recording;
+use super::tensors::elements;
 
 /// A folder of outputs; it appears when it is complete.
 #[derive(Debug)]

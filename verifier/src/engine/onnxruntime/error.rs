@@ -54,3 +54,8 @@ pub enum LoadError {
     #[error("no temporary folder for the runtime's profile: {0}")]
     Profile(io::Error),
 }
+
+/// The runtime's messages begin with source positions and spread over lines.
+pub(super) fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

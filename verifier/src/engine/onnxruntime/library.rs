@@ -9,7 +9,7 @@ use proto::digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LoadError;
+use super::error::LoadError;
 use super::locate::check_whole;
 
 /// Which library was loaded.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::device::{self, Device};
+use crate::engine::device::{self, Device};
 
 /// How far the runtime may rewrite the graph before it runs it.
 #[derive(

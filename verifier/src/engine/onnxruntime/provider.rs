@@ -7,8 +7,9 @@ use ort::AsPointer as _;
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch};
 use ort::session::builder::SessionBuilder;
 
-use super::super::device::Device;
-use super::{LoadError, Options, one_line};
+use super::error::{LoadError, one_line};
+use super::options::Options;
+use crate::engine::device::Device;
 
 /// Where `make setup DEVICE=cuda` puts CUDA and cuDNN, below the folder that holds `.deps`.
 const CUDA_FOLDER: &str = ".deps/py/nvidia/cu13/lib";

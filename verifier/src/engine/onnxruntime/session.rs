@@ -10,11 +10,12 @@ use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 use proto::manifest::{Part, Tensor};
 
-use super::super::placement::{self, Placement, PlacementError};
-use super::super::{Engine, RunError};
-use super::library::LOG_LEVEL;
+use super::error::{LoadError, one_line};
+use super::library::{LOG_LEVEL, Library};
+use super::options::{Optimization, Options};
 use super::provider::register;
-use super::{Library, LoadError, Optimization, Options, one_line};
+use crate::engine::interface::{Engine, RunError};
+use crate::engine::placement::{self, Placement, PlacementError};
 use crate::samples::elements;
 
 /// Where the model is.
