@@ -3,9 +3,8 @@
 //! What goes round the module is the residual; nothing goes round a whole block.
 
 use proto::graph::{Model, Value};
-use proto::manifest::{Part, Tensor as TensorInfo, part};
+use proto::manifest::{Part, part};
 use proto::module::{Module, ModuleKind};
-use proto::npy::Dtype;
 use trainer::vit::Vit;
 
 use super::names::{RESIDUAL, SUBMODEL_INPUT, SUBMODEL_OUTPUT, block};
@@ -53,23 +52,10 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str) -> PartModel {
     } = builder.network;
     let model = graph.finish();
     let part = Part {
-        file: file.to_owned(),
-        inputs: described(&model.inputs),
-        outputs: described(&model.outputs),
         initializers,
-        external_data: None,
-        test_data_sets: vec![],
+        ..Part::of_model(file, &model)
     };
     PartModel { model, part }
-}
-
-fn described(values: &[Value]) -> Vec<TensorInfo> {
-    let describe = |value: &Value| TensorInfo {
-        name: value.name().to_owned(),
-        dtype: Dtype::Float32,
-        shape: value.shape(),
-    };
-    values.iter().map(describe).collect()
 }
 
 impl Builder<'_> {

@@ -9,6 +9,7 @@ use serde_with::rust::maps_duplicate_key_is_error;
 
 use crate::config::VitConfig;
 use crate::digest::FileDigest;
+use crate::graph;
 pub use crate::graph::Axis;
 use crate::npy::Dtype;
 use crate::preprocessing::Preprocessing;
@@ -249,6 +250,19 @@ impl fmt::Display for Split {
 }
 
 impl Part {
+    /// The description of a model that is to lie at `file`: its inputs and outputs.
+    pub fn of_model(file: &str, model: &graph::Model<'_>) -> Self {
+        let tensors = |values: &[graph::Value]| values.iter().map(Tensor::of_value).collect();
+        Self {
+            file: file.to_owned(),
+            inputs: tensors(&model.inputs),
+            outputs: tensors(&model.outputs),
+            initializers: BTreeMap::new(),
+            external_data: None,
+            test_data_sets: vec![],
+        }
+    }
+
     /// The name of the file with the large initializers, if it lies beside the model, where ONNX
     /// looks for it.
     pub fn external_file_name(&self) -> Option<&str> {
@@ -266,6 +280,14 @@ fn split(file: &str) -> (Option<&str>, &str) {
 }
 
 impl Tensor {
+    fn of_value(value: &graph::Value) -> Self {
+        Self {
+            name: value.name().to_owned(),
+            dtype: Dtype::Float32,
+            shape: value.shape(),
+        }
+    }
+
     /// The axes after the first, if all of them are fixed.
     pub fn sample_shape(&self) -> Option<Vec<usize>> {
         let fixed = |axis: &Axis| match axis {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use console::{grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
 use proto::manifest::{Axis, Tensor};
@@ -12,11 +13,11 @@ use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
 use proto::regular_file;
+use verifier::report::Verdict;
 
-use super::{Status, grouped};
 use crate::cli::InspectArgs;
 
-pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
+pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
     let path = &arguments.path;
     let extension = path
         .extension()
@@ -33,7 +34,7 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
             path.display()
         ),
     }
-    Ok(Status::Pass)
+    Ok(Verdict::Pass)
 }
 
 fn inspect_bundle(path: &Path) -> Result<()> {

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use crate::gallery::Map;
+use crate::compare::error_map::ErrorMap;
 
 /// Shades, from few of a cell's elements outside to all of them.
 const SHADES: usize = 4;
 
 /// The tensor as a rectangle, with a mark for each cell that holds an element outside: the
 /// stronger, the more.
-pub(super) fn picture(map: &Map) -> Markup {
+pub(super) fn picture(map: &ErrorMap) -> Markup {
     let [rows, columns] = map.cells;
     // As wide as its frame; flat tensors are not drawn as thin as they are, nor tall ones as tall.
     let ratio = (columns as f64 / rows as f64).clamp(1.5, 16.0);
@@ -30,7 +30,7 @@ pub(super) fn picture(map: &Map) -> Markup {
 
 /// For each shade the outline of its cells, in cells; those next to each other in a row are one,
 /// which keeps the page small.
-fn paths(map: &Map) -> [String; SHADES] {
+fn paths(map: &ErrorMap) -> [String; SHADES] {
     let columns = map.cells[1];
     let size = (map.side[0] * map.side[1]).max(1);
     let shade = |count: usize| (count > 0).then(|| (count * SHADES).div_ceil(size).min(SHADES) - 1);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn cells_next_to_each_other_are_one_and_rows_are_apart() {
-        let map = Map {
+        let map = ErrorMap {
             elements: [2, 16],
             side: [1, 4],
             cells: [2, 4],
