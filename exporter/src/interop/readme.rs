@@ -98,10 +98,10 @@ fn about_test_data(manifest: &Manifest, sets: &[usize]) -> String {
         None => "",
     };
     format!(
-        "\n`test_data_set_0` and so on beside a model hold one sample each, in the layout of ONNX's \
-         own test runners: images {sets:?} of the {split} split{whatever}. `config.txt` and \
-         `data.json` tell such runners the tolerance. ONNX's `load_model_tests` takes folders whose \
-         names begin with `test_`, such as a copy of `onnx/full` named `test_full`.\n",
+        "\n`test_data_set_0` and so on beside a model hold one sample each, in the layout of \
+         ONNX's own test runners: images {sets:?} of the {split} split{whatever}. `config.txt` \
+         and `data.json` tell such runners the tolerance. ONNX's `load_model_tests` takes folders \
+         whose names begin with `test_`, such as a copy of `onnx/full` named `test_full`.\n",
         split = manifest.selection.split,
     )
 }

@@ -85,20 +85,27 @@ impl Network<'_> {
         let name = |rest: &str| format!("{prefix}{rest}");
         let weight = self.matrix(&block(layer, ".0.fn.to_qkv.weight"));
         let graph = &mut self.graph;
-        let qkv = graph.matmul_weight(&name("qkv"), input, &weight, 3 * inner); // [batch, tokens, 3·inner]
+        // [batch, tokens, 3·inner]
+        let qkv = graph.matmul_weight(&name("qkv"), input, &weight, 3 * inner);
         let pieces = [&*name("query"), &name("key"), &name("value")];
         let [query, key, value] = graph.split_last(pieces, &qkv); // [batch, tokens, inner]
         let split = [tokens, config.heads, config.dim_head];
-        let query = heads_first(graph, &query, split, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
-        let key = heads_first(graph, &key, split, &[1, 2, 0]); // [batch, heads, dim_head, tokens]
-        let value = heads_first(graph, &value, split, &[1, 0, 2]); // [batch, heads, tokens, dim_head]
-        let products = graph.matmul(&name("products"), &query, &key); // [batch, heads, tokens, tokens]
+        // [batch, heads, tokens, dim_head]
+        let query = heads_first(graph, &query, split, &[1, 0, 2]);
+        // [batch, heads, dim_head, tokens]
+        let key = heads_first(graph, &key, split, &[1, 2, 0]);
+        // [batch, heads, tokens, dim_head]
+        let value = heads_first(graph, &value, split, &[1, 0, 2]);
+        // [batch, heads, tokens, tokens]
+        let products = graph.matmul(&name("products"), &query, &key);
         let scale = (config.dim_head as f64).powf(-0.5) as f32;
         let scale = graph.scalar(&name("scale"), scale);
         let scores = graph.with_constant("Mul", &name("scores"), &products, &scale);
         let softmax = graph.softmax(&name("softmax"), &scores);
-        let mixed = graph.matmul(&name("mixed_by_head"), &softmax, &value); // [batch, heads, tokens, dim_head]
-        let by_token = graph.transpose(&name("mixed_by_token"), &mixed, &[1, 0, 2]); // [batch, tokens, heads, dim_head]
+        // [batch, heads, tokens, dim_head]
+        let mixed = graph.matmul(&name("mixed_by_head"), &softmax, &value);
+        // [batch, tokens, heads, dim_head]
+        let by_token = graph.transpose(&name("mixed_by_token"), &mixed, &[1, 0, 2]);
         if config.has_to_out() {
             let mixed = graph.reshape(&name("mixed"), &by_token, &[tokens, inner]);
             self.linear(&block(layer, ".0.fn.to_out.0"), output, &mixed, config.dim)

@@ -23,7 +23,8 @@ pub fn around(path: &Path) -> Option<PathBuf> {
     nearest.ancestors().find(is_bundle).map(Path::to_owned)
 }
 
-/// Resolves a path of the manifest to a regular file inside the folder, and gives its size in bytes.
+/// Resolves a path of the manifest to a regular file inside the folder; also gives its size in
+/// bytes.
 pub(super) fn file_inside(root: &Path, file: &str) -> Result<(PathBuf, u64), BundleError> {
     let refused = |reason| BundleError::UnsafePath {
         file: file.to_owned(),

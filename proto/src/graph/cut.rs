@@ -67,8 +67,8 @@ impl Graph {
     }
 
     /// Cuts the graph at a tensor that one node writes and others read. What passes the cut beside
-    /// it, such as a residual, is an output of the first half and an input of the second. Every node
-    /// that the graph's outputs depend on is in exactly one of the two.
+    /// it, such as a residual, is an output of the first half and an input of the second. Every
+    /// node that the graph's outputs depend on is in exactly one of the two.
     pub fn split_at(&self, edge: &str) -> Result<Halves, CutError> {
         self.declaration(edge)?;
         let mut inputs = self.input_names();

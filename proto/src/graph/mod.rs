@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `builder`, `operators` | building a graph in which every tensor has its shape |
-//! | `elements`, `write` | large constants, brought into memory one after the other as they are written |
+//! | `elements`, `write` | large constants, in memory one after the other as they are written |
 //! | `read`, `external` | [`Graph`]: a whole model in memory, its external data checked |
 //! | `initializer` | reading and changing one element of a float32 weight |
 //! | `cut` | the part of a graph between given tensors |

@@ -14,8 +14,9 @@ use crate::regular_file;
 /// ```
 /// use proto::graph::{Axis, Graph};
 ///
-/// let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tiny_bundle/onnx/full/model.onnx");
-/// let full = Graph::open(file.as_ref(), None)?;
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+/// # let bundle = fixtures.join("tiny_bundle");
+/// let full = Graph::open(&bundle.join("onnx/full/model.onnx"), None)?;
 /// assert_eq!(full.input_names(), ["image"]);
 /// assert_eq!(full.shape("logits"), Some(vec![Axis::Named("batch".into()), Axis::Fixed(10)]));
 ///
@@ -43,8 +44,8 @@ pub enum ReadError {
 }
 
 impl Graph {
-    /// Reads a model file. Data outside of it must lie in the file of this name beside it, which the
-    /// manifest names, and inside that file; for a model without external data it is `None`.
+    /// Reads a model file. Data outside of it must lie in the file of this name beside it, which
+    /// the manifest names, and inside that file; for a model without external data it is `None`.
     pub fn open(path: &Path, external_data: Option<&str>) -> Result<Self, ReadError> {
         let unreadable = |reason: String| ReadError::Unreadable {
             path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! Changing a graph: a node put upon an edge, a node replaced by others, an initializer that becomes
-//! an input.
+//! Changing a graph: a node put upon an edge, a node replaced by others, an initializer that
+//! becomes an input.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub enum RewriteError {
     NoTensor(String),
     #[error("no node `{0}` in the graph")]
     NoNode(String),
-    #[error("no node{} reads tensor `{tensor}`", .node.as_ref().map(|node| format!(" `{node}`")).unwrap_or_default())]
+    #[error("{} tensor `{tensor}`", who_does_not_read(.node.as_deref()))]
     NotRead {
         tensor: String,
         node: Option<String>,
@@ -43,6 +43,13 @@ pub enum RewriteError {
     ReadInside { node: String, tensor: String },
     #[error(transparent)]
     Initializer(#[from] InitializerError),
+}
+
+fn who_does_not_read(node: Option<&str>) -> String {
+    match node {
+        Some(node) => format!("node `{node}` does not read"),
+        None => "no node reads".to_owned(),
+    }
 }
 
 impl Graph {
