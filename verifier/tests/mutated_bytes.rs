@@ -160,7 +160,10 @@ fn the_files_are_read_before_they_are_changed() {
         read("array.npy", &array(), read_array).expect("array"),
         276.0
     );
-    let faulty = read("model.onnx", &Probe::new().model, |path| read_model(path, None)).expect("model");
+    let faulty = read("model.onnx", &Probe::new().model, |path| {
+        read_model(path, None)
+    })
+    .expect("model");
     assert_ne!(faulty, Probe::new().model);
 }
 
