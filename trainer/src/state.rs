@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, VitConfig};
-use proto::plain;
+use proto::regular_file;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
@@ -219,7 +219,7 @@ impl SavedState {
             path: path.to_owned(),
             fault,
         };
-        let bytes = plain::read(path).map_err(|error| at(error.into()))?;
+        let bytes = regular_file::read(path).map_err(|error| at(error.into()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
         let text = header
             .metadata()

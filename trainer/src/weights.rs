@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, Preset, VitConfig};
 use proto::digest::DigestReader;
-use proto::plain;
+use proto::regular_file;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -215,7 +215,7 @@ pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
         path: path.to_owned(),
         fault,
     };
-    let file = plain::open(path).map_err(|error| match error.kind() {
+    let file = regular_file::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => at(WeightsFault::Absent),
         _ => at(error.into()),
     })?;

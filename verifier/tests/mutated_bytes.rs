@@ -10,7 +10,7 @@ use proptest::sample::Index;
 use proto::bundle::{Bundle, BundleError};
 use proto::manifest::Part;
 use proto::npy::{Dtype, Header, Npy, NpyError, read_header};
-use verifier::engine::probe;
+use verifier::engine::probe::Probe;
 use verifier::inject::weights::Model;
 
 #[global_allocator]
@@ -160,8 +160,8 @@ fn the_files_are_read_before_they_are_changed() {
         read("array.npy", &array(), read_array).expect("array"),
         276.0
     );
-    let faulty = read("model.onnx", &probe::model(), |path| read_model(path, None)).expect("model");
-    assert_ne!(faulty, probe::model());
+    let faulty = read("model.onnx", &Probe::new().model, |path| read_model(path, None)).expect("model");
+    assert_ne!(faulty, Probe::new().model);
 }
 
 proptest! {
@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn no_model_makes_a_reader_panic(changes in changes(), is_external in any::<bool>()) {
-        let bytes = changed(&probe::model(), &changes);
+        let bytes = changed(&Probe::new().model, &changes);
         let _ = read("model.onnx", &bytes, |path| read_model(path, is_external.then_some("w.bin")));
     }
 }

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use exporter::samples::Samples;
-use exporter::subset::{self, Request};
+use exporter::interop;
+use proto::bundle::Samples;
+use proto::bundle::subset::{self, Request};
 use proto::manifest::Choice;
 use trainer::signals::stop_flag;
 
-use super::{open_checked, progress_bar, say, say_written};
+use super::{hints, open_checked, progress_bar, say, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
@@ -29,11 +30,13 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         raw: arguments.raw,
         out: &out,
         replace: arguments.force,
+        readme: interop::readme,
     };
     let manifest = subset::write(&request, |bytes| {
         bar.inc(bytes);
         !stop.load(Ordering::Relaxed)
-    })?;
+    })
+    .map_err(hints::of_subset)?;
     bar.finish_and_clear();
     say!(
         "from         {} ({} samples)",

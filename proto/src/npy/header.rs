@@ -89,10 +89,7 @@ impl Header {
         if header.order() == Order::Fortran {
             return Err(NpyFault::FortranOrder);
         }
-        let dtype = [Dtype::Float32, Dtype::Float64, Dtype::Int64]
-            .into_iter()
-            .find(|dtype| matches!(header.dtype(), DType::Plain(plain) if plain.to_string() == dtype.descr()))
-            .ok_or_else(|| NpyFault::Dtype { found: header.dtype().descr(), expected: "<f4, <f8 or <i8".to_owned() })?;
+        let dtype = plain_dtype(&header.dtype())?;
         let shape = header
             .shape()
             .iter()
@@ -117,6 +114,19 @@ impl Header {
             .and_then(|elements| elements.checked_mul(self.dtype.size() as u64))
             .ok_or_else(|| NpyFault::Overflow(format!("{:?}", self.shape)))
     }
+}
+
+/// The element type, if it is one that bundles use.
+fn plain_dtype(found: &DType) -> Result<Dtype, NpyFault> {
+    let mut known = [Dtype::Float32, Dtype::Float64, Dtype::Int64].into_iter();
+    let dtype = match found {
+        DType::Plain(plain) => known.find(|dtype| plain.to_string() == dtype.descr()),
+        _ => None,
+    };
+    dtype.ok_or_else(|| NpyFault::Dtype {
+        found: found.descr(),
+        expected: "<f4, <f8 or <i8".to_owned(),
+    })
 }
 
 /// Bounds every product of axes by that of all numbers in the text, zeros taken as one. Python

@@ -46,6 +46,11 @@ impl<T: Element> NpyWriter<T> {
         })
     }
 
+    /// Axes, slowest first.
+    pub fn shape(&self) -> &[usize] {
+        &self.header.shape
+    }
+
     /// Appends elements in C order.
     pub fn write(&mut self, elements: &[T]) -> Result<(), NpyError> {
         self.written += elements.len();

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
-use proto::plain;
+use proto::regular_file;
 
 use super::{DataError, IMAGE_BYTES, Image, Split};
 
@@ -21,7 +21,7 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
         error,
     };
     check_size(path)?;
-    let mut file = plain::open(path).map_err(at)?;
+    let mut file = regular_file::open(path).map_err(at)?;
     let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
     file.read_to_end(&mut bytes).map_err(at)?;
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {

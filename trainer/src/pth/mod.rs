@@ -23,7 +23,7 @@ use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use proto::config::{Preset, VitConfig};
-use proto::{plain, staging};
+use proto::{regular_file, staging};
 use zip::result::ZipError;
 
 use crate::vit::Vit;
@@ -220,7 +220,7 @@ fn printable(text: &str) -> String {
 /// Accepts a state dict, or the Python repository's `{"epoch", "model_state_dict", …}`. Fails
 /// unless names, shapes and dtypes are those of the config and every number is finite.
 pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {
-    let open = || match plain::open(path) {
+    let open = || match regular_file::open(path) {
         Ok(file) => checkpoint::read(BufReader::new(file), config),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PthFault::Absent),
         Err(error) => Err(error.into()),

@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use console::Host;
-use proto::{plain, staging};
+use proto::{regular_file, staging};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
         path: path.to_owned(),
         reason,
     };
-    let bytes = match plain::read(path) {
+    let bytes = match regular_file::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => {

@@ -12,7 +12,7 @@ use proto::npy;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
-use proto::plain;
+use proto::regular_file;
 use verifier::report::Verdict;
 
 use crate::cli::InspectArgs;
@@ -122,7 +122,7 @@ fn describe_all(tensors: &[Tensor]) -> String {
 }
 
 fn inspect_onnx(path: &Path) -> Result<()> {
-    let bytes = plain::read(path).with_context(|| path.display().to_string())?;
+    let bytes = regular_file::read(path).with_context(|| path.display().to_string())?;
     let model = ModelProto::decode(bytes.as_slice())
         .with_context(|| format!("{}: not an ONNX model", path.display()))?;
     let graph = model

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use proto::manifest::Part;
 use proto::onnx::{ModelProto, TensorProto, tensor_proto};
-use proto::plain;
+use proto::regular_file;
 
 use super::fault::{Fault, FaultError, Target};
 
@@ -52,7 +52,7 @@ impl Model {
             path: path.to_owned(),
             reason,
         };
-        let bytes = plain::read(path).map_err(|error| unreadable(error.to_string()))?;
+        let bytes = regular_file::read(path).map_err(|error| unreadable(error.to_string()))?;
         let proto =
             ModelProto::decode(bytes.as_slice()).map_err(|error| unreadable(error.to_string()))?;
         let model = Self {

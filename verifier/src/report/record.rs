@@ -180,7 +180,7 @@ impl<B: Body> Record<B> {
 
     /// Reads a record back from JSON; another command's and another major version's are refused.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let record: Self = serde_json::from_slice(&proto::plain::read(path)?)?;
+        let record: Self = serde_json::from_slice(&proto::regular_file::read(path)?)?;
         let major = |version: &str| version.split('.').next().map(str::to_owned);
         if record.command != B::COMMAND || major(&record.record_version) != major(RECORD_VERSION) {
             return Err(io::Error::other(format!(

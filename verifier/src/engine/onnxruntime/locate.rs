@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use proto::plain;
+use proto::regular_file;
 
 /// The environment variable that names the library.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -79,7 +79,7 @@ pub fn locate(asked: Option<&Path>) -> Result<PathBuf, LocateError> {
 /// that maps it: an ELF file's section table, which ends it, must be inside.
 pub fn check_whole(path: &Path) -> Result<(), String> {
     let mut header = [0u8; 64];
-    let mut file = plain::open(path).map_err(|error| error.to_string())?;
+    let mut file = regular_file::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02\x01") {
         return Ok(()); // not a 64-bit little-endian ELF file: the loader will say what it is
