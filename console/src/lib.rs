@@ -1,0 +1,25 @@
+//! What the three programs share as processes: what they print, how they are told to stop, how they
+//! end, and the machine they run on.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`lines`] | lines of result and of log; [`say!`] and [`note!`] |
+//! | [`progress`] | how far long work is |
+//! | [`signals`] | being told to stop |
+//! | [`exit`] | the end of `main` |
+//! | [`digits`] | how large numbers are written |
+//! | [`host`] | the machine, as reports name it |
+
+pub mod digits;
+pub mod exit;
+pub mod host;
+pub mod lines;
+pub mod progress;
+pub mod signals;
+
+pub use digits::grouped;
+pub use exit::exit_code;
+pub use host::Host;
+pub use lines::print_result;
+pub use progress::Progress;
+pub use signals::stop_flag;
