@@ -114,7 +114,7 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let bytes = fs::read(&weights).expect("read");
     let spoiled = folder.path().join("spoiled.safetensors");
     fs::write(&spoiled, &bytes[..bytes.len() - 4]).expect("write");
-    export(&spoiled, &out, 4).refuses(&["spoiled.safetensors", "not a sound safetensors file"]);
+    export(&spoiled, &out, 4).refuses(&["spoiled.safetensors", "not a valid safetensors file"]);
     // The config in the header says one layer more than there are tensors for.
     let header_length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
     let header = String::from_utf8(bytes[8..8 + header_length].to_vec()).expect("text");

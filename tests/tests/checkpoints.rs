@@ -154,7 +154,7 @@ fn files_that_are_no_checkpoints() {
     let sound = fs::read(&checkpoint).expect("read");
     refusal(
         &sound[..sound.len() / 2],
-        &["spoiled.pth: not a sound zip archive", "hint:"],
+        &["spoiled.pth: not a valid zip archive", "hint:"],
     );
     refusal(b"", &["spoiled.pth: not a checkpoint"]);
     refusal(

@@ -352,7 +352,7 @@ fn a_state_that_is_damaged_is_refused() {
     for damaged in [&bytes[..bytes.len() / 2], &bytes[..5], b"", &[0xff; 100]] {
         fs::write(&path, damaged).expect("write");
         run(&mut train(folder.path(), &["--model", "nano", "--resume"]))
-            .refuses(&["state.safetensors", "not a sound state"]);
+            .refuses(&["state.safetensors", "not a valid state"]);
     }
 }
 

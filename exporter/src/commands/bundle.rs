@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use console::exit::INTERRUPTED;
+use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
 use exporter::onnx_file::LARGEST_MESSAGE;
 use proto::manifest::{Split, part};
@@ -13,10 +15,9 @@ use proto::npy::Npy;
 use proto::plain;
 use trainer::cifar10;
 use trainer::device::device_name;
-use trainer::signals::stop_flag;
 use trainer::weights::{self, Loaded};
 
-use super::{progress_bar, say, say_written};
+use super::say_written;
 use crate::cli::{BundleArgs, GoldenKind};
 
 /// An image's number in a text has at most five digits; a larger file than this is no list of
@@ -25,7 +26,7 @@ const LARGEST_LIST: u64 = 64 << 20;
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
-    let stop = stop_flag().context("no handler for signals")?;
+    let stop = stop_flag(INTERRUPTED).context("no handler for signals")?;
     if let Some(threads) = arguments.threads {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
@@ -60,7 +61,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
-    let bar = progress_bar(indices.len() as u64, "{pos}/{len} samples  {per_sec}");
+    let progress = Progress::count("samples", indices.len() as u64);
     let request = Request {
         vit: &vit,
         info: &info,
@@ -79,10 +80,10 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         replace: arguments.force,
     };
     let manifest = bundle::write(&request, |done| {
-        bar.inc(done as u64);
+        progress.advance(done as u64);
         !stop.load(Ordering::Relaxed)
     })?;
-    bar.finish_and_clear();
+    progress.finish();
 
     say!(
         "weights      {} ({}, {})",

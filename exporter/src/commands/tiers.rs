@@ -1,16 +1,16 @@
 //! `exporter tiers`.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use console::{print_result, say};
 use exporter::histogram;
 use exporter::samples::Samples;
 use proto::{bundle, staging};
 use serde::Serialize;
 
-use super::{open_checked, say};
+use super::open_checked;
 use crate::cli::TiersArgs;
 
 /// One tier, for programs.
@@ -78,17 +78,7 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
     };
     let rows: Vec<Row> = (0..arguments.tiers).map(row).collect();
     if arguments.json {
-        // The result itself: a reader may go away, but a full disk must not be passed over.
-        match writeln!(
-            std::io::stdout(),
-            "{}",
-            serde_json::to_string_pretty(&rows)?
-        ) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                bail!("standard output: {error}")
-            }
-            _ => {}
-        }
+        print_result(&serde_json::to_string_pretty(&rows)?)?;
     } else {
         say!("tier  confidence        correct  incorrect   share  accuracy");
         for Row {
