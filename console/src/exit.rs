@@ -7,6 +7,9 @@ use crate::note;
 /// Exit status of a program that could not run or could not finish.
 pub const NOT_DONE: u8 = 2;
 
+/// Exit status of a program that a second signal ends, as shells have it for SIGINT.
+pub const INTERRUPTED: i32 = 130;
+
 /// The exit status of what `main` did. An error goes to stderr with all its causes, on one line
 /// unless a cause has a `hint:`, and gives [`NOT_DONE`].
 pub fn exit_code(result: anyhow::Result<impl Termination>) -> ExitCode {

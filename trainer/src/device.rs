@@ -21,10 +21,7 @@ pub enum DeviceError {
     #[error("unknown device `{0}`: expected auto, cpu, cuda or cuda:N")]
     Unknown(String),
     /// There is no such GPU, or libtorch was built without CUDA.
-    #[error(
-        "device {asked} is not available: libtorch finds {found} CUDA device(s)\n\
-         hint: `make build DEVICE=cuda` fetches the CUDA libraries and builds with them; --device cpu runs on the CPU"
-    )]
+    #[error("device {asked} is not available: libtorch finds {found} CUDA device(s)")]
     Unavailable {
         /// What was asked for.
         asked: DeviceChoice,
