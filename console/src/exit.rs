@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use crate::note;
+use crate::lines::print_note;
 
 /// Exit status of a program that could not run or could not finish.
 pub const NOT_DONE: u8 = 2;
@@ -16,7 +16,7 @@ pub fn exit_code(result: anyhow::Result<impl Termination>) -> ExitCode {
     match result {
         Ok(done) => done.report(),
         Err(error) => {
-            note!("error: {error:#}");
+            print_note(format_args!("error: {error:#}"));
             ExitCode::from(NOT_DONE)
         }
     }

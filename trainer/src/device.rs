@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The version of libtorch that this library was built with.
+pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");
+
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {

@@ -38,5 +38,4 @@ pub mod train;
 pub mod vit;
 pub mod weights;
 
-/// The version of libtorch that this library was built with.
-pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");
+pub use device::LIBTORCH_VERSION;

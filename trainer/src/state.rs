@@ -14,6 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::device::{LIBTORCH_VERSION, device_name};
 use crate::tensor_file;
 use crate::train::{EpochRow, Plan, PlanError, Progress, Session};
 
@@ -146,9 +147,9 @@ impl Machine {
     /// This one.
     pub fn current(device: tch::Device) -> Self {
         Self {
-            device: crate::device::device_name(device),
+            device: device_name(device),
             threads: tch::get_num_threads().max(1) as usize,
-            libtorch: crate::LIBTORCH_VERSION.to_owned(),
+            libtorch: LIBTORCH_VERSION.to_owned(),
             cpu: console::host::cpu_name(),
         }
     }

@@ -30,7 +30,7 @@ fn info() -> WeightsInfo {
             train_samples: 0,
             kept_epoch: 0,
             history: vec![],
-            libtorch: crate::LIBTORCH_VERSION.to_owned(),
+            libtorch: crate::device::LIBTORCH_VERSION.to_owned(),
             device: "cpu".to_owned(),
             threads: 1,
         }),

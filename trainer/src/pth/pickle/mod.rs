@@ -20,20 +20,20 @@ pub(super) use value::{Value, View};
 
 /// A pickle, parsed.
 #[derive(Debug)]
-pub(in crate::pth) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     objects: Vec<Object<'a>>,
     /// The saved object.
-    pub(in crate::pth) root: Value<'a>,
+    pub(crate) root: Value<'a>,
 }
 
 impl<'a> Pickle<'a> {
-    pub(in crate::pth) fn parse(bytes: &'a [u8]) -> Result<Self, PickleFault> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, PickleFault> {
         let (objects, root) = machine::run(bytes)?;
         Ok(Self { objects, root })
     }
 
     /// The entries of a dict, in order.
-    pub(in crate::pth) fn dict(&self, value: Value<'a>) -> Option<&[(Value<'a>, Value<'a>)]> {
+    pub(crate) fn dict(&self, value: Value<'a>) -> Option<&[(Value<'a>, Value<'a>)]> {
         match value {
             Value::Object(index) => match &self.objects[index] {
                 Object::Dict(entries) => Some(entries),
@@ -43,7 +43,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    pub(in crate::pth) fn tensor(&self, value: Value<'a>) -> Option<&View<'a>> {
+    pub(crate) fn tensor(&self, value: Value<'a>) -> Option<&View<'a>> {
         match value {
             Value::Object(index) => match &self.objects[index] {
                 Object::Tensor(view) => Some(view),
@@ -54,7 +54,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The name of a value's type.
-    pub(in crate::pth) fn type_name(&self, value: Value<'a>) -> &'static str {
+    pub(crate) fn type_name(&self, value: Value<'a>) -> &'static str {
         type_name(&self.objects, value)
     }
 }

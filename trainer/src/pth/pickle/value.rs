@@ -21,7 +21,7 @@ const STORAGES: [(&str, &str); 12] = [
 
 /// A value, as far as weights need it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::pth) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Int(i64),
     Text(&'a str),
     Global(Global),
@@ -36,7 +36,7 @@ pub(super) const LIST: Value<'_> = Value::Other("list");
 
 /// The names that a pickle may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pth) enum Global {
+pub(crate) enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -54,20 +54,20 @@ pub(super) enum Object<'a> {
 
 /// A run of elements in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pth) struct Storage<'a> {
+pub(crate) struct Storage<'a> {
     /// As PyTorch calls it.
-    pub(in crate::pth) dtype: &'static str,
-    pub(in crate::pth) key: &'a str,
-    pub(in crate::pth) elements: usize,
+    pub(crate) dtype: &'static str,
+    pub(crate) key: &'a str,
+    pub(crate) elements: usize,
 }
 
 /// A tensor: which elements of a storage, all counts in elements.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::pth) struct View<'a> {
-    pub(in crate::pth) storage: Storage<'a>,
-    pub(in crate::pth) offset: usize,
-    pub(in crate::pth) shape: Vec<usize>,
-    pub(in crate::pth) strides: Vec<usize>,
+pub(crate) struct View<'a> {
+    pub(crate) storage: Storage<'a>,
+    pub(crate) offset: usize,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
 }
 
 /// The name of a value's type in Python.
