@@ -11,7 +11,6 @@ use exporter::bundle::{self, PARTS, Request};
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
-use trainer::device::device_name;
 use trainer::weights::{self, Loaded};
 
 use super::images::chosen_images;

@@ -1,5 +1,6 @@
 //! `exporter tiers`.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
