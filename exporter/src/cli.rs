@@ -33,7 +33,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  \
             exporter bundle --weights trained_models/vit_base_cifar10.safetensors \
             --out bundles/base\n\n\
-            A bundle is whole or absent: it is written beside its place and renamed when complete.")]
+            A bundle is whole or absent: it is written beside its place and renamed when \
+            complete.")]
     Bundle(BundleArgs),
     /// Count a bundle's samples by confidence, correct and incorrect apart
     #[command(after_help = "Example:\n  \

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use proto::manifest::Part;
 use tempfile::TempDir;
-use verifier::fault::Fault;
-use verifier::model::Model;
+use verifier::inject::Fault;
+use verifier::inject::weights::Model;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("folder");

@@ -95,7 +95,6 @@ pub struct DigestReader<R> {
 }
 
 impl<R> DigestReader<R> {
-    /// Around a reader.
     pub fn new(inner: R) -> Self {
         Self {
             inner,

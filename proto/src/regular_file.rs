@@ -1,4 +1,4 @@
-//! Files that a user names are opened only if they are plain: reading a pipe would wait for ever.
+//! Files that a user names are opened only if they are regular: reading a pipe would wait for ever.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -42,7 +42,6 @@ impl Tiers {
             .unwrap_or(last)
     }
 
-    /// Counts one sample.
     pub fn add(&mut self, confidence: f32, is_correct: bool) {
         let tier = self.tier_of(confidence);
         let counts = if is_correct {

@@ -42,7 +42,7 @@ pub struct Request<'a> {
     pub module: &'a str,
     /// The models to write, by their names in [`PARTS`]; the submodel is always among them.
     pub parts: &'a [&'a str],
-    /// Images.
+    /// The images to choose from.
     pub split: &'a cifar10::Split,
     /// Which split of CIFAR-10 they are.
     pub split_name: Split,

@@ -116,7 +116,7 @@ pub enum WriteError {
 #[error("{path}: {:.1} MB needed, {:.1} MB free", *.needed as f64 / 1e6, *.free as f64 / 1e6)]
 pub struct NoRoom {
     pub path: PathBuf,
-    /// Bytes.
+    /// In bytes, as `free` is.
     pub needed: u64,
     pub free: u64,
 }

@@ -29,7 +29,7 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// Whether an existing bundle gives way.
     pub replace: bool,
-    /// The README's text.
+    /// Writes the README's text for the new bundle.
     pub readme: fn(&Manifest, raw: bool) -> String,
 }
 

@@ -9,12 +9,9 @@ pub enum ParameterKind {
     Embedding,
     /// Weight or bias of a Linear with this many inputs.
     Linear {
-        /// Inputs of the layer.
         fan_in: usize,
     },
-    /// Weight of a LayerNorm.
     NormWeight,
-    /// Bias of a LayerNorm.
     NormBias,
 }
 
@@ -25,7 +22,6 @@ pub struct Parameter {
     pub name: String,
     /// PyTorch's shape; a Linear's weight is `[out, in]`.
     pub shape: Vec<usize>,
-    /// What it is.
     pub kind: ParameterKind,
 }
 

@@ -51,31 +51,21 @@ pub enum ConfigError {
     /// A size is zero or absurdly large.
     #[error("model config: {field} is {found}, expected 1 to {most}")]
     Size {
-        /// The field.
         field: &'static str,
-        /// Its value.
         found: usize,
-        /// The largest value accepted.
         most: usize,
     },
     /// The image cannot be cut into whole patches.
     #[error("model config: image_size {image_size} is not a multiple of patch_size {patch_size}")]
     Patches {
-        /// Image side.
         image_size: usize,
-        /// Patch side.
         patch_size: usize,
     },
     /// A probability or epsilon is out of its range.
     #[error(
         "model config: {field} is {found}, expected a number from 0 up to, but not including, 1"
     )]
-    Fraction {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: f64,
-    },
+    Fraction { field: &'static str, found: f64 },
     /// No preset has this name.
     #[error("unknown preset `{0}`: expected tiny, small, base, nano or micro")]
     UnknownPreset(String),

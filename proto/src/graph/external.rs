@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::read::Graph;
-use crate::onnx::TensorProto;
+use crate::onnx::{ModelProto, TensorProto};
 
 /// A tensor whose data no hash of the bundle covers.
 #[derive(Debug, thiserror::Error)]
@@ -17,27 +16,18 @@ pub struct ExternalDataError {
     pub reason: String,
 }
 
-impl Graph {
-    /// Whether a tensor's data lie outside of the model's file: then the model cannot be run from
-    /// memory.
-    pub fn has_external_data(&self) -> bool {
-        !self.model.external_tensors().is_empty()
-    }
-}
-
 /// Every tensor whose data are not in the model must have them in the file `name` beside it, and
 /// inside that file. ONNX looks for such a file in the model's own folder.
 pub(super) fn check_external_data(
     path: &Path,
-    graph: &Graph,
+    model: &ModelProto,
     name: Option<&str>,
 ) -> Result<(), ExternalDataError> {
     let listed = name.map(|name| {
         let size = fs::metadata(path.with_file_name(name)).map_or(0, |metadata| metadata.len());
         (name, size)
     });
-    graph
-        .model
+    model
         .external_tensors()
         .into_iter()
         .try_for_each(|tensor| check_tensor(tensor, listed))

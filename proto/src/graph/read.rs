@@ -53,7 +53,7 @@ impl Graph {
         };
         let bytes = regular_file::read(path).map_err(|error| unreadable(error.to_string()))?;
         let graph = Self::decode(&bytes).map_err(unreadable)?;
-        check_external_data(path, &graph, external_data).map_err(|error| {
+        check_external_data(path, &graph.model, external_data).map_err(|error| {
             let path = path.to_owned();
             ReadError::ExternalData { path, error }
         })?;
@@ -72,6 +72,12 @@ impl Graph {
     /// The model's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.model.encode_to_vec()
+    }
+
+    /// Whether a tensor's data lie outside of the model's file: then the model cannot be run from
+    /// memory.
+    pub fn has_external_data(&self) -> bool {
+        !self.model.external_tensors().is_empty()
     }
 
     pub(super) fn graph(&self) -> &GraphProto {

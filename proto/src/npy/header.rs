@@ -2,7 +2,8 @@
 
 use npyz::{DType, NpyHeader, Order};
 
-use super::{Dtype, NpyFault};
+use super::dtype::Dtype;
+use super::error::NpyFault;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, version and header length.
@@ -20,7 +21,6 @@ const LONGEST: usize = 1024;
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Element type.
     pub dtype: Dtype,
     /// Axes, slowest first.
     pub shape: Vec<usize>,

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use memmap2::{Mmap, MmapOptions};
 use ndarray::ArrayViewD;
 
+use super::dtype::Element;
+use super::error::{NpyError, NpyFault};
 use super::header::Header;
-use super::{Element, NpyError, NpyFault};
 
 /// An open NPY file whose header agrees with its size.
 ///

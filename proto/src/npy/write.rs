@@ -6,8 +6,9 @@ use std::io::{BufWriter, Write as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use super::dtype::Element;
+use super::error::{NpyError, NpyFault};
 use super::header::Header;
-use super::{Element, NpyError, NpyFault};
 use crate::digest::{DigestWriter, FileDigest};
 
 /// Streams an array into a file.
