@@ -9,7 +9,7 @@ PROFILE := --release
 PYTHON ?= python3
 # The crates that do not need libtorch. Where there is no ONNX Runtime, the verifier's tests that
 # need it say that they are skipped.
-FAST := $(wildcard console proto verifier)
+FAST := vit-part-console proto verifier
 
 export DEVICE PYTHON
 
@@ -40,7 +40,7 @@ test: lint data ## Check format and lints, and run all tests
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
 test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the shape of the house
-	$(CARGO) test $(PROFILE) $(FAST:%=-p %)
+	$(CARGO) test $(PROFILE) $(addprefix -p ,$(FAST))
 	$(CARGO) test $(PROFILE) -p tests --lib --test architecture
 
 bench: data ## Measure training, export and verification against PyTorch (fetches 2.8 GB, once)

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use crate::{grouped, note};
+use crate::digits::grouped;
+use crate::lines::print_note;
 
 /// Without a terminal there is no bar; stderr then gets a line this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -128,7 +129,7 @@ impl Progress {
                 done_before: self.done_before,
                 seconds: self.started.elapsed().as_secs_f64(),
             };
-            note!("{}", state.line(&self.bar.message()));
+            print_note(format_args!("{}", state.line(&self.bar.message())));
         }
     }
 }

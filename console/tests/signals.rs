@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const TOLD_AGAIN: i32 = 130;
 const WAITING_TEST: &str = "waits_for_signals";
 
-/// What the child does: says that it listens, says when it is told to stop, and goes on for a while.
+/// What the child does: it says that it listens, and when it is told to stop, and goes on for a
+/// while.
 #[test]
 #[ignore = "run by the other tests as a process of its own"]
 fn waits_for_signals() {

@@ -2,27 +2,21 @@
 
 mod cli;
 mod commands;
+mod hints;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use trainer::{failure, startup};
 
 fn main() -> ExitCode {
-    startup::settle();
+    startup::restart_with_settings();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Bundle(arguments) => commands::bundle(arguments),
         cli::Command::Tiers(arguments) => commands::tiers(arguments),
         cli::Command::Subset(arguments) => commands::subset(arguments),
     });
-    match result.map_err(Into::into).flatten() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // A message that nobody can read changes no exit status.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let result = result.map_err(Into::into).flatten();
+    console::exit_code(result.map_err(hints::with_hint))
 }

@@ -98,7 +98,7 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let bytes = fs::read(&weights).expect("read");
     let corrupted = folder.path().join("corrupted.safetensors");
     fs::write(&corrupted, &bytes[..bytes.len() - 4]).expect("write");
-    export(&corrupted, &out, 4).refuses(&["corrupted.safetensors", "not a sound safetensors file"]);
+    export(&corrupted, &out, 4).refuses(&["corrupted.safetensors", "not a valid safetensors file"]);
     // The config in the header says one layer more than there are tensors for.
     let (length, rest) = bytes.split_first_chunk().expect("a length");
     let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);

@@ -133,7 +133,7 @@ fn files_that_are_no_checkpoints() {
     let intact = fs::read(&checkpoint).expect("read");
     refusal(
         &intact[..intact.len() / 2],
-        &["corrupted.pth: not a sound zip archive", "hint:"],
+        &["corrupted.pth: not a valid zip archive", "hint:"],
     );
     refusal(b"", &["corrupted.pth: not a checkpoint"]);
     refusal(

@@ -266,7 +266,7 @@ fn a_state_that_is_damaged_is_refused() {
     let bytes = fs::read(&path).expect("read");
     for damaged in [&bytes[..bytes.len() / 2], &bytes[..5], b"", &[0xff; 100]] {
         fs::write(&path, damaged).expect("write");
-        trained(folder.path(), RESUME).refuses(&["state.safetensors", "not a sound state"]);
+        trained(folder.path(), RESUME).refuses(&["state.safetensors", "not a valid state"]);
     }
 }
 

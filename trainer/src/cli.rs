@@ -17,7 +17,10 @@ type Number = RangedU64ValueParser<usize>;
 #[command(
     name = "trainer",
     version,
-    after_help = "Example:\n  trainer data\n  trainer train --model nano\n  trainer eval --model nano"
+    after_help = "Example:
+  trainer data
+  trainer train --model nano
+  trainer eval --model nano"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -27,29 +30,37 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Fetch CIFAR-10 and check it
-    #[command(
-        after_help = "Example:\n  trainer data --data data\n\nThe images go to data/cifar-10-batches-bin, in the official binary format."
-    )]
+    #[command(after_help = "Example:
+  trainer data --data data
+
+The images go to data/cifar-10-batches-bin, in the official binary format.")]
     Data(DataArgs),
     /// Train a network and write its weights
-    #[command(
-        after_help = "Example:\n  trainer train --model base --batch-size 100 --epochs 100\n\nThe weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in\ntrained_models/vit_base_cifar10/: run.json, metrics.jsonl, curve.svg, the best and the last epoch's\nweights, and the state that --resume goes on from. --epochs 0 writes the freshly\ninitialised weights."
-    )]
+    #[command(after_help = "Example:
+  trainer train --model base --batch-size 100 --epochs 100
+
+The weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in
+trained_models/vit_base_cifar10/: run.json, metrics.jsonl, curve.svg, the best and the last epoch's
+weights, and the state that --resume goes on from. --epochs 0 writes the freshly
+initialised weights.")]
     Train(Box<TrainArgs>),
     /// Measure the accuracy of trained weights on the 10,000 test images
-    #[command(
-        after_help = "Example:\n  trainer eval --weights trained_models/vit_base_cifar10.safetensors\n  trainer eval --model base"
-    )]
+    #[command(after_help = "Example:
+  trainer eval --weights trained_models/vit_base_cifar10.safetensors
+  trainer eval --model base")]
     Eval(EvalArgs),
     /// Turn a PyTorch checkpoint (.pth) into a weights file
-    #[command(
-        after_help = "Example:\n  trainer import --pth vit_base_cifar10.pth --model base\n\nThe weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is\na state dict or a dict that has one under model_state_dict. Nothing in it is run."
-    )]
+    #[command(after_help = "Example:
+  trainer import --pth vit_base_cifar10.pth --model base
+
+The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is
+a state dict or a dict that has one under model_state_dict. Nothing in it is run.")]
     Import(ImportArgs),
     /// Turn a weights file into a PyTorch checkpoint (.pth)
-    #[command(
-        after_help = "Example:\n  trainer export --model base --pth vit_base_cifar10.pth\n\nIn Python: model.load_state_dict(torch.load(\"vit_base_cifar10.pth\", weights_only=True))"
-    )]
+    #[command(after_help = "Example:
+  trainer export --model base --pth vit_base_cifar10.pth
+
+In Python: model.load_state_dict(torch.load(\"vit_base_cifar10.pth\", weights_only=True))")]
     Export(ExportArgs),
 }
 
@@ -103,7 +114,13 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = Number::new().range(0..=100_000))]
     pub(crate) epochs: Option<usize>,
     /// Highest learning rate
-    #[arg(long, alias = "lr", value_name = "RATE", value_parser = positive_rate, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        alias = "lr",
+        value_name = "RATE",
+        value_parser = positive_rate,
+        allow_negative_numbers = true
+    )]
     pub(crate) learning_rate: Option<f64>,
     /// Update rule
     #[arg(long, value_enum)]
@@ -163,7 +180,8 @@ impl RecipeArgs {
             && recipe.schedule == Schedule::CosinePerEpoch
         {
             return Some(
-                "--warmup has no effect with the schedule cosine-per-epoch\nhint: --schedule warmup-cosine",
+                "--warmup has no effect with the schedule cosine-per-epoch\n\
+                 hint: --schedule warmup-cosine",
             );
         }
         if self.momentum.is_some() && recipe.optimizer != Optimizer::Muon {
@@ -212,7 +230,13 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Option<Preset>,
     /// Images in a forward pass
-    #[arg(long, alias = "batch_size", default_value_t = 100, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(
+        long,
+        alias = "batch_size",
+        default_value_t = 100,
+        value_name = "N",
+        value_parser = Number::new().range(1..)
+    )]
     pub(crate) batch_size: usize,
     #[command(flatten)]
     pub(crate) data: DataArgs,

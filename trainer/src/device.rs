@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The version of libtorch that this library was built with.
+pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");
+
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -21,10 +24,7 @@ pub enum DeviceError {
     #[error("unknown device `{0}`: expected auto, cpu, cuda or cuda:N")]
     Unknown(String),
     /// There is no such GPU, or libtorch was built without CUDA.
-    #[error(
-        "device {asked} is not available: libtorch finds {found} CUDA device(s)\n\
-         hint: `make build DEVICE=cuda` fetches the CUDA libraries and builds with them; --device cpu runs on the CPU"
-    )]
+    #[error("device {asked} is not available: libtorch finds {found} CUDA device(s)")]
     Unavailable {
         /// What was asked for.
         asked: DeviceChoice,

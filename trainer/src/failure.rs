@@ -5,17 +5,15 @@ use std::panic::{self, AssertUnwindSafe};
 
 /// What libtorch said when it failed.
 #[derive(Debug, thiserror::Error)]
-#[error("libtorch failed: {message}{}", memory_hint(.message))]
+#[error("libtorch failed: {message}")]
 pub struct TorchFailure {
     message: String,
 }
 
-fn memory_hint(message: &str) -> &'static str {
-    let is_memory = message.contains("memory") || message.contains("alloc");
-    if is_memory {
-        "\nhint: a smaller --batch-size needs less"
-    } else {
-        ""
+impl TorchFailure {
+    /// Whether it asked for more memory than there is.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.message.contains("memory") || self.message.contains("alloc")
     }
 }
 

@@ -17,7 +17,6 @@
 //! | [`curve`] | a run as a picture |
 //! | [`device`], [`failure`] | what to run on, and what to make of its failures |
 //! | [`startup`] | how threads wait and memory is handed out |
-//! | [`signals`] | being told to stop |
 
 pub mod cifar10;
 pub mod curve;
@@ -32,7 +31,6 @@ pub mod preprocess;
 pub mod pth;
 pub mod recipe;
 pub mod resize;
-pub mod signals;
 pub mod startup;
 pub mod state;
 mod tensor_file;
@@ -40,5 +38,4 @@ pub mod train;
 pub mod vit;
 pub mod weights;
 
-/// The version of libtorch that this library was built with.
-pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");
+pub use device::LIBTORCH_VERSION;

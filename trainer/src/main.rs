@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod hints;
 
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use clap::Parser as _;
 use trainer::{failure, startup};
 
 fn main() -> ExitCode {
-    startup::settle();
+    startup::restart_with_settings();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Data(arguments) => commands::data(arguments),
@@ -18,11 +19,6 @@ fn main() -> ExitCode {
         cli::Command::Import(arguments) => commands::import(arguments),
         cli::Command::Export(arguments) => commands::export(arguments),
     });
-    match result.map_err(Into::into).flatten() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            commands::note!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let result = result.map_err(Into::into).flatten();
+    console::exit_code(result.map_err(|error| hints::with_hint(error, &command)))
 }

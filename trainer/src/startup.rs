@@ -10,31 +10,26 @@ const SPIN_COUNT: &str = "10000";
 /// Read by GNU OpenMP's library when it is loaded.
 const SPIN_VARIABLE: &str = "GOMP_SPINCOUNT";
 /// Where a user says the same in another way.
-const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
+const WAIT_POLICY_VARIABLE: &str = "OMP_WAIT_POLICY";
 
 /// Memory in large pages, kept for the next step instead of given back: a step of training asks for
 /// the same tensors again and again. On the same machine `nano` trained at 824 images a second with
 /// this and at 714 without: medians of three alternating runs of six epochs, which varied by a
 /// tenth. 32 MiB is the largest threshold that the library takes.
-const MEMORY: &str = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=4294967296";
+const MEMORY: &str = "glibc.malloc.hugetlb=1:\
+                      glibc.malloc.mmap_threshold=33554432:\
+                      glibc.malloc.trim_threshold=4294967296";
 /// Read by the GNU C library when a program starts; others do not know it.
 const MEMORY_VARIABLE: &str = "GLIBC_TUNABLES";
 
 /// Starts the program again, in the same process, with the settings above; does nothing when that
 /// is done, and leaves alone what the user has set. The libraries read their settings before
 /// `main`, so nothing less will do.
-pub fn settle() {
+pub fn restart_with_settings() {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::process::CommandExt as _;
-        let is_set = |variable: &str| env::var_os(variable).is_some();
-        let mut settings = Vec::new();
-        if !is_set(SPIN_VARIABLE) && !is_set(WAIT_POLICY) {
-            settings.push((SPIN_VARIABLE, SPIN_COUNT));
-        }
-        if !is_set(MEMORY_VARIABLE) {
-            settings.push((MEMORY_VARIABLE, MEMORY));
-        }
+        let settings = missing_settings();
         let arguments: Vec<_> = env::args_os().collect();
         if let (false, Ok(program), Some((name, rest))) = (
             settings.is_empty(),
@@ -49,4 +44,18 @@ pub fn settle() {
                 .exec();
         }
     }
+}
+
+/// The settings that neither the user nor an earlier start of this program has made.
+#[cfg(target_os = "linux")]
+fn missing_settings() -> Vec<(&'static str, &'static str)> {
+    let is_set = |variable: &str| env::var_os(variable).is_some();
+    let mut settings = Vec::new();
+    if !is_set(SPIN_VARIABLE) && !is_set(WAIT_POLICY_VARIABLE) {
+        settings.push((SPIN_VARIABLE, SPIN_COUNT));
+    }
+    if !is_set(MEMORY_VARIABLE) {
+        settings.push((MEMORY_VARIABLE, MEMORY));
+    }
+    settings
 }

@@ -4,7 +4,6 @@
 //! moments, the averaged parameters if there are any, those of the best epoch, and the losses of
 //! the epoch under way; [`Description`] as JSON in its metadata.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::device::{LIBTORCH_VERSION, device_name};
 use crate::tensor_file;
 use crate::train::{EpochRow, Plan, PlanError, Progress, Session};
 
@@ -64,12 +64,10 @@ pub enum StateFault {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Not the format.
-    #[error("not a sound state of a training run: {0}\nhint: --force begins the run again")]
+    #[error("not a valid state of a training run: {0}")]
     Format(#[from] SafeTensorError),
     /// The description is absent or cannot be understood.
-    #[error(
-        "not a state of a training run of this version: `{METADATA_KEY}` in its metadata: {0}\nhint: --force begins the run again"
-    )]
+    #[error("not a state of a training run of this version: `{METADATA_KEY}` in its metadata: {0}")]
     Description(String),
     /// The plan cannot be followed.
     #[error(transparent)]
@@ -149,21 +147,12 @@ impl Machine {
     /// This one.
     pub fn current(device: tch::Device) -> Self {
         Self {
-            device: crate::device::device_name(device),
+            device: device_name(device),
             threads: tch::get_num_threads().max(1) as usize,
-            libtorch: crate::LIBTORCH_VERSION.to_owned(),
-            cpu: cpu_model(),
+            libtorch: LIBTORCH_VERSION.to_owned(),
+            cpu: console::host::cpu_name(),
         }
     }
-}
-
-/// As Linux names it.
-fn cpu_model() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or("unknown", |(_, name)| name).to_owned()
 }
 
 /// Writes the state of a run; the file is whole or the old one.

@@ -131,8 +131,8 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
     }
 }
 
-fn with_pickle(pickle: &[u8], sound: &[u8]) -> Vec<u8> {
-    let mut zip = ZipArchive::new(Cursor::new(sound)).expect("zip");
+fn with_pickle(pickle: &[u8], valid: &[u8]) -> Vec<u8> {
+    let mut zip = ZipArchive::new(Cursor::new(valid)).expect("zip");
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for index in 0..zip.len() {
@@ -166,9 +166,9 @@ fn memory_kib(what: &str) -> Option<u64> {
 #[test]
 fn thousands_of_broken_checkpoints_neither_panic_nor_take_memory() {
     let expected = reference();
-    let sound = fs::read(fixture("checkpoint.pth")).expect("fixture");
+    let valid = fs::read(fixture("checkpoint.pth")).expect("fixture");
     let mut pickle = Vec::new();
-    let mut zip = ZipArchive::new(Cursor::new(&sound)).expect("zip");
+    let mut zip = ZipArchive::new(Cursor::new(&valid)).expect("zip");
     zip.by_name("checkpoint/data.pkl")
         .expect("entry")
         .read_to_end(&mut pickle)
@@ -183,9 +183,9 @@ fn thousands_of_broken_checkpoints_neither_panic_nor_take_memory() {
         let bytes = if round % 2 == 0 {
             let mut pickle = pickle.clone();
             mutate(&mut pickle, &mut random);
-            with_pickle(&pickle, &sound)
+            with_pickle(&pickle, &valid)
         } else {
-            let mut bytes = sound.clone();
+            let mut bytes = valid.clone();
             mutate(&mut bytes, &mut random);
             bytes
         };

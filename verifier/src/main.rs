@@ -1,5 +1,5 @@
-//! `verifier`: parse, run one command, and turn its result into an exit status: 0 pass, 1 fail, 2 no
-//! result.
+//! `verifier`: parse, run one command, and turn its result into an exit status: 0 pass, 1 fail, 2
+//! no result.
 
 mod cli;
 mod commands;

@@ -8,10 +8,10 @@ use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::bundle::{Bundle, BundleError};
-use proto::manifest::Part;
+use proto::graph::Graph;
 use proto::npy::{Dtype, Header, Npy, NpyError, read_header};
 use verifier::engine::probe::Probe;
-use verifier::inject::weights::Model;
+use verifier::inject::weights::with_weight_faults;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -134,19 +134,10 @@ fn read_array(path: &Path) -> Result<f32, NpyError> {
 }
 
 fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
-    let part = Part {
-        file: "model.onnx".to_owned(),
-        inputs: vec![],
-        outputs: vec![],
-        initializers: [].into(),
-        external_data: external_data.map(str::to_owned),
-        test_data_sets: vec![],
-    };
     let fault = "weight:w[15,15]^30".parse().expect("a fault");
-    Model::open(path, &part)
-        .and_then(|model| model.with_weight_faults(&[fault]))
-        .ok()
-        .flatten()
+    let model = Graph::open(path, external_data).ok()?;
+    let _ = model.largest_operator_bytes();
+    with_weight_faults(model, &[fault]).ok().flatten()
 }
 
 #[test]

@@ -5,20 +5,21 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use console::exit::INTERRUPTED;
+use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
-use trainer::signals::stop_flag;
 use trainer::weights::{self, Loaded};
 
 use super::images::chosen_images;
-use super::{hints, progress_bar, say, say_written};
+use super::{hints, say_written};
 use crate::cli::{BundleArgs, GoldenKind};
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
-    let stop = stop_flag().context("no handler for signals")?;
+    let stop = stop_flag(INTERRUPTED).context("no handler for signals")?;
     if let Some(threads) = arguments.threads {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
@@ -40,7 +41,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
-    let bar = progress_bar(indices.len() as u64, "{pos}/{len} samples  {per_sec}");
+    let progress = Progress::count("samples", indices.len() as u64);
     let request = Request {
         vit: &vit,
         info: &info,
@@ -59,11 +60,11 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         replace: arguments.force,
     };
     let manifest = bundle::write(&request, |done| {
-        bar.inc(done as u64);
+        progress.advance(done as u64);
         !stop.load(Ordering::Relaxed)
     })
     .map_err(hints::of_bundle)?;
-    bar.finish_and_clear();
+    progress.finish();
 
     say!(
         "weights      {} ({}, {})",

@@ -6,7 +6,7 @@ mod images;
 mod subset;
 mod tiers;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::{Progress, say};
 use proto::bundle::Bundle;
 use proto::manifest::Manifest;
 
@@ -14,30 +14,11 @@ pub(crate) use bundle::bundle;
 pub(crate) use subset::subset;
 pub(crate) use tiers::tiers;
 
-/// Prints a line. A reader who has gone away must not end the work: the result is also in files and
-/// the exit status.
-macro_rules! say {
-    ($($argument:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($argument)*);
-    }};
-}
-use say;
-
-fn progress_bar(length: u64, counts: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!("{{bar:40}} {counts}  {{eta}} left"));
-    ProgressBar::new(length).with_style(style.expect("a valid template"))
-}
-
 /// Opens a bundle and compares every file with its hash.
 fn open_checked(path: &std::path::Path) -> anyhow::Result<Bundle> {
     let bundle = Bundle::open(path)?;
-    let bar = progress_bar(
-        bundle.total_bytes(),
-        "{bytes}/{total_bytes} hashed  {binary_bytes_per_sec}",
-    );
-    bundle.verify_files(|bytes| bar.inc(bytes))?;
-    bar.finish_and_clear();
+    let progress = Progress::bytes("hashed", bundle.total_bytes());
+    bundle.verify_files(|bytes| progress.advance(bytes))?;
     Ok(bundle)
 }
 

@@ -5,25 +5,26 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use console::exit::INTERRUPTED;
+use console::{Progress, say, stop_flag};
 use exporter::interop;
 use proto::bundle::Samples;
 use proto::bundle::subset::{self, Request};
 use proto::manifest::Choice;
-use trainer::signals::stop_flag;
 
-use super::{hints, open_checked, progress_bar, say, say_written};
+use super::{hints, open_checked, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
     let started = Instant::now();
-    let stop = stop_flag().context("no handler for signals")?;
+    let stop = stop_flag(INTERRUPTED).context("no handler for signals")?;
     let choice = choice(arguments)?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => default_out(&arguments.bundle, &choice)?,
     };
     let bundle = open_checked(&arguments.bundle)?;
-    let bar = progress_bar(0, "{bytes} written  {binary_bytes_per_sec}");
+    let progress = Progress::endless_bytes("written");
     let request = Request {
         bundle: &bundle,
         choice: choice.clone(),
@@ -33,11 +34,11 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         readme: interop::readme,
     };
     let manifest = subset::write(&request, |bytes| {
-        bar.inc(bytes);
+        progress.advance(bytes);
         !stop.load(Ordering::Relaxed)
     })
     .map_err(hints::of_subset)?;
-    bar.finish_and_clear();
+    progress.finish();
     say!(
         "from         {} ({} samples)",
         arguments.bundle.display(),

@@ -4,13 +4,14 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use console::{print_result, say};
 use exporter::histogram;
 use proto::bundle::{self, Samples};
 use proto::staging;
 use proto::tier::Tiers;
 use serde::Serialize;
 
-use super::{open_checked, say};
+use super::open_checked;
 use crate::cli::TiersArgs;
 
 /// One tier, for programs.
@@ -42,7 +43,7 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
         .map(|tier| row(&tiers, tier, all))
         .collect();
     if arguments.json {
-        print_json(&rows)?;
+        print_result(&serde_json::to_string_pretty(&rows)?)?;
     } else {
         rows.iter().for_each(say_row);
         say_total(samples.correct_count(), all);
@@ -94,17 +95,6 @@ fn row(tiers: &Tiers, tier: usize, all: usize) -> Row {
         incorrect,
         share: both as f64 / all as f64,
         accuracy: (both > 0).then(|| correct as f64 / both as f64),
-    }
-}
-
-/// The result itself: a reader may go away, but a full disk must not be passed over.
-fn print_json(rows: &[Row]) -> Result<()> {
-    let text = serde_json::to_string_pretty(rows)?;
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            bail!("standard output: {error}")
-        }
-        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use proto::regular_file;
 
-use super::{DataError, IMAGE_BYTES, Image, Split};
+use super::error::DataError;
+use super::split::{IMAGE_BYTES, Image, Split};
 
 /// Bytes of a record.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;

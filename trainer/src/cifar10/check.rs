@@ -4,7 +4,8 @@ use std::path::Path;
 
 use proto::digest::sha256_file;
 
-use super::DataError;
+use super::binary::check_size;
+use super::error::DataError;
 
 /// The files of the official binary archive. Both sources give these bytes.
 const SHA256: [(&str, &str); 6] = [
@@ -44,7 +45,7 @@ pub fn check_files(folder: &Path) -> Result<(), DataError> {
 /// Refuses one of the files that is absent, short or not CIFAR-10's.
 pub(super) fn check_file(folder: &Path, name: &str) -> Result<(), DataError> {
     let path = folder.join(name);
-    super::binary::check_size(&path)?;
+    check_size(&path)?;
     let found = sha256_file(&path).map_err(|error| DataError::Io {
         path: path.clone(),
         error,

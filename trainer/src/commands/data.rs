@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use console::{note, say};
 use trainer::cifar10::{self, Source};
 
-use super::{note, say};
 use crate::cli::DataArgs;
 
 pub(crate) fn data(arguments: &DataArgs) -> Result<()> {

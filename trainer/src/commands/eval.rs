@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use console::{Progress, say};
 use proto::preprocessing::CIFAR10_CLASSES;
 use trainer::cifar10;
 use trainer::device::device_name;
@@ -10,8 +11,7 @@ use trainer::evaluate::{Evaluation, evaluate};
 use trainer::images::Images;
 use trainer::weights::{self, Loaded};
 
-use super::progress::Bar;
-use super::{prepare, say};
+use super::machine::prepare;
 use crate::cli::EvalArgs;
 
 pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
@@ -22,12 +22,12 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
     let test = cifar10::load_test(&arguments.data.data)?;
     let images = Images::new(&test, vit.config().image_size, device);
-    let mut bar = Bar::new(test.len(), 0);
+    let progress = Progress::count("images", test.len() as u64);
     let result = evaluate(&vit, &images, arguments.batch_size, |images| {
-        bar.advance(images);
+        progress.advance(images as u64);
         true
     });
-    bar.finish();
+    progress.finish();
     let result = result.expect("nothing tells it to stop");
     say!(
         "weights      {} ({}, {})",

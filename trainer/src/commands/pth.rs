@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use console::say;
 use trainer::pth;
 use trainer::weights::{self, Loaded, WeightsInfo};
 
-use super::say;
 use crate::cli::{ExportArgs, ImportArgs};
 
 pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {

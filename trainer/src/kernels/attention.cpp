@@ -12,11 +12,11 @@
 #include <type_traits>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <ATen/native/CPUBlas.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "elements.h"
+#include "parallel.h"
 
 namespace {
 
@@ -24,6 +24,13 @@ using at::BFloat16;
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// Elements of two vectors side by side, by their positions; gcc before 12 has it by another name.
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Four{__VA_ARGS__})
+#endif
 
 // A matrix in memory, row after row.
 template <typename T> struct Matrix {
@@ -98,12 +105,12 @@ template <typename T> void transpose(Matrix<const T> x, int64_t rows, int64_t co
                 Four in[4], pairs[4], turned[4];
                 for (int i = 0; i < 4; i++) std::memcpy(&in[i], x.row(r + i) + c, sizeof(Four));
                 for (int i = 0; i < 2; i++) {
-                    pairs[i] = __builtin_shuffle(in[i], in[i + 2], Four{0, 4, 1, 5});
-                    pairs[i + 2] = __builtin_shuffle(in[i], in[i + 2], Four{2, 6, 3, 7});
+                    pairs[i] = SHUFFLE(in[i], in[i + 2], 0, 4, 1, 5);
+                    pairs[i + 2] = SHUFFLE(in[i], in[i + 2], 2, 6, 3, 7);
                 }
                 for (int i = 0; i < 2; i++) {
-                    turned[2 * i] = __builtin_shuffle(pairs[2 * i], pairs[2 * i + 1], Four{0, 4, 1, 5});
-                    turned[2 * i + 1] = __builtin_shuffle(pairs[2 * i], pairs[2 * i + 1], Four{2, 6, 3, 7});
+                    turned[2 * i] = SHUFFLE(pairs[2 * i], pairs[2 * i + 1], 0, 4, 1, 5);
+                    turned[2 * i + 1] = SHUFFLE(pairs[2 * i], pairs[2 * i + 1], 2, 6, 3, 7);
                 }
                 for (int i = 0; i < 4; i++) std::memcpy(out.row(c + i) + r, &turned[i], sizeof(Four));
             }
@@ -266,7 +273,7 @@ template <typename T> struct Workspace {
 // Runs every task, on all threads, with a workspace for the kind of elements.
 template <typename F> void for_every_task(const Tensor &qkv, const Shape &shape, bool backward, F run) {
     auto in_kind = [&]<typename T>(T) {
-        at::parallel_for(0, shape.tasks(), 1, [&](int64_t start, int64_t end) {
+        parallel_for(0, shape.tasks(), 1, [&](int64_t start, int64_t end) {
             Workspace<T> workspace(shape, backward);
             for (int64_t task = start; task < end; task++) run(workspace, task);
             at::native::cpublas::brgemm_release(Workspace<T>::GROUPED);

@@ -36,7 +36,7 @@ FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, 
 }
 
 template <typename F> void in_parallel(const Tensor &tensor, const Dropout &dropout, F run) {
-    at::parallel_for(0, tensor.numel(), GRAIN, [&](int64_t start, int64_t end) {
+    parallel_for(0, tensor.numel(), GRAIN, [&](int64_t start, int64_t end) {
         while (start < end) {
             int64_t stop = std::min(end, ((start >> 32) + 1) << 32);
             run(start, stop, dropout.key_of_block(start));

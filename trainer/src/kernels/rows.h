@@ -7,16 +7,16 @@
 #include <optional>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include "elements.h"
+#include "parallel.h"
 
 // Elements that one thread takes at a time.
 constexpr int64_t GRAIN = 1 << 14;
 
 // Calls run(thread, first row, end) on all threads; without rows, not at all.
 template <typename F> void for_rows(int64_t rows, int64_t width, F run) {
-    at::parallel_for(0, rows, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, width)),
+    parallel_for(0, rows, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, width)),
                      [&](int64_t start, int64_t end) { run(at::get_thread_num(), start, end); });
 }
 

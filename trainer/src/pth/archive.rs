@@ -9,7 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
-use super::{PthFault, printable};
+use super::error::PthFault;
+use super::printable::printable;
 
 /// The largest pickle accepted. That of `base` with Adam's state has 62 KB; parsing takes up to 160
 /// bytes of memory for each of a hostile one.
@@ -148,7 +149,7 @@ mod tests {
         read().expect_err("must be refused").to_string()
     }
 
-    const SOUND: [(&str, &[u8]); 3] = [
+    const VALID: [(&str, &[u8]); 3] = [
         ("data.pkl", b"pickle"),
         ("byteorder", b"little"),
         ("data/0", &[0; 8]),
@@ -164,16 +165,16 @@ mod tests {
     }
 
     fn forged(position: usize, field: &[u8]) -> Vec<u8> {
-        forge(archive(&SOUND), position, field)
+        forge(archive(&VALID), position, field)
     }
 
     #[test]
     fn entries_are_read_as_they_are() {
-        let mut read = Archive::open(Cursor::new(archive(&SOUND))).expect("open");
+        let mut read = Archive::open(Cursor::new(archive(&VALID))).expect("open");
         assert_eq!(read.pickle().expect("pickle"), b"pickle");
         assert_eq!(read.storage("0", 2).expect("storage"), [0; 8]);
         // Before PyTorch 2.1 there was no note of the byte order.
-        assert!(Archive::open(Cursor::new(archive(&[SOUND[0], SOUND[2]]))).is_ok());
+        assert!(Archive::open(Cursor::new(archive(&[VALID[0], VALID[2]]))).is_ok());
     }
 
     #[test]
@@ -188,24 +189,24 @@ mod tests {
         );
         assert!(legacy.contains("hint: PyTorch 1.6 or later rewrites it"));
         assert_eq!(
-            refusal(&archive(&SOUND[1..])),
+            refusal(&archive(&VALID[1..])),
             "no entry `NAME/data.pkl` in the archive"
         );
         assert_eq!(
-            refusal(&archive(&SOUND[..2])),
+            refusal(&archive(&VALID[..2])),
             "no entry `archive/data/0` in the archive"
         );
-        let big = refusal(&archive(&[SOUND[0], ("byteorder", b"big"), SOUND[2]]));
+        let big = refusal(&archive(&[VALID[0], ("byteorder", b"big"), VALID[2]]));
         assert!(big.starts_with("byte order `big`, expected `little`\nhint:"));
     }
 
     #[test]
     fn an_archive_cut_anywhere_is_refused() {
-        let sound = archive(&SOUND);
-        for length in 2..sound.len() {
-            let message = refusal(&sound[..length]);
+        let valid = archive(&VALID);
+        for length in 2..valid.len() {
+            let message = refusal(&valid[..length]);
             assert!(
-                message.contains("not a sound zip archive"),
+                message.contains("not a valid zip archive"),
                 "{length} bytes: {message}"
             );
         }
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn sizes_that_lie_are_refused() {
-        let size = refusal(&archive(&[SOUND[0], ("data/0", &[0; 12])]));
+        let size = refusal(&archive(&[VALID[0], ("data/0", &[0; 12])]));
         assert_eq!(size, "entry `archive/data/0`: 12 bytes, expected 8");
         let pickle = refusal(&archive(&[("data.pkl", &vec![0; (1 << 20) + 1])]));
         assert_eq!(
@@ -230,10 +231,10 @@ mod tests {
 
     #[test]
     fn an_entry_does_not_stand_for_another_of_its_name() {
-        let sound = archive(&[SOUND[0], ("data/0", &[0; 8]), ("data/1", &[1; 8])]);
+        let valid = archive(&[VALID[0], ("data/0", &[0; 8]), ("data/1", &[1; 8])]);
         assert_eq!(
-            refusal(&forge(sound, 46, b"archive/data/0")),
-            "not a sound zip archive: two entries of one name"
+            refusal(&forge(valid, 46, b"archive/data/0")),
+            "not a valid zip archive: two entries of one name"
         );
     }
 

@@ -8,8 +8,8 @@ use zip::result::ZipResult;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
-use crate::weights::shape_and_bytes;
 
 /// The folder of all entries. torch.save takes the file's name; a constant gives the same bytes
 /// under any name.

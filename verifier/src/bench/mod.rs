@@ -1,5 +1,5 @@
-//! How long a batch takes in the engine, beside reading and comparing it. Every output that is timed
-//! is compared, because only right answers count.
+//! How long a batch takes in the engine, beside reading and comparing it. Every output that is
+//! timed is compared, because only right answers count.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;

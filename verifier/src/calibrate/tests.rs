@@ -92,7 +92,10 @@ proptest! {
     ) {
         let golden: Vec<f32> = pairs.iter().map(|pair| pair.0).collect();
         let actual: Vec<f32> = pairs.iter().map(|pair| pair.0 + pair.1).collect();
-        let is_faulty = |atol| compare_sample(&actual, &golden, Tolerance { atol, rtol }).is_faulty();
+        let is_faulty = |atol| {
+            let tolerance = Tolerance { atol, rtol };
+            compare_sample(&actual, &golden, tolerance).is_faulty()
+        };
         let atol = needed_atol(&actual, &golden, rtol);
         prop_assert!(!is_faulty(atol), "{} is not enough", atol);
         if rtol == 0.0 && atol > 0.0 {

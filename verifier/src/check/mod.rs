@@ -3,7 +3,8 @@
 mod compared;
 pub mod dump;
 pub mod events;
-pub mod faults;
+mod faults;
+pub mod outcome;
 mod request;
 pub mod result;
 mod run;
@@ -12,7 +13,7 @@ mod tests;
 pub mod worst;
 
 pub use events::{Event, FaultyTensors, Observe, ObserveError};
-pub use faults::{FaultOutcome, FaultResult};
+pub use outcome::{FaultOutcome, FaultResult};
 pub use request::{CheckError, Engines, Request};
 pub use result::{CheckResult, FaultyOutput, OutputResult, Repeats, Stop};
 pub use run::check;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::faults::FaultResult;
+use super::outcome::FaultResult;
 use crate::compare::{ElementPair, Histogram, Largest, Pattern, SampleComparison};
 use crate::samples::{Origin, Recording, SampleInfo};
 
@@ -38,8 +38,8 @@ pub struct CheckResult {
     /// Samples with an element outside and no fault in them; with a weight fault, there is one in
     /// every sample.
     pub flagged_without_fault: usize,
-    /// Every output of a sample with an element outside, in order; one that later runs do not repeat
-    /// may come again.
+    /// Every output of a sample with an element outside, in order; one that later runs do not
+    /// repeat may come again.
     pub faulty: Vec<FaultyOutput>,
     /// Where the time went.
     pub seconds: Seconds,

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 
 use super::compared::{Compared, in_c_order};
 use super::events::{Event, FaultyTensors, Observe};
-use super::faults::{self, FaultResult};
+use super::faults;
+use super::outcome::FaultResult;
 use super::request::{CheckError, Engines, Request};
 use super::result::{CheckResult, Repeats, Stop};
 use crate::compare::{Histogram, compare_sample};
@@ -101,7 +102,8 @@ impl<'a> Run<'a> {
 
         let recorded = batch.views();
         let corrupted = self.injection.corrupted_inputs(&batch.samples, &recorded);
-        // What the model without faults makes of inputs without faults shows what the faults change.
+        // What the model without faults makes of inputs without faults shows what the faults
+        // change.
         let fault_free = if corrupted.is_some() || self.injection.has_weight_faults() {
             Some(self.fault_free(engines.fault_free, batch, &recorded)?)
         } else {

@@ -16,6 +16,7 @@ use verifier::engine::Engine;
 use verifier::engine::batch_size;
 use verifier::engine::onnxruntime::{Session, Source};
 use verifier::inject::Fault;
+use verifier::inject::weights::with_weight_faults;
 use verifier::report::check::{CalibrationRecord, Check, CheckOptions, ToleranceOrigin};
 use verifier::report::record::RuntimeRecord;
 use verifier::report::{Record, Verdict, text};
@@ -116,7 +117,7 @@ impl Sessions {
             .model
             .take()
             .context("the model was taken already")?;
-        let changed = model.with_weight_faults(faults)?;
+        let changed = with_weight_faults(model, faults)?;
         let fault_free = prepared.load(Source::File(&prepared.path))?;
         let corrupted = match &changed {
             Some(bytes) => Some(prepared.load(Source::Memory(bytes))?),

@@ -9,11 +9,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result};
 use console::Progress;
 use proto::bundle::Bundle;
+use proto::graph::Graph;
 use proto::manifest::Part;
 use verifier::engine::batch_size;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
-use verifier::inject::weights::Model;
 use verifier::report::record::{Body, BundleRecord, Record};
 use verifier::samples::batches::check_samples;
 use verifier::samples::{Recordings, SamplesError};
@@ -38,7 +38,7 @@ pub(super) struct Prepared {
     /// The model's file.
     pub(super) path: PathBuf,
     /// The model in memory, until it is taken for weight faults.
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<Graph>,
     pub(super) library: Library,
     pub(super) options: Options,
     pub(super) batch_size: usize,
@@ -77,8 +77,8 @@ impl Prepared {
         let library = locate(target.runtime.as_deref())?;
         check_hashes(&opened.bundle)?;
         let library = Library::start(&library)?;
-        let (path, part) = opened.bundle.part(&opened.part_name)?;
-        let model = Model::open(&path, part)?;
+        let (path, _) = opened.bundle.part(&opened.part_name)?;
+        let model = opened.bundle.graph(&opened.part_name)?;
         let options = target.options();
         let batch_size = batch_size
             .unwrap_or_else(|| batch_size::choose(&options.device, model.largest_operator_bytes()));

@@ -25,8 +25,8 @@ pub enum Origin {
     Chosen,
 }
 
-/// The batch size for a device, a power of two; `operator_bytes` is what the largest operator of the
-/// model reads and writes for each sample, if that is known.
+/// The batch size for a device, a power of two; `operator_bytes` is what the largest operator of
+/// the model reads and writes for each sample, if that is known.
 pub fn choose(device: &Device, operator_bytes: Option<usize>) -> usize {
     match (device, operator_bytes) {
         (Device::Cpu, Some(bytes)) => {

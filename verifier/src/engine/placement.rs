@@ -97,7 +97,7 @@ mod tests {
 
     fn node(name: &str, provider: &str) -> String {
         format!(
-            r#"{{"cat":"Node","name":"{name}_kernel_time","ph":"X","args":{{"op_name":"MatMul","provider":"{provider}"}}}}"#
+            r#"{{"cat":"Node","name":"{name}_kernel_time","args":{{"provider":"{provider}"}}}}"#
         )
     }
 

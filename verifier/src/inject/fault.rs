@@ -52,7 +52,10 @@ pub enum FaultError {
         shape: Vec<usize>,
     },
     /// Its position has another number of axes than the tensor.
-    #[error("fault {fault} has {found} indices, `{tensor}` of shape {shape:?} has {} axes", shape.len())]
+    #[error(
+        "fault {fault} has {found} indices, `{tensor}` of shape {shape:?} has {} axes",
+        shape.len()
+    )]
     Axes {
         /// The fault.
         fault: String,

@@ -50,8 +50,9 @@ impl fmt::Display for Fault {
 }
 
 /// How a fault is written, for messages.
-const GRAMMAR: &str = "expected TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, with TARGET one of golden, input, output and \
-                       weight:NAME, such as output[150,34,13]=12 or weight:to_qkv_weight[10,20]^23";
+const GRAMMAR: &str = "expected TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, with TARGET one of \
+                       golden, input, output and weight:NAME, such as output[150,34,13]=12 or \
+                       weight:to_qkv_weight[10,20]^23";
 
 impl FromStr for Fault {
     type Err = String;

@@ -99,7 +99,8 @@ impl<'a> Injection<'a> {
         of_sample.filter(|fault| fault.kind != Kind::Input)
     }
 
-    /// The numbers of the faults that reach a sample through the model: in its inputs, or in weights.
+    /// The numbers of the faults that reach a sample through the model: in its inputs, or in
+    /// weights.
     pub fn spreading(&self, sample: usize) -> impl Iterator<Item = usize> {
         let reaches = move |fault: &Fault| match fault.target {
             Target::Weight(_) => true,

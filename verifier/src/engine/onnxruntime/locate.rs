@@ -34,8 +34,8 @@ pub enum LocateError {
     },
     /// None anywhere.
     #[error(
-        "no ONNX Runtime library found: looked for {LIBRARY} beside the executable, in {DEPS} above it, \
-         and in the system's library folders"
+        "no ONNX Runtime library found: looked for {LIBRARY} beside the executable, in \
+         {DEPS} above it, and in the system's library folders"
     )]
     NotFound,
 }

@@ -15,17 +15,27 @@ pub(super) fn picture(map: &ErrorMap) -> Markup {
     let [rows, columns] = map.cells;
     // As wide as its frame; flat tensors are not drawn as thin as they are, nor tall ones as tall.
     let ratio = (columns as f64 / rows as f64).clamp(1.5, 16.0);
+    let shape = format!("aspect-ratio:{ratio:.2}");
+    let view = format!("0 0 {columns} {rows}");
     let label = format!("{} by {} elements", map.elements[0], map.elements[1]);
+    let paths = paths(map);
+    let shades = paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| !path.is_empty());
     html! {
-        svg viewBox={ "0 0 " (columns) " " (rows) } preserveAspectRatio="none" style={ "aspect-ratio:" (format!("{ratio:.2}")) }
-            role="img" aria-label=(label) {
+        svg viewBox=(view) preserveAspectRatio="none" style=(shape) role="img" aria-label=(label) {
             title { (label) }
-            @for (shade, path) in paths(map).iter().enumerate().filter(|(_, path)| !path.is_empty()) {
-                path d=(path) fill="var(--mark)" fill-opacity=(format!("{:.2}", 0.4 + 0.6 * (shade + 1) as f64 / SHADES as f64))
+            @for (shade, path) in shades {
+                path d=(path) fill="var(--mark)" fill-opacity=(opacity(shade))
                     shape-rendering="crispEdges" {}
             }
         }
     }
+}
+
+fn opacity(shade: usize) -> String {
+    format!("{:.2}", 0.4 + 0.6 * (shade + 1) as f64 / SHADES as f64)
 }
 
 /// For each shade the outline of its cells, in cells; those next to each other in a row are one,

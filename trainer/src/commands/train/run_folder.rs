@@ -20,7 +20,7 @@ use proto::config::VitConfig;
 use proto::staging;
 use serde::{Deserialize, Serialize};
 use trainer::state::Machine;
-use trainer::train::{EpochRow, Plan};
+use trainer::train::{EpochRow, Plan, Progress, Session};
 
 /// Every file of a run, in the order they are removed: what `--resume` needs goes first.
 const FILES: [&str; 6] = [
@@ -141,8 +141,7 @@ impl RunFolder {
     pub(crate) fn describe(
         &self,
         preset: &str,
-        config: &VitConfig,
-        plan: &Plan,
+        session: &Session<'_>,
         start: Start,
         is_resumed: bool,
     ) -> Result<()> {
@@ -154,12 +153,12 @@ impl RunFolder {
             .filter(|_| is_resumed)
             .map_or(Vec::new(), |earlier| earlier.starts);
         starts.push(start);
-        let (preset, parameters) = (preset.to_owned(), config.parameter_count());
+        let config = session.vit.config();
         let run = RunDescription {
-            preset,
+            preset: preset.to_owned(),
             config: config.clone(),
-            parameters,
-            plan: plan.clone(),
+            parameters: config.parameter_count(),
+            plan: session.plan.clone(),
             starts,
         };
         let text = serde_json::to_string_pretty(&run)? + "\n";
@@ -193,17 +192,13 @@ impl RunFolder {
         for row in history {
             let line = match found.iter().find(|metrics| metrics.row == *row) {
                 Some(metrics) => serde_json::to_string(metrics),
-                None => {
-                    let (row, test_accuracy) = (row.clone(), row.test_accuracy());
-                    let (images_per_second, seconds, resident_bytes) = (None, None, None);
-                    serde_json::to_string(&Metrics {
-                        row,
-                        test_accuracy,
-                        images_per_second,
-                        seconds,
-                        resident_bytes,
-                    })
-                }
+                None => serde_json::to_string(&Metrics {
+                    row: row.clone(),
+                    test_accuracy: row.test_accuracy(),
+                    images_per_second: None,
+                    seconds: None,
+                    resident_bytes: None,
+                }),
             };
             text += &(line? + "\n");
         }
@@ -238,8 +233,8 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 }
 
 impl Start {
-    /// Now and here.
-    pub(crate) fn now(device: tch::Device, epochs_before: usize, steps_before: usize) -> Self {
+    /// Here and now, of a run that is so far.
+    pub(crate) fn now(device: tch::Device, progress: &Progress) -> Self {
         Self {
             trainer: env!("CARGO_PKG_VERSION").to_owned(),
             machine: Machine::current(device),
@@ -247,8 +242,8 @@ impl Start {
             unix_time: SystemTime::UNIX_EPOCH
                 .elapsed()
                 .map_or(0, |time| time.as_secs()),
-            epochs_before,
-            steps_before,
+            epochs_before: progress.epochs(),
+            steps_before: progress.step,
         }
     }
 }

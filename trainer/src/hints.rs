@@ -1,0 +1,95 @@
+//! What a user may do about an error of the library, by the flags of the command that met it.
+
+use anyhow::{Error, anyhow};
+use trainer::cifar10::{DataError, FetchError};
+use trainer::device::DeviceError;
+use trainer::failure::TorchFailure;
+use trainer::pth::{PthError, PthFault};
+use trainer::state::{StateError, StateFault};
+use trainer::train::{PlanError, TrainError};
+
+use crate::cli::Command;
+
+const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into an empty DIR; \
+                        --data names a folder that has it";
+const FETCH_YOURSELF: &str = "check the network, or unpack cifar-10-binary.tar.gz yourself \
+                              and name its folder with --data";
+const OTHER_DEVICE: &str = "`make build DEVICE=cuda` fetches the CUDA libraries and builds with \
+                            them; --device cpu runs on the CPU";
+const SMALLER_BATCH: &str = "a smaller --batch-size needs less";
+const BEGIN_AGAIN: &str = "--force begins the run again";
+const SMALLER_STEPS: &str = "a lower --learning-rate or --clip-norm 1 is the usual remedy";
+const LOWER_RATE: &str = "a lower --learning-rate is the usual remedy";
+
+/// The error, with a hint if there is one for the command that met it.
+pub(crate) fn with_hint(error: Error, command: &Command) -> Error {
+    match hint(&error, command) {
+        Some(hint) => anyhow!("{error:#}\nhint: {hint}"),
+        None => error,
+    }
+}
+
+fn hint(error: &Error, command: &Command) -> Option<String> {
+    match command {
+        Command::Data(_) => of_fetching(error.downcast_ref()?).map(str::to_owned),
+        Command::Train(_) => of_training(error).or_else(|| of_evaluation(error)),
+        Command::Eval(_) => of_evaluation(error),
+        Command::Import(_) => of_import(error.downcast_ref()?),
+        Command::Export(_) => None,
+    }
+}
+
+fn of_fetching(error: &FetchError) -> Option<&'static str> {
+    match error {
+        FetchError::NoSource { .. } => Some(FETCH_YOURSELF),
+        FetchError::Data(DataError::Missing(_)) => Some(GET_DATA),
+        FetchError::Data(_) | FetchError::Staging(_) => None,
+    }
+}
+
+/// Of what needs the data and a device, as training does too.
+fn of_evaluation(error: &Error) -> Option<String> {
+    let hint = match error.downcast_ref() {
+        Some(DataError::Missing(_)) => GET_DATA,
+        _ => match error.downcast_ref() {
+            Some(DeviceError::Unavailable { .. }) => OTHER_DEVICE,
+            _ if is_out_of_memory(error) => SMALLER_BATCH,
+            _ => return None,
+        },
+    };
+    Some(hint.to_owned())
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    error
+        .downcast_ref()
+        .is_some_and(TorchFailure::is_out_of_memory)
+}
+
+fn of_training(error: &Error) -> Option<String> {
+    if let Some(PlanError::Batch { train_samples, .. }) = error.downcast_ref() {
+        return Some(format!("--batch-size {train_samples}"));
+    }
+    let hint = match error.downcast_ref() {
+        Some(TrainError::NotFinite { .. } | TrainError::ParametersNotFinite { .. }) => {
+            SMALLER_STEPS
+        }
+        Some(TrainError::TestNotFinite { .. }) => LOWER_RATE,
+        None => match &error.downcast_ref::<StateError>()?.fault {
+            StateFault::Format(_) | StateFault::Description(_) => BEGIN_AGAIN,
+            _ => return None,
+        },
+    };
+    Some(hint.to_owned())
+}
+
+fn of_import(error: &PthError) -> Option<String> {
+    match &error.fault {
+        PthFault::Difference {
+            fits: Some(preset), ..
+        } => Some(format!(
+            "its shapes are those of preset {preset}: --model {preset}"
+        )),
+        _ => None,
+    }
+}

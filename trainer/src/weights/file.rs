@@ -1,0 +1,238 @@
+//! Writing and reading a weights file.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use proto::config::{Preset, VitConfig};
+use proto::digest::DigestReader;
+use proto::regular_file;
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
+use tch::{Kind, Tensor};
+
+use super::error::{WeightsError, WeightsFault};
+use super::info::{METADATA_KEY, WeightsInfo};
+use crate::tensor_file;
+use crate::vit::Vit;
+
+/// Where weights are written and looked for unless the user names another folder.
+pub const DEFAULT_FOLDER: &str = "trained_models";
+
+/// The extension of a weights file.
+pub const EXTENSION: &str = "safetensors";
+
+/// Bytes before a safetensors file's header, which hold its length.
+const PREFIX: u64 = 8;
+
+/// As the safetensors library has it.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// The file that a preset's weights go to inside a folder, named as in the Python repository.
+pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
+    folder.join(format!("vit_{preset}_cifar10.{EXTENSION}"))
+}
+
+/// Writes the parameters of a network; the file is whole or absent.
+pub fn save(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsError> {
+    write(path, vit, info).map_err(|fault| WeightsError {
+        path: path.to_owned(),
+        fault,
+    })
+}
+
+fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault> {
+    tensor_file::write(
+        path,
+        METADATA_KEY,
+        serde_json::to_string(info)?,
+        vit.variables().into_iter().collect(),
+    )?;
+    Ok(())
+}
+
+/// A weights file, read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
+    /// The network with these weights.
+    pub vit: Vit,
+    /// What the file says about itself.
+    pub info: WeightsInfo,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+}
+
+/// Reads a weights file into a network on a device, one tensor after the other.
+pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
+    let at = |fault| WeightsError {
+        path: path.to_owned(),
+        fault,
+    };
+    let file = regular_file::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => at(WeightsFault::Absent),
+        _ => at(error.into()),
+    })?;
+    let length = file.metadata().map_err(|error| at(error.into()))?.len();
+    let mut source = DigestReader::new(file);
+    let (vit, info) = read(&mut source, length, device).map_err(at)?;
+    Ok(Loaded {
+        path: path.to_owned(),
+        vit,
+        info,
+        sha256: source.sha256(),
+    })
+}
+
+/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A
+/// preset alone stands for its file in [`DEFAULT_FOLDER`].
+pub fn load_chosen(
+    file: Option<&Path>,
+    preset: Option<Preset>,
+    device: tch::Device,
+) -> Result<Loaded, WeightsError> {
+    let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
+    let path = file
+        .map(Path::to_owned)
+        .or_else(by_preset)
+        .unwrap_or_default();
+    let loaded = load(&path, device)?;
+    match preset {
+        Some(expected) if loaded.info.config != expected.config() => {
+            let found = loaded.info.preset_name();
+            Err(WeightsError {
+                path,
+                fault: WeightsFault::Preset { expected, found },
+            })
+        }
+        _ => Ok(loaded),
+    }
+}
+
+/// Reads a whole file of this length from its beginning.
+pub(super) fn read(
+    source: &mut impl Read,
+    length: u64,
+    device: tch::Device,
+) -> Result<(Vit, WeightsInfo), WeightsFault> {
+    let header = read_header(source, length)?;
+    let info = info_of(&header)?;
+    check(&header, &info.config)?;
+    let vit = Vit::new(&info.config, device, 1.0);
+    let mut variables = vit.variables();
+    let _no_grad = tch::no_grad_guard();
+    for name in header.offset_keys() {
+        let variable = variables
+            .get_mut(&name)
+            .ok_or_else(|| WeightsFault::Extra(name.clone()))?;
+        let mut bytes = vec![0; variable.numel() * size_of::<f32>()];
+        source.read_exact(&mut bytes)?;
+        check_values(&name, &bytes)?;
+        variable.copy_(&Tensor::from_data_size(
+            &bytes,
+            &variable.size(),
+            Kind::Float,
+        ));
+    }
+    Ok((vit, info))
+}
+
+/// Reads up to the first tensor; refuses a header that does not fit a file of this length.
+fn read_header(source: &mut impl Read, length: u64) -> Result<Metadata, WeightsFault> {
+    let mut beginning = Vec::new();
+    source.by_ref().take(PREFIX).read_to_end(&mut beginning)?;
+    if beginning.starts_with(b"PK\x03\x04") {
+        return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
+    }
+    let header_length = beginning
+        .as_slice()
+        .try_into()
+        .map_or(0, u64::from_le_bytes);
+    if header_length > length.saturating_sub(PREFIX) {
+        return Err(SafeTensorError::InvalidHeaderLength.into());
+    }
+    if header_length > LONGEST_HEADER {
+        return Err(SafeTensorError::HeaderTooLarge.into());
+    }
+    source
+        .by_ref()
+        .take(header_length)
+        .read_to_end(&mut beginning)?;
+    let header: Metadata =
+        serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
+            .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    if header.data_len() as u64 != length - PREFIX - header_length {
+        return Err(SafeTensorError::MetadataIncompleteBuffer.into());
+    }
+    Ok(header)
+}
+
+/// What the file says about itself; refuses a network that is not for CIFAR-10.
+fn info_of(header: &Metadata) -> Result<WeightsInfo, WeightsFault> {
+    let metadata = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get(METADATA_KEY));
+    let info: WeightsInfo = serde_json::from_str(metadata.ok_or(WeightsFault::NoMetadata)?)?;
+    info.config.validate()?;
+    if info.config.channels != 3 || info.config.classes != 10 {
+        return Err(WeightsFault::NotCifar10 {
+            channels: info.config.channels,
+            classes: info.config.classes,
+        });
+    }
+    Ok(info)
+}
+
+/// Compares names, shapes and dtypes with what the config implies.
+fn check(file: &Metadata, config: &VitConfig) -> Result<(), WeightsFault> {
+    let parameters = config.parameters();
+    for parameter in &parameters {
+        let name = &parameter.name;
+        let found = file
+            .info(name)
+            .ok_or_else(|| WeightsFault::Missing(name.clone()))?;
+        if found.shape != parameter.shape {
+            let (expected, found) = (parameter.shape.clone(), found.shape.clone());
+            return Err(WeightsFault::Shape {
+                name: name.clone(),
+                expected,
+                found,
+            });
+        }
+        if found.dtype != Dtype::F32 {
+            return Err(WeightsFault::Dtype {
+                name: name.clone(),
+                found: format!("{:?}", found.dtype),
+            });
+        }
+    }
+    let mut names = file.offset_keys();
+    names.sort_unstable();
+    match names
+        .into_iter()
+        .find(|name| parameters.iter().all(|parameter| parameter.name != *name))
+    {
+        None => Ok(()),
+        Some(extra) => Err(WeightsFault::Extra(extra)),
+    }
+}
+
+fn check_values(name: &str, bytes: &[u8]) -> Result<(), WeightsFault> {
+    let values = || {
+        bytes
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
+    };
+    // The whole is summed up first: a search that may stop anywhere is slower.
+    if values().fold(true, |all, value| all & value.is_finite()) {
+        return Ok(());
+    }
+    match values().enumerate().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((element, value)) => Err(WeightsFault::NotFinite {
+            name: name.to_owned(),
+            element,
+            value,
+        }),
+    }
+}
