@@ -87,7 +87,7 @@ def made_by_the_demo(path):
 
 
 def was_detected(fault):
-    return fault["fate"] == "detected"
+    return fault["outcome"] == "detected"
 
 
 def failed_expectations(faults):

@@ -11,6 +11,9 @@ import xml.etree.ElementTree
 
 import numpy
 
+# What a faulty sample has of its own, and the array that it stands in.
+RECORDED = {"label": "labels", "prediction": "predictions", "confidence": "confidence"}
+
 bundle, folder = map(pathlib.Path, sys.argv[1:])
 
 golden = numpy.load(bundle / "npy/submodel_output.npy")
@@ -22,13 +25,19 @@ actual = numpy.load(dumped / "submodel_output_actual.npy")
 assert numpy.isclose(actual, golden[5], atol=5e-6, rtol=1e-5).all()
 
 result = json.loads((folder / "r.json").read_text())["result"]
-assert [sample["geometry"] for sample in result["faulty"]] == ["single", "single"]
-assert [fault["fate"] for fault in result["faults"]] == ["detected", "detected"]
+assert [sample["pattern"] for sample in result["faulty"]] == ["single", "single"]
+assert [fault["outcome"] for fault in result["faults"]] == ["detected", "detected"]
+for name, array in RECORDED.items():
+    recorded = numpy.load(bundle / f"npy/{array}.npy")
+    for sample in result["faulty"]:
+        expected = recorded[sample["sample"]]
+        assert numpy.float32(sample[name]) == numpy.float32(expected), (name, sample)
 
 with open(folder / "r.csv", newline="") as lines:
     rows = list(csv.DictReader(lines))
-cells = [(row["sample"], row["worst_index"], row["run_verdict"]) for row in rows]
-assert cells == [("5", "5 64 95", "fail"), ("6", "6 1 2", "fail")], cells
+names = ("sample", "worst_index", "pattern", "run_verdict")
+cells = [tuple(row[name] for name in names) for row in rows]
+assert cells == [("5", "5 64 95", "single", "fail"), ("6", "6 1 2", "single", "fail")], cells
 
 suites = xml.etree.ElementTree.parse(folder / "r.xml").getroot()
 counts = tuple(suites.get(name) for name in ("tests", "failures", "errors"))

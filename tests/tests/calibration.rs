@@ -125,13 +125,13 @@ fn a_calibration_that_is_asked_for_must_be_of_the_setting() {
 }
 
 #[test]
-fn with_a_calibration_a_flip_of_a_high_bit_is_found_and_one_of_the_lowest_is_masked() {
+fn with_a_calibration_a_flip_of_a_high_bit_is_detected_and_one_of_the_lowest_is_tolerated() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 40);
     calibrate(&bundle, &["--passes", "1"]).expect_status(0);
     for (fault, said) in [
-        ("output[3,4,5]^22", "1 found"),
-        ("output[3,4,5]^0", "1 masked"),
+        ("output[3,4,5]^22", "1 detected"),
+        ("output[3,4,5]^0", "1 within tolerance"),
     ] {
         check(&bundle, &["--fault", fault, "--expect-detected"])
             .expect_status(0)

@@ -65,7 +65,9 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         .says("crashed: ended by SIGABRT");
 
     let report = read_json(&json);
-    let outcome = |number: usize| &report["contestants"][number - 1];
+    assert_eq!(report["record_version"], "3.0");
+    assert_eq!(report["command"], "compare");
+    let outcome = |number: usize| &report["configurations"][number - 1];
     for number in [1, 3, 4] {
         assert_eq!(outcome(number)["outcome"], "ran", "{report:#}");
         assert_eq!(outcome(number)["within_tolerance"], true);
@@ -78,7 +80,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         "{reason}"
     );
     let pairs = report["pairs"].as_array().expect("pairs");
-    let numbers: Vec<&Value> = pairs.iter().map(|pair| &pair["contestants"]).collect();
+    let numbers: Vec<&Value> = pairs.iter().map(|pair| &pair["configurations"]).collect();
     assert_eq!(
         serde_json::json!(numbers),
         serde_json::json!([[1, 3], [1, 4], [3, 4]])

@@ -12,25 +12,25 @@ fn expect_detected(bundle: &Path, faults: &[&str]) -> Ended {
 }
 
 #[test]
-fn faults_of_every_kind_are_detected_missed_or_masked() {
+fn faults_of_every_kind_are_detected_missed_or_tolerated() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 8);
     let before = fs::read(bundle.join("onnx/submodel/model.onnx")).expect("read");
     let with = |faults: &[&str]| expect_detected(&bundle, faults);
     with(&["weight:to_qkv_weight[10,20]^30"])
         .expect_status(0)
-        .says("1 found, 0 missed, 0 masked");
+        .says("1 faults: 1 detected, 0 missed, 0 within tolerance, 0 masked");
     with(&["weight:to_qkv_weight[10,20]^0"])
         .expect_status(0)
-        .says("0 found, 0 missed, 1 masked");
+        .says("1 faults: 0 detected, 0 missed, 1 within tolerance, 0 masked");
     with(&["input[3,0,7]^30", "output[5,1,1]=1", "golden[6,0,0]=inf"])
         .expect_status(0)
-        .says("3 found");
-    with(&["output[5,1,1]^0"]).expect_status(0).says("1 masked");
+        .says("3 detected");
+    with(&["output[5,1,1]^0"]).expect_status(0).says("1 within tolerance");
     // The golden is given the value that the output is given: nothing can be seen.
     with(&["output[2,0,0]=9", "golden[2,0,0]=9"])
         .expect_status(1)
-        .says("0 found, 2 missed");
+        .says("0 detected, 2 missed");
     check(&bundle, &["--fault", "input[3,0,7]^30"])
         .expect_status(1)
         .says("FAIL: 1 of 8 samples are faulty");
@@ -109,6 +109,35 @@ fn every_part_is_checked_and_ranges_and_repeats_are() {
     check(&bundle, &stopping)
         .expect_status(1)
         .says("stopped after 4 of 8");
+}
+
+#[test]
+fn a_fault_that_changes_no_bit_is_masked() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 8);
+    let saved = folder.path().join("outputs");
+    check(&bundle, &["--save-outputs", utf8(&saved)]).expect_status(0);
+    let outputs = fs::read(saved.join("submodel_output.npy")).expect("read");
+    // Element [5, 1, 1] of [8, 65, 96], behind a header of 128 bytes.
+    let at = 128 + ((5 * 65 + 1) * 96 + 1) * 4;
+    let value = f32::from_le_bytes(outputs[at..at + 4].try_into().expect("4 bytes"));
+    expect_detected(&bundle, &[&format!("output[5,1,1]={value:e}")])
+        .expect_status(0)
+        .says("1 faults: 0 detected, 0 missed, 0 within tolerance, 1 masked");
+}
+
+#[test]
+fn a_fault_that_a_stopped_run_did_not_reach_says_so() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 8);
+    let report = folder.path().join("r.json");
+    let faults = ["--fault", "golden[2,0,0]=1", "--fault", "golden[7,0,0]=1"];
+    let stopping = ["--fail-fast", "--batch-size", "2", "--report", utf8(&report)];
+    check(&bundle, &[&faults[..], &stopping].concat()).expect_status(1);
+    let report = read_json(&report);
+    let faults = report["result"]["faults"].as_array().expect("a list");
+    let outcomes: Vec<_> = faults.iter().map(|fault| &fault["outcome"]).collect();
+    assert_eq!(outcomes, ["detected", "not-reached"], "{report:#}");
 }
 
 #[test]

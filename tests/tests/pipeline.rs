@@ -60,6 +60,8 @@ fn passes(bundle: &Path, report: &Path) {
         .expect_status(0)
         .says("PASS");
     let report = read_json(report);
+    assert_eq!(report["record_version"], "3.0");
+    assert_eq!(report["command"], "check");
     assert_eq!(report["verdict"], "pass");
     assert_eq!(report["exit_status"], 0);
     let result = &report["result"];
@@ -91,7 +93,7 @@ fn detects_the_injected_errors(bundle: &Path, report: &Path) {
     assert_eq!(flagged, expected);
     let faults = result["faults"].as_array().expect("a list");
     assert_eq!(faults.len(), 5);
-    assert!(faults.iter().all(|fault| fault["fate"] == "detected"));
+    assert!(faults.iter().all(|fault| fault["outcome"] == "detected"));
     assert_eq!(result["mismatched_elements"], 3);
     assert_eq!(result["non_finite_elements"], 2);
 }

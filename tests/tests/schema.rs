@@ -46,7 +46,7 @@ fn reports_of_every_verdict_are_valid() {
     let arguments = ["--calibration", utf8(&made), "--report", utf8(calibrated)];
     check(&bundle, &arguments).expect_status(0);
 
-    let schema = root().join("verifier/report.schema.json");
+    let schema = root().join("verifier/record.schema.json");
     let files: Vec<&Path> = [&schema]
         .into_iter()
         .chain(&reports)
