@@ -1,7 +1,7 @@
 //! Every module that can be cut out: head, submodel and tail joined compute what the full model
 //! computes.
 
-use tests::{Program, export_command, fresh_weights, images, python, run, scratch};
+use tests::{export_command, fresh_weights, images, python, run, scratch};
 
 const KINDS: [&str; 5] = [".0.fn", ".0", ".1.fn", ".1", ""];
 
@@ -46,17 +46,13 @@ fn every_cut_of_tiny_joins_to_the_full_model() {
 fn a_wrong_module_gets_the_list_and_the_nearest() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
-    let mut command = Program::Exporter.command();
-    command
-        .arg("bundle")
-        .arg("--weights")
-        .arg(&weights)
-        .args(["--module", "transformer.layer.3.1.fn"]);
-    run(command.arg("--out").arg(folder.path().join("bundle"))).refuses(&[
+    let bundle = folder.path().join("bundle");
+    let mut command = export_command(&weights, &bundle);
+    run(command.args(["--module", "transformer.layer.3.1.fn"])).refuses(&[
         "unknown module",
         "K from 0 to 3",
         "transformer.layers.K.1.fn",
         "nearest is transformer.layers.3.1.fn",
     ]);
-    assert!(!folder.path().join("bundle").exists());
+    assert!(!bundle.exists());
 }

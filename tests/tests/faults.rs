@@ -26,7 +26,9 @@ fn faults_of_every_kind_are_detected_missed_or_tolerated() {
     with(&["input[3,0,7]^30", "output[5,1,1]=1", "golden[6,0,0]=inf"])
         .expect_status(0)
         .says("3 detected");
-    with(&["output[5,1,1]^0"]).expect_status(0).says("1 within tolerance");
+    with(&["output[5,1,1]^0"])
+        .expect_status(0)
+        .says("1 within tolerance");
     // The golden is given the value that the output is given: nothing can be seen.
     with(&["output[2,0,0]=9", "golden[2,0,0]=9"])
         .expect_status(1)
@@ -132,7 +134,13 @@ fn a_fault_that_a_stopped_run_did_not_reach_says_so() {
     let bundle = bundle(folder.path(), "nano", 8);
     let report = folder.path().join("r.json");
     let faults = ["--fault", "golden[2,0,0]=1", "--fault", "golden[7,0,0]=1"];
-    let stopping = ["--fail-fast", "--batch-size", "2", "--report", utf8(&report)];
+    let stopping = [
+        "--fail-fast",
+        "--batch-size",
+        "2",
+        "--report",
+        utf8(&report),
+    ];
     check(&bundle, &[&faults[..], &stopping].concat()).expect_status(1);
     let report = read_json(&report);
     let faults = report["result"]["faults"].as_array().expect("a list");
