@@ -1,4 +1,5 @@
-# Two commands need no preparation: `make demo` and `make test`. Both set up what they use, once, in .deps/.
+# Two commands need no preparation: `make demo` and `make test`. Both set up what they use, once, in
+# .deps/.
 
 # Where CIFAR-10 is, or goes.
 DATA ?= data
@@ -6,14 +7,17 @@ DATA ?= data
 CARGO := cargo
 PROFILE := --release
 PYTHON ?= python3
+# The crates that do not need libtorch. Where there is no ONNX Runtime, the verifier's tests that
+# need it say that they are skipped.
+FAST := vit-part-console proto verifier
 
 export DEVICE PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build data demo test lint bench verifier clean
+.PHONY: help setup build data demo test test-fast lint bench verifier clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: ## Fetch libtorch and ONNX Runtime into .deps/ (DEVICE=cuda for a machine with a GPU)
 	@$(PYTHON) scripts/setup.py libtorch onnxruntime
@@ -35,8 +39,12 @@ test: lint data ## Check format and lints, and run all tests
 	@$(PYTHON) scripts/setup.py openvino python-tools
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
+test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the shape of the house
+	$(CARGO) test $(PROFILE) $(addprefix -p ,$(FAST))
+	$(CARGO) test $(PROFILE) -p tests --lib --test architecture
+
 bench: data ## Measure training, export and verification against PyTorch (fetches 2.8 GB, once)
-	@$(PYTHON) scripts/setup.py bench
+	@$(PYTHON) scripts/setup.py bench python-tools
 	@status=0; for part in training export verify; do \
 		$(PYTHON) bench/$$part.py --data "$(DATA)" || status=1; done; exit $$status
 

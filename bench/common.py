@@ -1,4 +1,5 @@
-"""What the benchmarks share: child processes measured, medians with their spread, a table, and the verdict."""
+"""What the benchmarks share: child processes measured, medians with their spread, a table, and the
+verdict."""
 
 import argparse
 import json
@@ -29,7 +30,8 @@ class Child:
 
 @dataclass
 class Comparison:
-    """One row: each contestant's values, one a round. The bound is for the first contestant over the second."""
+    """One row: the values of each configuration, one a round. The bound is for the first
+    configuration over the second."""
 
     what: str
     unit: str
@@ -47,7 +49,8 @@ class Comparison:
         return self.ratio >= self.bound if self.more_is_better else self.ratio <= self.bound
 
     def as_json(self):
-        spread = {name: {"median": median(values), "min": min(values), "max": max(values), "values": values}
+        spread = {name: {"median": median(values), "min": min(values), "max": max(values),
+                         "values": values}
                   for name, values in self.values.items()}
         comparison = ">=" if self.more_is_better else "<="
         return {"what": self.what, "unit": self.unit, **spread, "ratio": self.ratio,
@@ -57,8 +60,12 @@ class Comparison:
         spread = [f"{number(median(values))} ({number(min(values))}–{number(max(values))})"
                   for values in self.values.values()]
         sign = "≥" if self.more_is_better else "≤"
-        verdict = "met" if self.met else "NOT MET"
-        return [f"{self.what}, {self.unit}", *spread, f"{self.ratio:.2f}×", f"{sign} {self.bound:.2f}×", verdict]
+        return [f"{self.what}, {self.unit}", *spread, f"{self.ratio:.2f}×",
+                f"{sign} {self.bound:.2f}×", verdict(self.met)]
+
+
+def verdict(met):
+    return "met" if met else "NOT MET"
 
 
 def absolute(path):
@@ -69,11 +76,23 @@ def absolute(path):
 def flags(description):
     """The flags that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each contestant [default: 5]")
-    parser.add_argument("--threads", type=int, default=cores(), metavar="N", help="each [default: one a core]")
-    parser.add_argument("--data", type=absolute, default=ROOT / "data", help="folder that holds CIFAR-10")
-    parser.add_argument("--programs", type=absolute, default=ROOT / "target/release", help="folder of the programs")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N",
+                        help="runs of each configuration [default: 5]")
+    parser.add_argument("--threads", type=int, default=cores(), metavar="N",
+                        help="each [default: one a core]")
+    parser.add_argument("--data", type=absolute, default=ROOT / "data",
+                        help="folder that holds CIFAR-10")
+    parser.add_argument("--programs", type=absolute, default=ROOT / "target/release",
+                        help="folder of the programs")
     return parser
+
+
+def installed(component):
+    """The folder of Python packages that `setup.py` makes; ends the benchmark if it is missing."""
+    folder = ROOT / ".deps" / component
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder\nhint: `python3 scripts/setup.py {component}` makes it")
+    return folder
 
 
 def run(command, environment):
@@ -83,7 +102,8 @@ def run(command, environment):
     with tempfile.TemporaryFile("w+") as errors:
         try:
             child = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, text=True,
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=errors)
         except OSError as error:
             fail(f"{command[0]}: {error.strerror}")
         with child.stdout:
@@ -101,21 +121,32 @@ def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
+def heading(report, versions):
+    """What the numbers below it were measured on."""
+    on = report["machine"]
+    return (f"\n{on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB; "
+            f"threads of each: {report['threads']}; {versions}\n"
+            f"median (least–most), rounds: {report['rounds']}\n")
+
+
 def table(comparisons):
-    """The comparisons, all of the same contestants, as lines of text with columns aligned."""
-    contestants = list(comparisons[0].values)
-    header = ["", *contestants, "/".join(contestants[:2]), "bound", ""]
+    """The comparisons, all of the same configurations, as lines of text with columns aligned."""
+    configurations = list(comparisons[0].values)
+    header = ["", *configurations, "/".join(configurations[:2]), "bound", ""]
     rows = [header, *(comparison.cells() for comparison in comparisons)]
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def machine():
     """The machine as far as it decides how fast things run."""
-    models = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":")[1].strip()
+              for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": models[0] if models else platform.machine(), "cores": cores(), "memory_gib": round(memory / 2**30)}
+    cpu = models[0] if models else platform.machine()
+    return {"cpu": cpu, "cores": cores(), "memory_gib": round(memory / 2**30)}
 
 
 def cores():

@@ -1,4 +1,5 @@
-"""Trains as the Python repository does: torchvision in a DataLoader, plain modules, two syncs and a print a step."""
+"""Trains as the Python repository does: torchvision in a DataLoader, plain modules, two syncs and a
+print a step."""
 
 import time
 
@@ -9,11 +10,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from contestant import (
-    CROP_PADDING, CROPPED, LEARNING_RATE, MEAN, PRESETS, STD, ViT, arguments, finish, peak_mib, training_images,
+from configuration import (
+    CROP_PADDING, CROPPED, LEARNING_RATE, MEAN, PRESETS, STD, ViT, arguments, finish, peak_mib,
+    training_images,
 )
 
-# One a core on the smallest machine; PyTorch's default, none, leaves the cores idle while images are decoded.
+# One a core on the smallest machine; PyTorch's default, none, leaves the cores idle while images
+# are decoded.
 WORKERS = 2
 
 
@@ -46,8 +49,8 @@ def main():
     ])
     dataset = Cifar10(*training_images(options.data, options.train_samples), transform)
     # The workers outlive an epoch, so that starting them is not measured.
-    loader = DataLoader(dataset, options.batch_size, shuffle=True, drop_last=True, num_workers=WORKERS,
-                        persistent_workers=True)
+    loader = DataLoader(dataset, options.batch_size, shuffle=True, drop_last=True,
+                        num_workers=WORKERS, persistent_workers=True)
 
     torch.manual_seed(0)
     model = ViT(PRESETS[options.model]).train()
@@ -64,7 +67,8 @@ def main():
             loss_sum += loss.item()
             correct += (logits.argmax(dim=1) == labels).sum().item()
             seen += len(labels)
-            print(f"epoch {epoch + 1} step {step} loss {loss_sum / step:.4f} accuracy {100 * correct / seen:.2f} %")
+            print(f"epoch {epoch + 1} step {step} loss {loss_sum / step:.4f} "
+                  f"accuracy {100 * correct / seen:.2f} %")
         images_per_second = seen / (time.monotonic() - started)
     finish(images_per_second, loss_sum / step, imports_mib)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from contestant import PRESETS, ViT
+from configuration import PRESETS, ViT
 
 
 def main():
@@ -21,7 +21,8 @@ def main():
     model.load_state_dict(load_file(options.weights))
     size = config["image_size"]
     # By tracing, the one of its two exporters that needs no package besides onnx.
-    torch.onnx.export(model, (torch.zeros(1, 3, size, size),), options.out, opset_version=17, dynamo=False,
+    image = torch.zeros(1, 3, size, size)
+    torch.onnx.export(model, (image,), options.out, opset_version=17, dynamo=False,
                       input_names=["image"], output_names=["logits"],
                       dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}})
     print(json.dumps({"bytes": options.out.stat().st_size, "torch": torch.__version__.split("+")[0]}))

@@ -1,4 +1,5 @@
-"""Records a module's inputs and outputs as the Python repository does: a hook, a DataLoader, one file at the end."""
+"""Records a module's inputs and outputs as the Python repository does: a hook, a DataLoader, one
+file at the end."""
 
 import argparse
 import json
@@ -11,7 +12,7 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from contestant import MEAN, PRESETS, ROOT, STD, RECORD_BYTES, ViT
+from configuration import MEAN, PRESETS, ROOT, STD, RECORD_BYTES, ViT
 from pytorch_eager import Cifar10
 
 BATCH_SIZE = 100
@@ -25,8 +26,10 @@ def main():
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    folder = options.data if (options.data / "test_batch.bin").is_file() else options.data / "cifar-10-batches-bin"
-    records = np.fromfile(folder / "test_batch.bin", np.uint8).reshape(-1, RECORD_BYTES)[:options.samples]
+    has_files = (options.data / "test_batch.bin").is_file()
+    folder = options.data if has_files else options.data / "cifar-10-batches-bin"
+    records = np.fromfile(folder / "test_batch.bin", np.uint8).reshape(-1, RECORD_BYTES)
+    records = records[:options.samples]
     config = PRESETS[options.model]
     size = config["image_size"]
     transform = transforms.Compose([
@@ -52,7 +55,8 @@ def main():
     seconds = time.monotonic() - started
     golden = torch.cat(outputs).numpy()
     np.save(options.out.with_suffix(".npy"), golden[:8])
-    print(json.dumps({"images_per_second": options.samples / seconds, "torch": torch.__version__.split("+")[0]}))
+    version = torch.__version__.split("+")[0]
+    print(json.dumps({"images_per_second": options.samples / seconds, "torch": version}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Trains as a good PyTorch user does: fused attention and optimizer, batches augmented as u8, one sync an epoch."""
+"""Trains as a good PyTorch user does: fused attention and optimizer, batches augmented as u8, one
+sync an epoch."""
 
 import contextlib
 import time
@@ -6,9 +7,9 @@ import time
 import torch
 from torch.nn import functional as F
 
-from contestant import (
-    CROP_PADDING, CROPPED, LEARNING_RATE, MEAN, PRESETS, STD, Attention, ViT, arguments, finish, peak_mib,
-    training_images,
+from configuration import (
+    CROP_PADDING, CROPPED, LEARNING_RATE, MEAN, PRESETS, STD, Attention, ViT, arguments, finish,
+    peak_mib, training_images,
 )
 
 
@@ -21,9 +22,12 @@ def fused_attention(self, x):
 
 
 def augmented(images, size, crop):
-    """u8 [batch, 3, 32, 32] → float32 [batch, 3, size, size]: crop and flip in one gather, resize, normalise."""
+    """u8 [batch, 3, 32, 32] → float32 [batch, 3, size, size]: crop and flip in one gather, then
+    resize and normalise."""
     batch, _, side, _ = images.shape
-    offsets = torch.randint(2 * CROP_PADDING + 1, (2, batch, 1)) if crop else torch.full((2, batch, 1), CROP_PADDING)
+    offsets = torch.full((2, batch, 1), CROP_PADDING)
+    if crop:
+        offsets = torch.randint(2 * CROP_PADDING + 1, (2, batch, 1))
     rows, columns = offsets + torch.arange(side)  # each [batch, 32]
     columns = torch.where(torch.rand(batch, 1) < 0.5, columns.flip(1), columns)
     padded = F.pad(images, [CROP_PADDING] * 4)
@@ -40,7 +44,8 @@ def main():
     imports_mib = peak_mib()
     parser = arguments(__doc__)
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, which needs a C++ compiler")
+    parser.add_argument("--compile", action="store_true",
+                        help="torch.compile, which needs a C++ compiler")
     options = parser.parse_args()
     images, labels = map(torch.from_numpy, training_images(options.data, options.train_samples))
     labels = labels.long()
@@ -57,9 +62,11 @@ def main():
     steps = len(labels) // options.batch_size
     for _ in range(options.epochs):
         started, loss_sum = time.monotonic(), torch.zeros(())
-        for batch in torch.randperm(len(labels))[: steps * options.batch_size].split(options.batch_size):
+        chosen = torch.randperm(len(labels))[:steps * options.batch_size]
+        for batch in chosen.split(options.batch_size):
             with precision:
-                loss = F.cross_entropy(model(augmented(images[batch], size, crop)).float(), labels[batch])
+                logits = model(augmented(images[batch], size, crop))
+                loss = F.cross_entropy(logits.float(), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

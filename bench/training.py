@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures training against PyTorch: images a second of the second epoch, and peak memory.
 
-Three contestants take turns, each a process of its own, on the CPU with the same number of threads:
-`ours` is `trainer train`, `eager` what the Python repository does, `tuned` what a good PyTorch user does.
-Medians are compared. Exit status: 0 every bound met, 1 some not, 2 could not measure.
+Three configurations take turns, each a process of its own, on the CPU with the same number of
+threads: `ours` is `trainer train`, `eager` what the Python repository does, `tuned` what a good
+PyTorch user does. Medians are compared.
+Exit status: 0 every bound met, 1 some not, 2 could not measure.
 """
 
 import json
@@ -14,11 +15,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import MET, NOT_MET, ROOT, Comparison, fail, flags, machine, run, table, write
+from common import (
+    MET, NOT_MET, ROOT, Comparison, fail, flags, heading, installed, machine, run, table, verdict,
+    write,
+)
 
-PYTORCH = ROOT / ".deps/bench"
 REPORT = ROOT / "reports/bench_training.json"
-CONTESTANTS = ("ours", "eager", "tuned")
+CONFIGURATIONS = ("ours", "eager", "tuned")
 QUICK_SHARE = 5
 
 
@@ -50,51 +53,56 @@ FLAT_EPOCHS, FLAT_STEPS, FLAT_BATCH, FLAT_BOUND = 20, 100, 16, 1.01
 
 def main():
     parser = flags(__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one round of few steps: too short to judge by")
-    parser.add_argument("--compile", action="store_true", help="let `tuned` use torch.compile (needs a C++ compiler)")
+    parser.add_argument("--quick", action="store_true",
+                        help="one round of few steps: too short to judge by")
+    parser.add_argument("--compile", action="store_true",
+                        help="let `tuned` use torch.compile (needs a C++ compiler)")
     options = parser.parse_args()
-    if not PYTORCH.is_dir():
-        fail(f"{PYTORCH}: no PyTorch there\nhint: `python3 scripts/setup.py bench` installs it")
-
+    installed("bench")
     rounds = 1 if options.quick else max(1, options.rounds)
     runs = {}
     for round_number in range(1, rounds + 1):
         for workload in (TINY, TINY_BF16, NANO):
-            for contestant in CONTESTANTS:
-                if (workload, contestant) == (TINY_BF16, "eager"):
+            for configuration in CONFIGURATIONS:
+                if (workload, configuration) == (TINY_BF16, "eager"):
                     continue  # the Python repository knows float32 alone
-                result = measure(contestant, workload, options)
-                runs.setdefault((workload, contestant), []).append(result)
-                print(f"round {round_number} of {rounds}   {workload.name:<9}   {contestant:<5}   "
-                      f"{result['images_per_second']:8.1f} images/s   {result['peak_mib']:6.0f} MiB", flush=True)
+                result = measure(configuration, workload, options)
+                runs.setdefault((workload, configuration), []).append(result)
+                print(f"round {round_number} of {rounds}   {workload.name:<9}   "
+                      f"{configuration:<5}   {result['images_per_second']:8.1f} images/s   "
+                      f"{result['peak_mib']:6.0f} MiB", flush=True)
         # Rewritten after every round, so that an interrupted measurement is not lost.
         report, rows = summary(runs, options), comparisons(runs)
         write(REPORT, report | {"comparisons": [row.as_json() for row in rows]})
 
     growth = memory_growth(options)
-    write(REPORT, report | {"comparisons": [row.as_json() for row in rows], "memory_growth": growth})
+    found = {"comparisons": [row.as_json() for row in rows], "memory_growth": growth}
+    write(REPORT, report | found)
     print(screen(report, rows, growth))
     return MET if growth["met"] and all(row.met for row in rows) else NOT_MET
 
 
-def measure(contestant, workload, options):
-    """One run of one contestant: its second epoch, and the peak memory of the whole process."""
+def measure(configuration, workload, options):
+    """One run of one configuration: its second epoch, and the peak memory of the whole process."""
     steps = max(1, workload.steps // QUICK_SHARE) if options.quick else workload.steps
     arguments = ["--model", workload.model, "--batch-size", workload.batch_size, "--epochs", 2,
                  "--train-samples", steps * workload.batch_size, "--data", options.data]
     precision = ["--precision", workload.precision]
     threads = {name: str(options.threads) for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")}
-    if contestant == "ours":
+    if configuration == "ours":
         with tempfile.TemporaryDirectory() as out:
             rest = ["--test-samples", workload.batch_size, "--device", "cpu", "--out", out]
-            child = run([options.programs / "trainer", "train", *arguments, *precision, *rest, *SAME_WORK], threads)
+            program = [options.programs / "trainer", "train"]
+            child = run([*program, *arguments, *precision, *rest, *SAME_WORK], threads)
             metrics = Path(out) / f"vit_{workload.model}_cifar10" / "metrics.jsonl"
             result = json.loads(metrics.read_text().splitlines()[-1])
-        result = {"images_per_second": result["images_per_second"], "libtorch": libtorch_version(child.stdout)}
+        result = {"images_per_second": result["images_per_second"],
+                  "libtorch": libtorch_version(child.stdout)}
     else:
-        own = [] if contestant == "eager" else precision + ["--compile"] * options.compile
-        script = ROOT / "bench" / f"pytorch_{contestant}.py"
-        child = run([sys.executable, script, *arguments, *own], threads | {"PYTHONPATH": str(PYTORCH)})
+        own = [] if configuration == "eager" else precision + ["--compile"] * options.compile
+        script = ROOT / "bench" / f"pytorch_{configuration}.py"
+        child = run([sys.executable, script, *arguments, *own],
+                    threads | {"PYTHONPATH": str(installed("bench"))})
         result = json.loads(child.stdout.splitlines()[-1])
     return result | {"peak_mib": child.peak_mib, "seconds": child.seconds}
 
@@ -102,13 +110,15 @@ def measure(contestant, workload, options):
 def memory_growth(options):
     """What `trainer train` holds in memory after 100 steps, and after 2,000."""
     with tempfile.TemporaryDirectory() as out:
-        arguments = ["--model", "nano", "--batch-size", FLAT_BATCH, "--epochs", FLAT_EPOCHS, "--test-samples", 100,
-                     "--train-samples", FLAT_STEPS * FLAT_BATCH, "--data", options.data, "--device", "cpu", "--out", out]
-        run([options.programs / "trainer", "train", *arguments], {"OMP_NUM_THREADS": str(options.threads)})
+        arguments = ["--model", "nano", "--batch-size", FLAT_BATCH, "--epochs", FLAT_EPOCHS,
+                     "--train-samples", FLAT_STEPS * FLAT_BATCH, "--test-samples", 100,
+                     "--data", options.data, "--device", "cpu", "--out", out]
+        threads = {"OMP_NUM_THREADS": str(options.threads)}
+        run([options.programs / "trainer", "train", *arguments], threads)
         lines = (Path(out) / "vit_nano_cifar10/metrics.jsonl").read_text().splitlines()
     first, last = (json.loads(line)["resident_bytes"] for line in (lines[0], lines[-1]))
-    return {"step_100_bytes": first, "step_2000_bytes": last, "ratio": last / first, "bound": f"<= {FLAT_BOUND}",
-            "met": last / first <= FLAT_BOUND}
+    return {"step_100_bytes": first, "step_2000_bytes": last, "ratio": last / first,
+            "bound": f"<= {FLAT_BOUND}", "met": last / first <= FLAT_BOUND}
 
 
 def libtorch_version(stdout):
@@ -119,8 +129,9 @@ def libtorch_version(stdout):
 
 def comparisons(runs):
     def values(what, ours, eager, tuned):
-        taken = {"ours": runs[ours, "ours"], "eager": runs[eager, "eager"], "tuned": runs[tuned, "tuned"]}
-        return {contestant: [result[what] for result in results] for contestant, results in taken.items()}
+        taken = {"ours": runs[ours, "ours"], "eager": runs[eager, "eager"],
+                 "tuned": runs[tuned, "tuned"]}
+        return {name: [result[what] for result in results] for name, results in taken.items()}
 
     def speed(what, bound, *workloads):
         return Comparison(what, "images/s", bound, True, values("images_per_second", *workloads))
@@ -129,7 +140,8 @@ def comparisons(runs):
         speed("tiny f32", 1.4, TINY, TINY, TINY),
         speed("tiny bf16 (eager f32)", 2.5, TINY_BF16, TINY, TINY_BF16),
         speed("nano f32", 1.5, NANO, NANO, NANO),
-        Comparison("tiny f32 peak memory", "MiB", 0.75, False, values("peak_mib", TINY, TINY, TINY)),
+        Comparison("tiny f32 peak memory", "MiB", 0.75, False,
+                   values("peak_mib", TINY, TINY, TINY)),
     ]
 
 
@@ -138,7 +150,8 @@ def summary(runs, options):
     ours, eager = runs[TINY, "ours"][-1], runs[TINY, "eager"][-1]
     return {
         "machine": machine(),
-        "versions": {"torch": eager["torch"], "libtorch": ours["libtorch"], "python": platform.python_version()},
+        "versions": {"torch": eager["torch"], "libtorch": ours["libtorch"],
+                     "python": platform.python_version()},
         "threads": options.threads,
         "rounds": len(runs[TINY, "ours"]),
         "quick": options.quick,
@@ -148,19 +161,19 @@ def summary(runs, options):
 
 
 def screen(report, rows, growth):
-    on, versions = report["machine"], report["versions"]
+    versions = report["versions"]
+    described = (f"torch {versions['torch']} (PyTorch's), libtorch {versions['libtorch']} (ours), "
+                 f"Python {versions['python']}")
+    first, last = (growth[name] / 2**20 for name in ("step_100_bytes", "step_2000_bytes"))
     return "\n".join([
-        "",
-        f"{on['cpu']}, {on['cores']} cores, {on['memory_gib']} GiB; threads of each: {report['threads']}",
-        f"torch {versions['torch']} (PyTorch's), libtorch {versions['libtorch']} (ours), Python {versions['python']}",
-        f"median (least–most), rounds: {report['rounds']}" + ", quick: too short to judge by" * report["quick"],
-        "",
+        heading(report, described),
+        *["quick: too short to judge by\n"] * report["quick"],
         table(rows),
         "",
-        f"memory of ours after 100 steps {growth['step_100_bytes'] / 2**20:.0f} MiB, after 2,000 "
-        f"{growth['step_2000_bytes'] / 2**20:.0f} MiB: {growth['ratio']:.3f}×, bound ≤ {FLAT_BOUND}×, "
-        + ("met" if growth["met"] else "NOT MET"),
-        f"memory: the largest process; PyTorch's imports alone take {report['pytorch_imports_mib']:.0f} MiB of theirs",
+        f"memory of ours after 100 steps {first:.0f} MiB, after 2,000 {last:.0f} MiB: "
+        f"{growth['ratio']:.3f}×, bound ≤ {FLAT_BOUND}×, {verdict(growth['met'])}",
+        "memory: the largest process; PyTorch's imports alone take "
+        f"{report['pytorch_imports_mib']:.0f} MiB of theirs",
         f"report: {REPORT.relative_to(ROOT)}",
     ])
 

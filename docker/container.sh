@@ -11,8 +11,8 @@ build_image_if_absent() {
     fi
 }
 
-# Sets `options`: the user's own id, so that results belong to the user; folders mounted, so that none goes into the
-# image; and the GPUs, if a driver answers.
+# Sets `options`: the user's own id, so that results belong to the user; folders mounted, so that
+# none goes into the image; and the GPUs, if a driver answers.
 container_options() {
     options=(--init --user "$(id -u):$(id -g)" --env HOME=/tmp)
     local folder

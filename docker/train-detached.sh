@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains in the background, which goes on after logout, and writes full_train.log. Arguments go to `trainer train`:
+# Trains in the background, which goes on after logout, and writes full_train.log. Arguments go to
+# `trainer train`:
 #
 #   docker/train-detached.sh --model base --batch-size 100 --epochs 100
 #
@@ -15,7 +16,8 @@ PID_FILE=full_train.pid
 
 main() {
     if [[ $# -eq 0 ]]; then
-        fail "no arguments for \`trainer train\`" "docker/train-detached.sh --model base --batch-size 100 --epochs 100"
+        fail "no arguments for \`trainer train\`" \
+            "docker/train-detached.sh --model base --batch-size 100 --epochs 100"
     fi
     if [[ $1 == -h || $1 == --help ]]; then
         sed -n 's/^# \{0,1\}//p; /^set/q' "$0" | tail -n +2
@@ -26,10 +28,12 @@ main() {
         in_docker=true
     fi
     if process_runs; then
-        fail "a training is running already, process $(<"$PID_FILE")" "kill -TERM $(<"$PID_FILE") stops it"
+        fail "a training is running already, process $(<"$PID_FILE")" \
+            "kill -TERM $(<"$PID_FILE") stops it"
     fi
     if $in_docker && container_runs; then
-        fail "a training is running already, container $NAME" "docker stop -t 120 $NAME stops it"
+        fail "a training is running already, container $NAME" \
+            "docker stop -t 120 $NAME stops it"
     fi
 
     local started stop resume=" --resume" again="${*/--force/}"
@@ -63,7 +67,8 @@ start_container() {
     docker rm "$NAME" >/dev/null 2>&1 || true
     log_heading "$@"
     # shellcheck disable=SC2016 # expanded in the container
-    docker run --detach --name "$NAME" --stop-timeout 120 "${options[@]}" --volume "$PWD/$LOG:/app/$LOG" "$IMAGE" \
+    docker run --detach --name "$NAME" --stop-timeout 120 "${options[@]}" \
+        --volume "$PWD/$LOG:/app/$LOG" "$IMAGE" \
         bash -c 'exec trainer train "$@" >>full_train.log 2>&1' trainer "$@" >/dev/null
 }
 
@@ -86,7 +91,8 @@ container_runs() {
     [[ $(docker container inspect --format '{{.State.Running}}' "$NAME" 2>/dev/null) == true ]]
 }
 
-# The program too: after a restart of the machine the number may be another's. One that has ended has no program.
+# The program too: after a restart of the machine the number may be another's. One that has ended
+# has no program.
 process_runs() {
     [[ -f $PID_FILE && $(readlink "/proc/$(<"$PID_FILE")/exe") == */trainer* ]]
 }

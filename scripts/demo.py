@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The whole pipeline on real CIFAR-10: data, train, export, verify, inject; then one screen that sums it up.
+"""The whole pipeline on real CIFAR-10: data, train, export, verify, inject; then one screen that
+sums it up.
 
 Leaves data/, trained_models/vit_nano_cifar10.safetensors, bundles/nano/ and reports/.
 """
@@ -24,12 +25,14 @@ INJECTED_SAMPLES = [150, 200, 201, 300]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="data", help="folder that holds CIFAR-10, or that it goes to")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", default="data",
+                        help="folder that holds CIFAR-10, or that it goes to")
     data = parser.parse_args().data
     REPORTS.mkdir(exist_ok=True)
     clean_report, fault_report = REPORTS / "nano.json", REPORTS / "nano_faults.json"
-    check = ["verifier", "check", BUNDLE, "--device", os.environ.get("DEVICE") or "cpu", "--atol", "5e-6", "--rtol", "1e-5"]
+    check = ["verifier", "check", BUNDLE, "--device", os.environ.get("DEVICE") or "cpu",
+             "--atol", "5e-6", "--rtol", "1e-5"]
 
     seconds = {}
     seconds["data"] = step("CIFAR-10", ["trainer", "data", "--data", data])
@@ -37,11 +40,15 @@ def main():
     for found in (WEIGHTS, STATE):
         if found.exists() and not made_by_the_demo(found):
             sys.exit(f"demo: {found} is there, and not from this demo: move it away first")
-    train = ["trainer", "train", "--model", "nano", "--data", data, "--device", device or "auto", "--force"]
+    train = ["trainer", "train", "--model", "nano", "--data", data, "--device", device or "auto",
+             "--force"]
     seconds["train"] = step("training", train)
-    seconds["export"] = step("export", ["exporter", "bundle", "--weights", WEIGHTS, "--out", BUNDLE, "--data", data, "--force"])
+    export = ["exporter", "bundle", "--weights", WEIGHTS, "--out", BUNDLE, "--data", data,
+              "--force"]
+    seconds["export"] = step("export", export)
     seconds["verify"] = step("verification", [*check, "--report", clean_report])
-    seconds["inject"] = step("fault injection", [*check, "--inject", "--report", fault_report], expected=1)
+    inject = [*check, "--inject", "--report", fault_report]
+    seconds["inject"] = step("fault injection", inject, expected=1)
 
     manifest = json.loads((BUNDLE / "manifest.json").read_text())
     clean = json.loads(clean_report.read_text())
@@ -58,7 +65,8 @@ def step(title, command, expected=0):
     started = time.monotonic()
     status = subprocess.run(command).returncode
     if status != expected:
-        sys.exit(f"demo: {title} ended with exit status {status}, expected {expected}; its message is above")
+        sys.exit(f"demo: {title} ended with exit status {status}, expected {expected}; "
+                 "its message is above")
     return time.monotonic() - started
 
 
@@ -68,19 +76,28 @@ def made_by_the_demo(path):
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         metadata = header["__metadata__"]
-        plan = json.loads(metadata["vit_part_state"])["plan"] if "vit_part_state" in metadata else \
-            json.loads(metadata["vit_part"])["training"]
-        return (plan["seed"], plan["train_samples"], plan["recipe"]["epochs"]) == (0, 50_000, EPOCHS)
+        if "vit_part_state" in metadata:
+            plan = json.loads(metadata["vit_part_state"])["plan"]
+        else:
+            plan = json.loads(metadata["vit_part"])["training"]
+        made = (plan["seed"], plan["train_samples"], plan["recipe"]["epochs"])
+        return made == (0, 50_000, EPOCHS)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
         return False
+
+
+def was_detected(fault):
+    return fault["outcome"] == "detected"
 
 
 def failed_expectations(faults):
     """What the exit statuses do not say: an empty list is a successful demo."""
     flagged = [sample["sample"] for sample in faults["result"]["faulty"]]
     checks = {
-        f"the injected errors lie in samples {INJECTED_SAMPLES}, flagged were {flagged}": flagged == INJECTED_SAMPLES,
-        "an injected error was missed": all(fault["found"] for fault in faults["result"]["faults"]),
+        f"the injected errors lie in samples {INJECTED_SAMPLES}, flagged were {flagged}":
+            flagged == INJECTED_SAMPLES,
+        "an injected error was missed":
+            all(was_detected(fault) for fault in faults["result"]["faults"]),
     }
     return [failure for failure, holds in checks.items() if not holds]
 
@@ -88,18 +105,21 @@ def failed_expectations(faults):
 def summary(manifest, clean, faults, seconds, failures):
     accuracy, result, options = manifest["accuracy"], clean["result"], clean["options"]
     injected = faults["result"]["faults"]
-    found = sum(fault["found"] for fault in injected)
+    detected = sum(was_detected(fault) for fault in injected)
     flagged = ", ".join(str(sample["sample"]) for sample in faults["result"]["faulty"])
-    steps = " · ".join(f"{name} {value:.0f} s" for name, value in {**seconds, "in all": sum(seconds.values())}.items())
+    times = {**seconds, "in all": sum(seconds.values())}
+    steps = " · ".join(f"{name} {value:.0f} s" for name, value in times.items())
     runtime = clean["runtime"]
-    nodes = ", ".join(f"{count} nodes on {provider}" for provider, count in runtime["nodes"].items())
+    counts = runtime["nodes"].items()
+    nodes = ", ".join(f"{count} nodes on {provider}" for provider, count in counts)
+    correct = 100 * accuracy["correct"] / accuracy["samples"]
     rows = [
-        ("accuracy", f"{100 * accuracy['correct'] / accuracy['samples']:.2f} % of {accuracy['samples']:,} test images"),
+        ("accuracy", f"{correct:.2f} % of {accuracy['samples']:,} test images"),
         ("samples", f"{result['samples']:,} compared, {result['faulty_samples']:,} faulty "
                     f"(atol {options['atol']:g}, rtol {options['rtol']:g})"),
         ("largest error", f"{result['max_abs_error']['value']:.2e}"),
         ("ran on", f"{options['device']}: {nodes}, ONNX Runtime {runtime['version']}"),
-        ("injected", f"{len(injected)} errors, {found} found, in samples {flagged}"),
+        ("injected", f"{len(injected)} errors, {detected} detected, in samples {flagged}"),
         ("time", steps),
         ("weights", WEIGHTS),
         ("bundle", f"{BUNDLE}/"),

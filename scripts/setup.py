@@ -26,16 +26,19 @@ TORCH = "torch==2.13.0"
 # The wheel's libtorch_cpu.so is linked against these two also on a machine without a GPU.
 TORCH_CPU_NEEDS = ["nvidia-cuda-cupti==13.0.85", "nvidia-cuda-runtime==13.0.96"]
 # What only CUDA or Python needs; without the CUDA files torch-sys links for the CPU alone.
-TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so", "libtorch_python.so"]
+TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so",
+                  "libtorch_python.so"]
 
 ONNXRUNTIME_VERSION = "1.31.1"
 # A second, real execution provider on machines without a GPU; the device rules are tested with it.
 OPENVINO = "onnxruntime-openvino==1.24.1"
-# What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER, 2.4 GB: the rest is linked.
-BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops==0.8.2", "safetensors==0.8.0",
-         "onnx==1.23.2"]
-PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0", f"onnxruntime=={ONNXRUNTIME_VERSION}", "openvino==2026.4.1",
-                "polygraphy==0.53.6", "jsonschema==4.26.0"]
+# What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER,
+# 2.4 GB: the rest is linked.
+BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops==0.8.2",
+         "safetensors==0.8.0", "onnx==1.23.2"]
+PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0",
+                f"onnxruntime=={ONNXRUNTIME_VERSION}", "openvino==2026.4.1", "polygraphy==0.53.6",
+                "jsonschema==4.26.0"]
 
 
 def main():
@@ -59,7 +62,8 @@ def flavour():
     if asked:
         return asked
     try:
-        answers = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=30).returncode == 0
+        asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=30)
+        answers = asked.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         answers = False
     return "cuda" if answers else "cpu"
@@ -69,7 +73,8 @@ def libtorch(kind):
     own = os.environ.get("LIBTORCH")
     if own:
         if not (Path(own) / "lib" / "libtorch_cpu.so").is_file():
-            fail(f"LIBTORCH={own}: no lib/libtorch_cpu.so in it\nhint: unset LIBTORCH to have one fetched")
+            fail(f"LIBTORCH={own}: no lib/libtorch_cpu.so in it\n"
+                 "hint: unset LIBTORCH to have one fetched")
         return say(f"libtorch: yours, LIBTORCH={own}")
 
     def trim(folder):
@@ -87,30 +92,35 @@ def onnxruntime(kind):
     own = os.environ.get("ORT_DYLIB_PATH")
     if own:
         if not Path(own).is_file():
-            fail(f"ORT_DYLIB_PATH={own}: no such file\nhint: unset ORT_DYLIB_PATH to have one fetched")
+            fail(f"ORT_DYLIB_PATH={own}: no such file\n"
+                 "hint: unset ORT_DYLIB_PATH to have one fetched")
         return say(f"ONNX Runtime: yours, ORT_DYLIB_PATH={own}")
     flavours = {
         "cpu": ["--no-deps", f"onnxruntime=={ONNXRUNTIME_VERSION}"],
         "cuda": ["--no-deps", f"onnxruntime-gpu=={ONNXRUNTIME_VERSION}"],
     }
     size = {"cpu": "24 MB", "cuda": "256 MB"}[kind]
-    install("onnxruntime", f"ONNX Runtime ({flavours[kind][-1]}, {size} to download)", kind, flavours)
+    what = f"ONNX Runtime ({flavours[kind][-1]}, {size} to download)"
+    install("onnxruntime", what, kind, flavours)
 
 
 def openvino(_):
-    install("openvino", f"OpenVINO provider ({OPENVINO}, 84 MB to download)", "cpu", {"cpu": ["--no-deps", OPENVINO]})
+    what = f"OpenVINO provider ({OPENVINO}, 84 MB to download)"
+    install("openvino", what, "cpu", {"cpu": ["--no-deps", OPENVINO]})
 
 
 def python_tools(_):
-    install("python-tools", f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})", "cpu", {"cpu": PYTHON_TOOLS})
+    what = f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})"
+    install("python-tools", what, "cpu", {"cpu": PYTHON_TOOLS})
 
 
 def bench(_):
-    install("bench", f"PyTorch to measure against ({', '.join(BENCH[:2])}, 2.8 GB to download)", "cpu", {"cpu": BENCH})
+    what = f"PyTorch to measure against ({', '.join(BENCH[:2])}, 2.8 GB to download)"
+    install("bench", what, "cpu", {"cpu": BENCH})
 
 
-COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino, "python-tools": python_tools,
-              "bench": bench}
+COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino,
+              "python-tools": python_tools, "bench": bench}
 
 
 def install(folder, what, kind, flavours, finish=lambda folder: None):
@@ -132,7 +142,8 @@ def install(folder, what, kind, flavours, finish=lambda folder: None):
     if subprocess.run(command, env=quiet_about_root).returncode != 0:
         shutil.rmtree(partial, ignore_errors=True)
         fail(f"pip could not install {what}\n"
-             "hint: see pip's message above; run the same command again to resume, finished parts are kept")
+             "hint: see pip's message above; run the same command again to resume, "
+             "finished parts are kept")
     finish(partial)
     (partial / "complete.json").write_text(json.dumps(wanted) + "\n")
     if final.exists():

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
-use exporter::samples::MOST_TIERS;
 use proto::config::Preset;
 use proto::manifest::Split;
 use proto::module::Module;
-use proto::tier::DEFAULT_TIERS;
+use proto::tier::{DEFAULT_TIERS, MOST_TIERS};
 use trainer::device::DeviceChoice;
 
 /// Whole numbers in a range.
@@ -31,25 +30,34 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a bundle: models as ONNX, golden inputs and outputs as NPY
-    #[command(
-        after_help = "Example:\n  exporter bundle --weights trained_models/vit_base_cifar10.safetensors --out bundles/base\n\nA bundle is whole or absent: it is written beside its place and renamed when complete."
-    )]
+    #[command(after_help = "Example:\n  \
+            exporter bundle --weights trained_models/vit_base_cifar10.safetensors \
+            --out bundles/base\n\n\
+            A bundle is whole or absent: it is written beside its place and renamed when \
+            complete.")]
     Bundle(BundleArgs),
     /// Count a bundle's samples by confidence, correct and incorrect apart
-    #[command(
-        after_help = "Example:\n  exporter tiers bundles/nano --tiers 5 --plot confidence.svg\n\nConfidence is p(best class) - p(second best class). A tier's lower bound is open, its upper closed; 0 falls in the first."
-    )]
+    #[command(after_help = "Example:\n  \
+            exporter tiers bundles/nano --tiers 5 --plot confidence.svg\n\n\
+            Confidence is p(best class) - p(second best class). A tier's lower bound is open, \
+            its upper closed; 0 falls in the first.")]
     Tiers(TiersArgs),
     /// Write a bundle of some of another bundle's samples
     #[command(
         override_usage = "exporter subset <BUNDLE> --mode <MODE> [OPTIONS]",
-        after_help = "Examples:\n  exporter subset bundles/base --mode conf  --group-sizes 64 64 128 256 --out bundles/base_cnf_4\n  exporter subset bundles/base --mode range --range 0 512               --out bundles/base_0_512\n\nconf takes the first correctly classified samples of each confidence tier; there are as many tiers as numbers."
+        after_help = "Examples:\n  \
+            exporter subset bundles/base --mode conf  --group-sizes 64 64 128 256 \
+            --out bundles/base_cnf_4\n  \
+            exporter subset bundles/base --mode range --range 0 512               \
+            --out bundles/base_0_512\n\n\
+            conf takes the first correctly classified samples of each confidence tier; \
+            there are as many tiers as numbers."
     )]
     Subset(SubsetArgs),
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("source").required(true).multiple(true).args(["weights", "model"]))]
+#[command(group = source())]
 pub(crate) struct BundleArgs {
     /// Weights file that `trainer train` wrote
     #[arg(long, value_name = "FILE")]
@@ -67,7 +75,8 @@ pub(crate) struct BundleArgs {
     #[arg(long, default_value = Module::DEFAULT_NAME, value_name = "NAME")]
     pub(crate) module: String,
     /// Models to write; submodel must be among them
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = PARTS, value_parser = PARTS)]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(default_values = PARTS, value_parser = PARTS)]
     pub(crate) parts: Vec<String>,
     /// Images to record the golden of
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = split)]
@@ -87,10 +96,12 @@ pub(crate) struct BundleArgs {
     #[arg(long)]
     pub(crate) raw: bool,
     /// Samples that become ONNX test data sets beside each model
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = Number::new().range(0..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = Number::new().range(0..=1000))]
     pub(crate) test_data_sets: usize,
     /// Images in a forward pass
-    #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N")]
+    #[arg(value_parser = Number::new().range(1..))]
     pub(crate) batch_size: usize,
     /// Replace a bundle that is there already
     #[arg(long)]
@@ -109,6 +120,12 @@ pub(crate) struct BundleArgs {
     pub(crate) largest_model: Option<usize>,
 }
 
+/// Weights are named by file, by preset, or by both.
+fn source() -> ArgGroup {
+    let group = ArgGroup::new("source").args(["weights", "model"]);
+    group.required(true).multiple(true)
+}
+
 /// What the golden is computed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GoldenKind {
@@ -124,7 +141,8 @@ pub(crate) struct TiersArgs {
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
     /// Tiers of equal width
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_TIERS, value_parser = Number::new().range(1..=MOST_TIERS as u64))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_TIERS)]
+    #[arg(value_parser = Number::new().range(1..=MOST_TIERS as u64))]
     pub(crate) tiers: usize,
     /// Draw a histogram of the confidences
     #[arg(long, value_name = "FILE.svg")]
@@ -143,7 +161,8 @@ pub(crate) struct SubsetArgs {
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Mode,
     /// conf: samples of each tier, lowest confidence first
-    #[arg(long, alias = "group_sizes", value_name = "N", num_args = 1..=MOST_TIERS, allow_negative_numbers = true)]
+    #[arg(long, alias = "group_sizes", value_name = "N")]
+    #[arg(num_args = 1..=MOST_TIERS, allow_negative_numbers = true)]
     pub(crate) group_sizes: Option<Vec<usize>>,
     /// conf: refuse group sizes that are not this many; there are as many tiers as group sizes
     #[arg(long, value_name = "N")]

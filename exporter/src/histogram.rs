@@ -2,11 +2,14 @@
 //! with the tiers' bounds.
 
 use plotters::prelude::*;
-
-use crate::samples::Samples;
+use proto::bundle::Samples;
 
 const SIZE: (u32, u32) = (880, 420);
 const BINS: usize = 50;
+/// Half the space between two bars, in units of confidence.
+const GAP: f64 = 0.001;
+/// Height of the chart over its highest bar.
+const HEADROOM: f64 = 1.08;
 const CORRECT: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const INCORRECT: RGBColor = RGBColor(0xd9, 0x5f, 0x0e);
 const BOUND: RGBColor = RGBColor(0x60, 0x66, 0x70);
@@ -31,15 +34,8 @@ fn draw<'a>(root: &Area<'a>, title: &str, samples: &Samples, tiers: usize) -> Dr
     let root = root.titled(title, ("sans-serif", 18))?;
     // A bin's lower bound is open and its upper closed, like a tier's.
     let bins = samples.tiers(BINS);
-    let most = bins
-        .correct
-        .iter()
-        .zip(&bins.incorrect)
-        .map(|(a, b)| a + b)
-        .max()
-        .unwrap_or(0)
-        .max(1) as f64
-        * 1.08;
+    let counts = bins.correct.iter().zip(&bins.incorrect);
+    let most = counts.map(|(a, b)| a + b).max().unwrap_or(0).max(1) as f64 * HEADROOM;
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
         .x_label_area_size(36)
@@ -55,43 +51,41 @@ fn draw<'a>(root: &Area<'a>, title: &str, samples: &Samples, tiers: usize) -> Dr
         .x_label_formatter(&|value| format!("{value:.1}"))
         .y_label_formatter(&|value| format!("{value:.0}"))
         .draw()?;
-    let bars = |from: Vec<f64>, height: &[usize], colour: RGBColor| {
-        let bar = move |(bin, (from, &height)): (usize, (f64, &usize))| {
-            let (left, right) = (bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64);
-            Rectangle::new(
-                [(left + 0.001, from), (right - 0.001, from + height as f64)],
-                colour.filled(),
-            )
-        };
-        from.into_iter()
-            .zip(height)
-            .enumerate()
-            .map(bar)
-            .collect::<Vec<_>>()
-    };
-    let tops = bins.correct.iter().map(|&count| count as f64).collect();
-    let legend = |colour: RGBColor| {
-        move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled())
-    };
+    let (correct, incorrect) = (total(&bins.correct), total(&bins.incorrect));
     chart
-        .draw_series(bars(vec![0.0; BINS], &bins.correct, CORRECT))?
-        .label(format!("correct ({})", bins.correct.iter().sum::<usize>()))
-        .legend(legend(CORRECT));
+        .draw_series(bars(&[0; BINS], &bins.correct, CORRECT))?
+        .label(format!("correct ({correct})"))
+        .legend(|at| legend(at, CORRECT));
     chart
-        .draw_series(bars(tops, &bins.incorrect, INCORRECT))?
-        .label(format!(
-            "incorrect ({})",
-            bins.incorrect.iter().sum::<usize>()
-        ))
-        .legend(legend(INCORRECT));
+        .draw_series(bars(&bins.correct, &bins.incorrect, INCORRECT))?
+        .label(format!("incorrect ({incorrect})"))
+        .legend(|at| legend(at, INCORRECT));
     let bounds = (1..tiers).map(|tier| tier as f64 / tiers as f64);
-    let bound = |x: f64| PathElement::new([(x, 0.0), (x, most)], BOUND.mix(0.6).stroke_width(1));
-    chart.draw_series(bounds.map(bound))?;
+    let style = BOUND.mix(0.6).stroke_width(1);
+    chart.draw_series(bounds.map(|x| PathElement::new([(x, 0.0), (x, most)], style)))?;
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperMiddle)
         .border_style(TRANSPARENT)
         .draw()
+}
+
+/// One bar a bin, each upon the one of `below`.
+fn bars(below: &[usize], counts: &[usize], colour: RGBColor) -> Vec<Rectangle<(f64, f64)>> {
+    let bar = |(bin, (&below, &count)): (usize, (&usize, &usize))| {
+        let (left, right) = (bin as f64 / BINS as f64, (bin + 1) as f64 / BINS as f64);
+        let (from, to) = (below as f64, below as f64 + count as f64);
+        Rectangle::new([(left + GAP, from), (right - GAP, to)], colour.filled())
+    };
+    below.iter().zip(counts).enumerate().map(bar).collect()
+}
+
+fn legend((x, y): (i32, i32), colour: RGBColor) -> Rectangle<(i32, i32)> {
+    Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled())
+}
+
+fn total(counts: &[usize]) -> usize {
+    counts.iter().sum()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn read<T: Element>() {
     let Ok(npy) = Npy::<T>::open(&FOLDER.path().join("array.npy")) else { return };
     let rows = npy.rows(0..npy.rows_len()).expect("all rows");
     assert_eq!(rows.len(), npy.shape().iter().product::<usize>());
+    assert_eq!(rows.view().shape(), npy.shape());
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use proto::manifest::Part;
 use tempfile::TempDir;
-use verifier::fault::Fault;
-use verifier::model::Model;
+use verifier::inject::Fault;
+use verifier::inject::weights::Model;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("folder");
@@ -30,7 +30,11 @@ fuzz_target!(|bytes: &[u8]| {
             external_data,
             test_data_sets: vec![],
         };
-        for text in ["weight:w[3,3]^30", "weight:w[4294967296,4294967296]^0", "weight:w[4611686018427387904]=1"] {
+        for text in [
+            "weight:w[3,3]^30",
+            "weight:w[4294967296,4294967296]^0",
+            "weight:w[4611686018427387904]=1",
+        ] {
             let fault: Fault = text.parse().expect("a fault");
             let _ = Model::open(&path, &part).and_then(|model| model.with_weight_faults(&[fault]));
         }

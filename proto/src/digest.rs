@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -16,7 +17,7 @@ const BLOCK: usize = 1 << 20;
 const PIECE: usize = BLOCK / 8;
 
 /// Size and hashes of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileDigest {
     /// Bytes in the file.
     pub size: u64,
@@ -94,7 +95,6 @@ pub struct DigestReader<R> {
 }
 
 impl<R> DigestReader<R> {
-    /// Around a reader.
     pub fn new(inner: R) -> Self {
         Self {
             inner,

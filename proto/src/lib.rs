@@ -3,25 +3,33 @@
 //! | module | owns |
 //! |---|---|
 //! | [`config`] | the network's numbers, its presets and the list of its parameters |
-//! | [`preprocessing`] | how a CIFAR-10 image becomes the network's input |
 //! | [`module`] | the cut: which part of the network is the submodel |
-//! | [`onnx`] | the ONNX messages, generated from the official schema |
-//! | [`npy`] | reading (mapped) and writing (streamed) NPY files |
-//! | [`manifest`], [`bundle`] | the bundle's description, and opening one safely |
+//! | [`preprocessing`] | how a CIFAR-10 image becomes the network's input |
 //! | [`tier`] | confidence ranges |
-//! | [`digest`], [`staging`], [`plain`] | file hashes, files that are whole or absent, files that are no pipes |
+//! | [`onnx`] | the ONNX messages, generated from the official schema |
+//! | [`graph`] | a model's graph as data: built, written, read, cut and changed |
+//! | [`npy`] | NPY files: windows of rows mapped, arrays streamed |
+//! | [`manifest`] | the bundle's description |
+//! | [`bundle`] | a bundle's folder: opened safely, written whole, cut down to some samples |
+//! | [`digest`] | hashes of files |
+//! | [`staging`] | files and folders that are whole or absent |
+//! | [`regular_file`] | files that a user names, opened only if they are no pipes |
 
 #[cfg(target_endian = "big")]
 compile_error!("bundles are little-endian and are mapped without conversion");
 
+#[cfg(test)]
+mod fixture;
+
 pub mod bundle;
 pub mod config;
 pub mod digest;
+pub mod graph;
 pub mod manifest;
 pub mod module;
 pub mod npy;
 pub mod onnx;
-pub mod plain;
 pub mod preprocessing;
+pub mod regular_file;
 pub mod staging;
 pub mod tier;

@@ -31,7 +31,8 @@ pub enum ModuleKind {
 /// The name is not that of a module which can be cut out.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown module `{name}`: expected one of these, K from 0 to {last_layer}\n{}\nhint: the nearest is {nearest}",
+    "unknown module `{name}`: expected one of these, K from 0 to {last_layer}\n{}\n\
+     hint: the nearest is {nearest}",
     list()
 )]
 pub struct UnknownModule {

@@ -1,5 +1,6 @@
 //! How a CIFAR-10 image becomes the network's input, as data that a bundle carries with it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Side of a CIFAR-10 image, in pixels.
@@ -27,7 +28,7 @@ pub const STD: [f32; 3] = [0.2023, 0.1994, 0.2010];
 
 /// The steps from the 32×32 pixels of a test image to the input `[3, image_size, image_size]`,
 /// float32.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Preprocessing {
     /// What the image is resized to, and how.
     pub resize: Resize,
@@ -42,7 +43,7 @@ pub struct Preprocessing {
 }
 
 /// The resize step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resize {
     /// Side of the square result, in pixels.
     pub image_size: usize,

@@ -1,12 +1,16 @@
 //! Confidence ranges: N tiers of equal width over 0 to 1, lower bound open and upper bound closed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many tiers the Python repository uses.
 pub const DEFAULT_TIERS: usize = 4;
 
+/// More tiers than this serve nobody.
+pub const MOST_TIERS: usize = 1000;
+
 /// How the samples of a bundle spread over the tiers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tiers {
     /// Upper bound of each tier, closed, ascending; the lower bound is the one before it, open, and
     /// 0 falls in the first.
@@ -38,7 +42,6 @@ impl Tiers {
             .unwrap_or(last)
     }
 
-    /// Counts one sample.
     pub fn add(&mut self, confidence: f32, is_correct: bool) {
         let tier = self.tier_of(confidence);
         let counts = if is_correct {

@@ -2,39 +2,51 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use prost::Message as _;
 use proto::manifest::Manifest;
 use proto::npy::{Dtype, Header};
 use proto::onnx::{ModelProto, StringStringEntryProto};
 use tests::{
-    Program, bundle, check, data, export, forge, forge_manifest, fresh_weights, run, scratch,
+    Ended, Program, bundle, check, data, export, export_command, forge, forge_manifest,
+    fresh_weights, images, onnxruntime, run, scratch, utf8,
 };
 
+/// The names in a folder.
 fn entries(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .expect("list")
-        .map(|entry| {
-            entry
-                .expect("entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
+    let entries = fs::read_dir(folder).expect("list");
+    let names = entries.map(|entry| entry.expect("entry").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.into_string().expect("UTF-8"))
         .collect();
     names.sort();
     names
+}
+
+/// `trainer train` of `nano`.
+fn train_nano(data: &Path, out: &Path) -> Command {
+    let mut command = Program::Trainer.command();
+    command
+        .args(["train", "--model", "nano", "--data"])
+        .arg(data);
+    command.arg("--out").arg(out);
+    command
+}
+
+/// Checks CIFAR-10 in a folder, which is fetched if it is not there.
+fn trainer_data(data: &Path) -> Command {
+    let mut command = Program::Trainer.command();
+    command.args(["data", "--data"]).arg(data);
+    command
 }
 
 #[test]
 fn no_data_and_no_network() {
     let folder = scratch();
     let data = folder.path().join("data");
-    let mut fetch = Program::Trainer.command();
+    let mut fetch = trainer_data(&data);
     fetch
-        .arg("data")
-        .arg("--data")
-        .arg(&data)
         .env("PATH", "/nonexistent")
         .env("ALL_PROXY", "http://127.0.0.1:9")
         .env_remove("NO_PROXY")
@@ -43,53 +55,34 @@ fn no_data_and_no_network() {
     assert!(!data.exists(), "nothing stays of a fetch that failed");
 
     let out = folder.path().join("weights");
-    let mut train = Program::Trainer.command();
-    train
-        .args(["train", "--model", "nano", "--data"])
-        .arg(&data)
-        .arg("--out")
-        .arg(&out);
-    run(&mut train).refuses(&["data_batch_1.bin: no such file", "trainer data"]);
+    let texts = ["data_batch_1.bin: no such file", "trainer data"];
+    run(&mut train_nano(&data, &out)).refuses(&texts);
     assert!(!out.exists());
 }
 
 #[test]
 fn a_truncated_batch() {
     let folder = scratch();
-    let source = tests::images();
+    let source = images();
     let copy = folder.path().join("cifar-10-batches-bin");
     fs::create_dir(&copy).expect("make");
     for name in entries(&source) {
         fs::copy(source.join(&name), copy.join(&name)).expect("copy");
     }
-    let spoiled = copy.join("data_batch_3.bin");
-    fs::File::options()
-        .write(true)
-        .open(&spoiled)
-        .expect("open")
-        .set_len(1_000_000)
-        .expect("cut");
-    let message = [
-        "data_batch_3.bin: 1000000 bytes, expected 30730000",
-        "trainer data",
-    ];
-    let mut command = Program::Trainer.command();
-    run(command.arg("data").arg("--data").arg(folder.path())).refuses(&message);
-    let mut command = Program::Trainer.command();
-    command
-        .args(["train", "--model", "nano", "--out"])
-        .arg(folder.path().join("out"))
-        .arg("--data");
-    run(command.arg(folder.path())).refuses(&message);
-    assert!(!folder.path().join("out").exists());
+    let cut = copy.join("data_batch_3.bin");
+    let file = fs::File::options().write(true).open(&cut).expect("open");
+    file.set_len(1_000_000).expect("cut");
+    let sizes = "data_batch_3.bin: 1000000 bytes, expected 30730000";
+    run(&mut trainer_data(folder.path())).refuses(&[sizes, "trainer data"]);
+    let out = folder.path().join("out");
+    run(&mut train_nano(folder.path(), &out)).refuses(&[sizes, "trainer data"]);
+    assert!(!out.exists());
 
     // Whole, but not CIFAR-10: one pixel differs.
-    fs::copy(source.join("data_batch_3.bin"), &spoiled).expect("copy");
-    let mut bytes = fs::read(&spoiled).expect("read");
+    let mut bytes = fs::read(source.join("data_batch_3.bin")).expect("read");
     bytes[100] ^= 1;
-    fs::write(&spoiled, bytes).expect("write");
-    let mut command = Program::Trainer.command();
-    run(command.arg("data").arg("--data").arg(folder.path()))
+    fs::write(&cut, bytes).expect("write");
+    run(&mut trainer_data(folder.path()))
         .refuses(&["data_batch_3.bin: SHA-256 is", "not CIFAR-10"]);
 }
 
@@ -98,40 +91,29 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
     let out = folder.path().join("bundle");
-    let export_as = |model: &str| {
-        let mut command = Program::Exporter.command();
-        command
-            .arg("bundle")
-            .arg("--weights")
-            .arg(&weights)
-            .args(["--model", model, "--out"])
-            .arg(&out);
-        run(command.arg("--data").arg(data()))
-    };
+    let export_as = |model: &str| run(export_command(&weights, &out).args(["--model", model]));
     export_as("tiny").refuses(&["weights of preset nano, expected tiny"]);
     export_as("huge").refuses(&["unknown preset `huge`", "tiny, small, base, nano or micro"]);
 
     let bytes = fs::read(&weights).expect("read");
-    let spoiled = folder.path().join("spoiled.safetensors");
-    fs::write(&spoiled, &bytes[..bytes.len() - 4]).expect("write");
-    export(&spoiled, &out, 4).refuses(&["spoiled.safetensors", "not a valid safetensors file"]);
+    let corrupted = folder.path().join("corrupted.safetensors");
+    fs::write(&corrupted, &bytes[..bytes.len() - 4]).expect("write");
+    export(&corrupted, &out, 4).refuses(&["corrupted.safetensors", "not a valid safetensors file"]);
     // The config in the header says one layer more than there are tensors for.
-    let header_length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
-    let header = String::from_utf8(bytes[8..8 + header_length].to_vec()).expect("text");
+    let (length, rest) = bytes.split_first_chunk().expect("a length");
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header = String::from_utf8(header.to_vec()).expect("text");
     let changed = header.replace(r#"\"layers\":4"#, r#"\"layers\":5"#);
     assert_ne!(changed, header);
-    fs::write(
-        &spoiled,
-        [&bytes[..8], changed.as_bytes(), &bytes[8 + header_length..]].concat(),
-    )
-    .expect("write");
-    export(&spoiled, &out, 4).refuses(&["tensor `transformer.layers.4.0.norm.weight` is missing"]);
+    fs::write(&corrupted, [length, changed.as_bytes(), tensors].concat()).expect("write");
+    let missing = "tensor `transformer.layers.4.0.norm.weight` is missing";
+    export(&corrupted, &out, 4).refuses(&[missing]);
     export(&folder.path().join("none.safetensors"), &out, 4)
         .refuses(&["none.safetensors: no such file", "trainer train"]);
     assert!(!out.exists());
     assert_eq!(
         entries(folder.path()),
-        ["spoiled.safetensors", "vit_nano_cifar10.safetensors"]
+        ["corrupted.safetensors", "vit_nano_cifar10.safetensors"]
     );
 }
 
@@ -141,18 +123,7 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
     let weights = fresh_weights(folder.path(), "nano");
     let out = folder.path().join("bundle");
     export(&weights, &out, 10_001).refuses(&["--samples 10001: the test split has 10000 images"]);
-    let with = |arguments: &[&str]| {
-        let mut command = Program::Exporter.command();
-        command
-            .arg("bundle")
-            .arg("--weights")
-            .arg(&weights)
-            .arg("--out")
-            .arg(&out)
-            .arg("--data")
-            .arg(data());
-        run(command.args(arguments))
-    };
+    let with = |arguments: &[&str]| run(export_command(&weights, &out).args(arguments));
     with(&["--module", "transformer.layers.4.0.fn"]).refuses(&["unknown module", "K from 0 to 3"]);
     with(&["--parts", "full,head"]).refuses(&["expected submodel"]);
     with(&["--parts", "submodel,neck"]).refuses(&["neck"]);
@@ -167,7 +138,7 @@ fn impossible_numbers_of_samples_and_unknown_modules() {
         ("9999 10000", "images 0 to 9999"),
     ] {
         fs::write(&list, text).expect("write");
-        with(&["--indices", list.to_str().expect("text")]).refuses(&["list.txt", message]);
+        with(&["--indices", utf8(&list)]).refuses(&["list.txt", message]);
     }
     fs::remove_file(&list).expect("remove");
     assert_eq!(entries(folder.path()), ["vit_nano_cifar10.safetensors"]);
@@ -187,15 +158,7 @@ fn output_that_exists_or_cannot_be_written() {
     fs::write(out.join("precious"), "").expect("write");
     export(&weights, &out, 4).refuses(&["bundle already exists", "--force"]);
     let force = |out: &Path| {
-        let mut command = Program::Exporter.command();
-        command
-            .arg("bundle")
-            .arg("--weights")
-            .arg(&weights)
-            .arg("--out")
-            .arg(out)
-            .arg("--data")
-            .arg(data());
+        let mut command = export_command(&weights, out);
         run(command.args(["--samples", "4", "--force"]))
     };
     force(&out).refuses(&["bundle: not a bundle alone", "--force leaves it as it is"]);
@@ -204,18 +167,11 @@ fn output_that_exists_or_cannot_be_written() {
     let below_a_file = weights.join("bundle");
     export(&weights, &below_a_file, 4).refuses(&["vit_nano_cifar10.safetensors"]);
 
-    let train = |arguments: &[&str], out: &Path| {
-        let mut command = Program::Trainer.command();
-        run(command
-            .args(["train", "--model", "nano", "--epochs", "0"])
-            .args(arguments)
-            .arg("--out")
-            .arg(out))
-    };
-    train(&[], folder.path()).refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
-    train(&[], &below_a_file).refuses(&["vit_nano_cifar10.safetensors"]);
+    let train = |out: &Path| run(train_nano(&data(), out).args(["--epochs", "0"]));
+    train(folder.path()).refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
+    train(&below_a_file).refuses(&["vit_nano_cifar10.safetensors"]);
 
-    let bundle = folder.path().join("sound");
+    let bundle = folder.path().join("intact");
     export(&weights, &bundle, 4).expect_status(0);
     force(&bundle).expect_status(0);
     fs::write(bundle.join("npy/mine.txt"), "").expect("write");
@@ -223,8 +179,7 @@ fn output_that_exists_or_cannot_be_written() {
     fs::remove_file(bundle.join("npy/mine.txt")).expect("remove");
     force(&bundle.join("onnx/further")).refuses(&["inside the bundle"]);
     let report = below_a_file.join("report.json");
-    check(&bundle, &["--report", report.to_str().expect("text")])
-        .refuses(&["report.json: cannot be written"]);
+    check(&bundle, &["--report", utf8(&report)]).refuses(&["report.json: cannot be written"]);
     check(&bundle, &["--report", "report.docx"])
         .refuses(&["ends in .html, .json, .md, .csv or .xml"]);
 }
@@ -245,14 +200,14 @@ fn a_bundle_with_one_flipped_byte_anywhere() {
     ];
     for file in files {
         let path = bundle.join(file);
-        let sound = fs::read(&path).expect("read");
-        for position in [sound.len() / 2, sound.len() - 2] {
-            let mut spoiled = sound.clone();
-            spoiled[position] ^= 1;
-            fs::write(&path, &spoiled).expect("write");
+        let intact = fs::read(&path).expect("read");
+        for position in [intact.len() / 2, intact.len() - 2] {
+            let mut corrupted = intact.clone();
+            corrupted[position] ^= 1;
+            fs::write(&path, &corrupted).expect("write");
             check(&bundle, &[]).refuses(&["error: "]);
         }
-        fs::write(&path, sound).expect("write");
+        fs::write(&path, intact).expect("write");
     }
     check(&bundle, &[]).expect_status(0);
 }
@@ -305,8 +260,8 @@ fn an_array_whose_header_lies_about_its_size() {
 fn pipes_are_not_waited_for() {
     let folder = scratch();
     let pipe = folder.path().join("pipe.safetensors");
-    run(std::process::Command::new("mkfifo").arg(&pipe)).expect_status(0);
-    let pipe = pipe.to_str().expect("text");
+    run(Command::new("mkfifo").arg(&pipe)).expect_status(0);
+    let pipe = utf8(&pipe);
     Program::Exporter
         .run(["bundle", "--weights", pipe])
         .refuses(&["not a regular file"]);
@@ -337,24 +292,20 @@ fn a_bundle_without_samples_or_with_too_few_for_the_faults() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     check(&bundle, &["--inject"]).refuses(&["samples 150 to 300", "there are 4", "at least 301"]);
-    for (name, shape) in [
-        ("submodel_input", vec![0, 65, 96]),
-        ("submodel_output", vec![0, 65, 96]),
-        ("sample_index", vec![0]),
+    for (name, dtype, shape) in [
+        ("submodel_input", Dtype::Float32, vec![0, 65, 96]),
+        ("submodel_output", Dtype::Float32, vec![0, 65, 96]),
+        ("sample_index", Dtype::Int64, vec![0]),
     ] {
-        let dtype = if shape.len() == 1 {
-            Dtype::Int64
-        } else {
-            Dtype::Float32
-        };
         let header = Header {
             dtype,
             shape: shape.clone(),
-        }
-        .to_bytes();
-        forge(&bundle, &format!("npy/{name}.npy"), |bytes| *bytes = header);
+        };
+        forge(&bundle, &format!("npy/{name}.npy"), |bytes| {
+            *bytes = header.to_bytes()
+        });
         forge_manifest(&bundle, |manifest| {
-            manifest.datasets.get_mut(name).expect("entry").shape = shape
+            manifest.datasets.get_mut(name).expect("entry").shape = shape;
         });
     }
     forge_manifest(&bundle, |manifest| {
@@ -368,35 +319,31 @@ fn a_bundle_without_samples_or_with_too_few_for_the_faults() {
 fn a_bundle_of_another_format_or_with_other_shapes() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
-    forge_manifest(&bundle, |manifest| {
-        manifest.parts.get_mut("full").expect("part").inputs[0].name = "somebody_else".to_owned();
-        manifest.parts.get_mut("submodel").expect("part").inputs[0].name =
-            "somebody_else".to_owned();
-    });
+    for part in ["full", "submodel"] {
+        rename_input(&bundle, part, "somebody_else");
+    }
     check(&bundle, &["--part", "full"])
         .refuses(&["model.onnx: inputs: expected somebody_else", "found image"]);
     check(&bundle, &[]).refuses(&["no dataset `somebody_else`"]);
+    rename_input(&bundle, "submodel", "submodel_input");
+
     // Half of each golden row: what is left matches the beginning of every output.
+    let shape = vec![4, 65, 48];
     let half = Header {
         dtype: Dtype::Float32,
-        shape: vec![4, 65, 48],
-    }
-    .to_bytes();
+        shape: shape.clone(),
+    };
     forge(&bundle, "npy/submodel_output.npy", |bytes| {
         bytes.truncate(128 + 4 * 65 * 48 * 4);
-        bytes[..128].copy_from_slice(&half);
+        bytes[..128].copy_from_slice(&half.to_bytes());
     });
     forge_manifest(&bundle, |manifest| {
-        manifest.parts.get_mut("submodel").expect("part").inputs[0].name =
-            "submodel_input".to_owned();
-        manifest
-            .datasets
-            .get_mut("submodel_output")
-            .expect("entry")
-            .shape = vec![4, 65, 48];
+        let golden = manifest.datasets.get_mut("submodel_output");
+        golden.expect("entry").shape = shape;
     });
     check(&bundle, &["--batch-size", "1"])
         .refuses(&["`submodel_output` has shape [4, 65, 48]", "[65, 96]"]);
+
     forge_manifest(&bundle, |manifest| {
         drop(manifest.datasets.remove("submodel_output"))
     });
@@ -407,55 +354,68 @@ fn a_bundle_of_another_format_or_with_other_shapes() {
     check(&bundle, &[]).refuses(&["format_version 2.0"]);
 }
 
+/// Gives the first input of a part another name in the manifest.
+fn rename_input(bundle: &Path, part: &str, name: &str) {
+    forge_manifest(bundle, |manifest| {
+        let part = manifest.parts.get_mut(part).expect("part");
+        part.inputs[0].name = name.to_owned();
+    });
+}
+
 #[test]
 fn a_manifest_that_contradicts_itself_or_forges_output() {
-    let refusal = |change: &dyn Fn(&mut Manifest), texts: &[&str]| {
-        let folder = scratch();
-        let bundle = bundle(folder.path(), "nano", 4);
+    type Change = fn(&mut Manifest);
+    let refusals: [(Change, &str); 8] = [
+        (
+            |manifest| manifest.model.preset = "base".to_owned(),
+            "preset base, but its config is that of nano",
+        ),
+        (
+            |manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(),
+            "unknown module",
+        ),
+        (
+            |manifest| {
+                let labels = manifest.datasets["labels"].clone();
+                manifest.datasets.insert("../../labels".to_owned(), labels);
+            },
+            "expected letters, digits and underscores",
+        ),
+        (
+            |manifest| manifest.module.push_str("\nverdict      PA"),
+            "control characters",
+        ),
+        (
+            |manifest| manifest.accuracy.samples = 5,
+            "the bundle has 5 samples",
+        ),
+        (
+            |manifest| manifest.model.config.dim = 192,
+            "malformed manifest",
+        ),
+        (
+            |manifest| manifest.format_version = "1".to_owned(),
+            "format_version 1:",
+        ),
+        (
+            |manifest| {
+                let golden = manifest.datasets.get_mut("submodel_output");
+                golden.expect("entry").dtype = Dtype::Int64;
+            },
+            "submodel_output.npy: dtype float32, expected int64",
+        ),
+    ];
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    let intact = ["manifest.json", "SHA256SUMS"].map(|name| bundle.join(name));
+    let intact = intact.map(|path| (fs::read(&path).expect("read"), path));
+    for (change, text) in refusals {
         forge_manifest(&bundle, change);
-        check(&bundle, &[]).refuses(texts);
-    };
-    refusal(
-        &|manifest| manifest.model.preset = "base".to_owned(),
-        &["preset base, but its config is that of nano"],
-    );
-    refusal(
-        &|manifest| manifest.module = "transformer.layers.9.0.fn".to_owned(),
-        &["unknown module"],
-    );
-    refusal(
-        &|manifest| {
-            let labels = manifest.datasets["labels"].clone();
-            manifest.datasets.insert("../../labels".to_owned(), labels);
-        },
-        &["expected letters, digits and underscores"],
-    );
-    refusal(
-        &|manifest| manifest.module.push_str("\nverdict      PA"),
-        &["control characters"],
-    );
-    refusal(
-        &|manifest| manifest.accuracy.samples = 5,
-        &["the bundle has 5 samples"],
-    );
-    refusal(
-        &|manifest| manifest.model.config.dim = 192,
-        &["malformed manifest"],
-    );
-    refusal(
-        &|manifest| manifest.format_version = "1".to_owned(),
-        &["format_version 1:"],
-    );
-    refusal(
-        &|manifest| {
-            manifest
-                .datasets
-                .get_mut("submodel_output")
-                .expect("entry")
-                .dtype = Dtype::Int64
-        },
-        &["submodel_output.npy: dtype float32, expected int64"],
-    );
+        check(&bundle, &[]).refuses(&[text]);
+        for (bytes, path) in &intact {
+            fs::write(path, bytes).expect("write");
+        }
+    }
 }
 
 #[test]
@@ -485,7 +445,7 @@ fn a_report_never_replaces_a_file_of_its_bundle() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     let report = bundle.join("manifest.json");
-    check(&bundle, &["--report", report.to_str().expect("text")]).refuses(&["inside the bundle"]);
+    check(&bundle, &["--report", utf8(&report)]).refuses(&["inside the bundle"]);
     check(&bundle, &[]).expect_status(0);
 }
 
@@ -530,18 +490,15 @@ fn a_library_that_is_not_onnx_runtime() {
     let bundle = bundle(folder.path(), "nano", 4);
     let text = folder.path().join("libonnxruntime.so");
     fs::write(&text, "not a library").expect("write");
-    let with = |library: &Path| check(&bundle, &["--runtime", library.to_str().expect("text")]);
+    let with = |library: &Path| check(&bundle, &["--runtime", utf8(library)]);
     with(&text).refuses(&["libonnxruntime.so: not a usable ONNX Runtime library"]);
     let short = folder.path().join("short.so");
-    fs::write(
-        &short,
-        &fs::read(tests::onnxruntime()).expect("read")[..1 << 20],
-    )
-    .expect("write");
+    let library = fs::read(onnxruntime()).expect("read");
+    fs::write(&short, &library[..1 << 20]).expect("write");
     with(&short)
         .refuses(&["short.so: not a usable ONNX Runtime library: cut short: 1048576 bytes"]);
     with(&folder.path().join("none.so")).refuses(&["none.so: no such file"]);
-    let other = tests::onnxruntime().with_file_name("libonnxruntime_providers_shared.so");
+    let other = onnxruntime().with_file_name("libonnxruntime_providers_shared.so");
     with(&other).refuses(&["does not export OrtGetApiBase"]);
 }
 
@@ -556,23 +513,17 @@ fn unknown_devices_and_senseless_numbers() {
     verify(&["--rtol", "-1"]).refuses(&["finite number from 0"]);
     verify(&["--batch-size", "0"]).refuses(&["0 is not in 1.."]);
     verify(&["--threads", "4294967297"]).refuses(&["4294967297 is not in 1..=1024"]);
-    Program::Trainer
-        .run(["train", "--model", "giant"])
-        .refuses(&["unknown preset `giant`"]);
-    Program::Trainer
-        .run(["train", "--model", "nano", "--lr", "inf"])
-        .refuses(&["above 0"]);
-    Program::Trainer
-        .run(["train", "--model", "nano", "--device", "tpu"])
-        .refuses(&["unknown device `tpu`"]);
-    let cuda = Program::Trainer.run([
-        "train", "--model", "nano", "--epochs", "0", "--device", "cuda:63",
-    ]);
-    cuda.refuses(&["device cuda:63 is not available"]);
-    Program::Verifier
-        .run(["inspect", "nothing.here"])
-        .refuses(&["nothing.here: no such file"]);
-    Program::Verifier
-        .run(["inspect", "Cargo.toml"])
-        .refuses(&["expected a bundle's folder"]);
+    let train =
+        |arguments: &[&str]| -> Ended { Program::Trainer.run(["train"].iter().chain(arguments)) };
+    train(&["--model", "giant"]).refuses(&["unknown preset `giant`"]);
+    train(&["--model", "nano", "--lr", "inf"]).refuses(&["above 0"]);
+    train(&["--model", "nano", "--device", "tpu"]).refuses(&["unknown device `tpu`"]);
+    train(&["--model", "nano", "--epochs", "0", "--device", "cuda:63"])
+        .refuses(&["device cuda:63 is not available"]);
+    let inspect = |path: &Path| Program::Verifier.run(["inspect".as_ref(), path.as_os_str()]);
+    inspect("nothing.here".as_ref()).refuses(&["nothing.here: no such file"]);
+    let folder = scratch();
+    let text = folder.path().join("some.toml");
+    fs::write(&text, "").expect("write");
+    inspect(&text).refuses(&["expected a bundle's folder"]);
 }

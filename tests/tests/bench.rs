@@ -1,17 +1,13 @@
-//! Times are measured, ordered, and worth nothing beside a wrong answer.
+//! Times are measured and ordered, and a wrong answer fails however fast it was.
 
 use std::fs;
 use std::path::Path;
 
-use tests::{Ended, Program, bundle, interrupt, run, scratch};
+use serde_json::Value;
+use tests::{Ended, Program, bundle, interrupt, read_json, scratch, utf8, verify};
 
 fn bench(bundle: &Path, arguments: &[&str]) -> Ended {
-    run(Program::Verifier
-        .command()
-        .arg("bench")
-        .arg(bundle)
-        .args(["--device", "cpu"])
-        .args(arguments))
+    verify("bench", bundle, arguments)
 }
 
 #[test]
@@ -19,74 +15,58 @@ fn times_of_each_batch_size_are_in_the_table_and_the_files() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 20);
     let file = |name: &str| folder.path().join(name);
-    let (json, page, lines) = (file("times.json"), file("times.md"), file("times.csv"));
-    let reports = [&json, &page, &lines].map(|path| path.to_str().expect("UTF-8"));
-    let reports = [
-        "--report", reports[0], "--report", reports[1], "--report", reports[2],
-    ];
-    let ended = bench(
-        &bundle,
-        &[&["--runs", "7", "--warmup", "2"], &reports[..]].concat(),
-    )
-    .expect_status(0);
-    ended
+    let files = [file("times.json"), file("times.md"), file("times.csv")];
+    let reports = files.each_ref().map(|file| ["--report", utf8(file)]);
+    let arguments = [&["--runs", "7", "--warmup", "2"], reports.as_flattened()].concat();
+    bench(&bundle, &arguments)
+        .expect_status(0)
         .says("samples/s")
         .says("nearest-rank")
         .says("PASS: all that was timed")
         .says("nodes on CPUExecutionProvider");
 
-    let report: serde_json::Value =
-        serde_json::from_slice(&fs::read(&json).expect("report")).expect("JSON");
-    assert_eq!(
-        (&report["verdict"], &report["exit_status"]),
-        (&"pass".into(), &0.into())
-    );
+    let [json, page, lines] = &files;
+    let report = read_json(json);
+    assert_eq!(report["record_version"], "3.0");
+    assert_eq!(report["command"], "bench");
+    assert_eq!(report["verdict"], "pass");
+    assert_eq!(report["exit_status"], 0);
     assert_eq!(report["runtime"]["sha256"].as_str().map(str::len), Some(64));
     let timings = report["timings"].as_array().expect("an array");
+    let batch_sizes = timings.iter().map(|timing| timing["batch_size"].as_u64());
     // 64 is more than there is, and left out of the default.
-    assert_eq!(
-        timings
-            .iter()
-            .map(|timing| timing["batch_size"].as_u64())
-            .collect::<Vec<_>>(),
-        [Some(1), Some(8)]
-    );
-    for timing in timings {
-        let number = |name: &str| {
-            timing[name]
-                .as_f64()
-                .unwrap_or_else(|| panic!("{name} in {timing}"))
-        };
-        let times =
-            ["min", "p50", "p90", "p99", "max"].map(|name| number(&format!("{name}_seconds")));
-        assert!(times.is_sorted() && times[0] > 0.0, "{times:?}");
-        assert!(number("samples_per_second") <= number("batch_size") / times[0]);
-        for name in [
-            "load_seconds",
-            "first_seconds",
-            "reading_seconds",
-            "comparing_seconds",
-            "comparing_share",
-        ] {
-            assert!(number(name) > 0.0, "{name} in {timing}");
-        }
-        assert_eq!(number("runs"), 7.0);
-        assert_eq!(number("samples"), 9.0 * number("batch_size"));
-        assert_eq!(number("faulty_samples"), 0.0);
+    assert!(batch_sizes.eq([Some(1), Some(8)]), "{report:#}");
+    timings.iter().for_each(expect_plausible);
+    let page = fs::read_to_string(page).expect("page");
+    assert!(page.contains("# Times: PASS"), "{page}");
+    let lines = fs::read_to_string(lines).expect("lines");
+    assert!(lines.starts_with("batch_size,runs,"), "{lines}");
+    assert_eq!(lines.lines().count(), 3);
+}
+
+/// Of 7 runs and 2 warm-up runs.
+fn expect_plausible(timing: &Value) {
+    let number = |name: &str| {
+        let value = timing[name].as_f64();
+        value.unwrap_or_else(|| panic!("{name} in {timing}"))
+    };
+    let names = ["min", "p50", "p90", "p99", "max"];
+    let times = names.map(|name| number(&format!("{name}_seconds")));
+    assert!(times.is_sorted() && times[0] > 0.0, "{times:?}");
+    assert!(number("samples_per_second") <= number("batch_size") / times[0]);
+    for name in ["load", "first", "reading", "comparing"] {
         assert!(
-            number("max_abs_error") > 0.0,
-            "libtorch and ONNX Runtime do not give the same bits"
+            number(&format!("{name}_seconds")) > 0.0,
+            "{name} in {timing}"
         );
     }
+    assert!(number("comparing_share") > 0.0);
+    assert_eq!(number("runs"), 7.0);
+    assert_eq!(number("samples"), 9.0 * number("batch_size"));
+    assert_eq!(number("faulty_samples"), 0.0);
     assert!(
-        fs::read_to_string(&page)
-            .expect("page")
-            .contains("# Times: PASS")
-    );
-    let lines = fs::read_to_string(&lines).expect("lines");
-    assert!(
-        lines.starts_with("batch_size,runs,") && lines.lines().count() == 3,
-        "{lines}"
+        number("max_abs_error") > 0.0,
+        "libtorch and ONNX Runtime do not give the same bits"
     );
 }
 
@@ -104,17 +84,14 @@ fn a_fast_wrong_answer_is_no_success() {
         "0",
         "--rtol",
         "0",
+        "--report",
     ];
-    let given = [&given[..], &["--report", report.to_str().expect("UTF-8")]].concat();
-    bench(&bundle, &given)
+    bench(&bundle, &[&given[..], &[utf8(&report)]].concat())
         .expect_status(1)
         .says("FAIL: 20 of 20 samples timed are faulty");
-    let report: serde_json::Value =
-        serde_json::from_slice(&fs::read(&report).expect("report")).expect("JSON");
-    assert_eq!(
-        (&report["verdict"], &report["timings"][0]["faulty_samples"]),
-        (&"fail".into(), &20.into())
-    );
+    let report = read_json(&report);
+    assert_eq!(report["verdict"], "fail");
+    assert_eq!(report["timings"][0]["faulty_samples"], 20);
 }
 
 #[test]
@@ -139,10 +116,7 @@ fn what_cannot_be_timed_is_refused() {
     refused(&["--warmup", "0"], "--warmup");
     refused(&["--seconds", "0"], "above 0");
     let inside = bundle.join("times.json");
-    refused(
-        &["--report", inside.to_str().expect("UTF-8")],
-        "inside the bundle",
-    );
+    refused(&["--report", utf8(&inside)], "inside the bundle");
     assert!(!inside.exists());
 }
 
@@ -152,31 +126,22 @@ fn an_interrupted_bench_says_that_it_is_partial() {
     let bundle = bundle(folder.path(), "nano", 4);
     let report = folder.path().join("times.json");
     let mut command = Program::Verifier.command();
-    command.arg("bench").arg(&bundle).args([
-        "--device",
-        "cpu",
+    command.arg("bench").arg(&bundle).args(["--device", "cpu"]);
+    command.args([
         "--batch-size",
         "1",
         "--runs",
         "1000000",
+        "--seconds",
+        "600",
+        "--report",
     ]);
     // It prints its setting when it begins to run.
-    let (status, stderr) = interrupt(
-        command
-            .args(["--seconds", "600"])
-            .arg("--report")
-            .arg(&report),
-        "device",
-    );
+    let (status, stderr) = interrupt(command.arg(&report), "device");
     assert_eq!(status, Some(2));
-    assert!(
-        stderr.contains("interrupted after 0 of 1 batch sizes: the result is partial"),
-        "{stderr}"
-    );
-    let report: serde_json::Value =
-        serde_json::from_slice(&fs::read(&report).expect("report")).expect("JSON");
-    assert_eq!(
-        (&report["verdict"], &report["timings"]),
-        (&"error".into(), &serde_json::json!([]))
-    );
+    let message = "interrupted after 0 of 1 batch sizes: the result is partial";
+    assert!(stderr.contains(message), "{stderr}");
+    let report = read_json(&report);
+    assert_eq!(report["verdict"], "error");
+    assert_eq!(report["timings"], serde_json::json!([]));
 }

@@ -4,79 +4,72 @@
 use std::fs;
 use std::path::Path;
 
-use tests::{Ended, Program, bundle, check, run, scratch};
+use serde_json::Value;
+use tests::{Ended, bundle, check, read_json, scratch, utf8, verify};
 
 fn calibrate(bundle: &Path, arguments: &[&str]) -> Ended {
-    run(Program::Verifier
-        .command()
-        .arg("calibrate")
-        .arg(bundle)
-        .args(["--device", "cpu"])
-        .args(arguments))
+    verify("calibrate", bundle, arguments)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
+#[test]
+fn a_calibration_holds_what_was_measured() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 40);
+    let plot = folder.path().join("floor.svg");
+    calibrate(&bundle, &["--passes", "3", "--plot", utf8(&plot)])
+        .expect_status(0)
+        .says("3 without a fault, each of 40 samples")
+        .says("a further pass over the same samples: 0 flagged")
+        .says("same bits")
+        .says("sign 100.0 %");
+    assert!(fs::read_to_string(&plot).expect("plot").starts_with("<svg"));
+
+    let file = read_json(&folder.path().join("bundle.calibration.json"));
+    let entry = &file["calibrations"][0];
+    let (atol, least) = (
+        number(&entry["tolerance"]["atol"]),
+        number(&entry["smallest_atol"]),
+    );
+    assert!(atol > 0.0, "{entry}");
+    assert!((atol / least - 2.0).abs() < 1e-6, "{atol} {least}");
+    let error = number(&entry["max_abs_error"]["value"]);
+    assert!(
+        (error - least).abs() <= 1e-6 * least,
+        "with rtol 0 they are the same: {entry}"
+    );
+    let caught = entry["caught_by_bit"].as_array().expect("an array");
+    let caught: Vec<f64> = caught.iter().map(number).collect();
+    assert_eq!(caught.len(), 32);
+    assert!(
+        caught[30] == 1.0 && caught[0] < 0.01 && caught[22] > 0.9,
+        "{caught:?}"
+    );
 }
 
 #[test]
 fn a_check_uses_the_calibration_of_its_own_setting_and_of_no_other() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 40);
-    let plot = folder.path().join("floor.svg");
-    let ended = calibrate(
-        &bundle,
-        &["--passes", "3", "--plot", plot.to_str().expect("UTF-8")],
-    )
-    .expect_status(0);
-    let ended = ended
-        .says("3 without a fault, each of 40 samples")
-        .says("a further pass over the same samples: 0 flagged");
-    ended.says("same bits").says("sign 100.0 %");
-    assert!(fs::read_to_string(&plot).expect("plot").starts_with("<svg"));
-
+    calibrate(&bundle, &["--passes", "3"]).expect_status(0);
     let file = folder.path().join("bundle.calibration.json");
-    let read = || -> serde_json::Value {
-        serde_json::from_slice(&fs::read(&file).expect("file")).expect("JSON")
-    };
-    let entry = &read()["calibrations"][0];
-    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
-    let (atol, least) = (
-        number(&entry["tolerance"]["atol"]),
-        number(&entry["smallest_atol"]),
-    );
-    assert!(
-        atol > 0.0 && (atol / least - 2.0).abs() < 1e-6,
-        "{atol} {least}"
-    );
-    assert!(
-        (number(&entry["max_abs_error"]["value"]) - least).abs() <= 1e-6 * least,
-        "with rtol 0 they are the same"
-    );
-    let caught: Vec<f64> = entry["caught_by_bit"]
-        .as_array()
-        .expect("an array")
-        .iter()
-        .map(number)
-        .collect();
-    assert_eq!(caught.len(), 32);
-    assert!(
-        caught[30] == 1.0 && caught[0] < 0.01 && caught[22] > 0.9,
-        "{caught:?}"
-    );
-
     let report = folder.path().join("report.json");
-    let ended = check(&bundle, &["--report", report.to_str().expect("UTF-8")]).expect_status(0);
-    ended.says("calibrated in 3 passes");
-    let text = fs::read_to_string(&report).expect("report");
-    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(report["options"]["tolerance_origin"], "calibration");
-    assert_eq!(number(&report["options"]["atol"]), atol);
-    let used = &report["options"]["calibration"];
-    assert_eq!(
-        (&used["passes"], &used["samples"], &used["margin"]),
-        (&3.into(), &serde_json::json!([0, 40]), &2.0.into())
-    );
-    assert_eq!(
-        used["file"].as_str().map(Path::new),
-        file.canonicalize().ok().as_deref()
-    );
+    check(&bundle, &["--report", utf8(&report)])
+        .expect_status(0)
+        .says("calibrated in 3 passes");
+    let options = &read_json(&report)["options"];
+    let calibrated = &read_json(&file)["calibrations"][0]["tolerance"]["atol"];
+    assert_eq!(options["tolerance_origin"], "calibration");
+    assert_eq!(number(&options["atol"]), number(calibrated));
+    let used = &options["calibration"];
+    assert_eq!(used["passes"], 3);
+    assert_eq!(used["samples"], serde_json::json!([0, 40]));
+    assert_eq!(used["margin"], 2.0);
+    let path = used["file"].as_str().map(Path::new);
+    assert_eq!(path, file.canonicalize().ok().as_deref());
 
     check(&bundle, &["--batch-size", "8"])
         .expect_status(0)
@@ -89,51 +82,61 @@ fn a_check_uses_the_calibration_of_its_own_setting_and_of_no_other() {
         .expect_status(0)
         .says("(the default)");
 
-    // One that was asked for must be of the setting, and one of other samples says so.
-    let asked = ["--calibration", file.to_str().expect("UTF-8")];
-    check(&bundle, &asked)
-        .expect_status(0)
-        .says("calibrated in 3 passes of samples 0 to 39");
-    check(&bundle, &[&asked[..], &["--batch-size", "8"]].concat())
-        .refuses(&["none is of this setting", "for batch_size 64"]);
-    let few = folder.path().join("few.json");
-    let few = few.to_str().expect("UTF-8");
-    calibrate(
-        &bundle,
-        &[
-            "--range", "0", "5", "--passes", "1", "--out", few, "--margin", "100",
-        ],
-    )
-    .expect_status(0);
-    let ended = check(&bundle, &["--calibration", few]).expect_status(0);
-    ended
-        .says("of samples 0 to 4")
-        .says("found on other samples than the 0 to 39 checked here");
-
     // Another setting stands beside it, the same one takes its place.
     calibrate(&bundle, &["--passes", "1", "--batch-size", "8"]).expect_status(0);
     calibrate(&bundle, &["--passes", "1", "--margin", "4"]).expect_status(0);
-    assert_eq!(read()["calibrations"].as_array().map(Vec::len), Some(2));
-    check(&bundle, &[])
-        .expect_status(0)
-        .says("calibrated in 1 passes");
-    check(&bundle, &["--batch-size", "8"])
-        .expect_status(0)
-        .says("calibrated in 1 passes");
+    let entries = read_json(&file)["calibrations"].as_array().map(Vec::len);
+    assert_eq!(entries, Some(2));
+    for arguments in [&[][..], &["--batch-size", "8"]] {
+        check(&bundle, arguments)
+            .expect_status(0)
+            .says("calibrated in 1 passes");
+    }
+}
 
-    // A flip of a high bit is caught with it, and one of the lowest is masked.
-    check(
-        &bundle,
-        &["--fault", "output[3,4,5]^22", "--expect-detected"],
-    )
-    .expect_status(0)
-    .says("1 found");
-    check(
-        &bundle,
-        &["--fault", "output[3,4,5]^0", "--expect-detected"],
-    )
-    .expect_status(0)
-    .says("1 masked");
+#[test]
+fn a_calibration_that_is_asked_for_must_be_of_the_setting() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 40);
+    let [all, few] = ["bundle.calibration.json", "few.json"].map(|name| folder.path().join(name));
+    calibrate(&bundle, &["--passes", "3"]).expect_status(0);
+    check(&bundle, &["--calibration", utf8(&all)])
+        .expect_status(0)
+        .says("calibrated in 3 passes of samples 0 to 39");
+    check(&bundle, &["--calibration", utf8(&all), "--batch-size", "8"])
+        .refuses(&["none is of this setting", "for batch_size 64"]);
+    // One of other samples says so.
+    let of_few = [
+        "--range",
+        "0",
+        "5",
+        "--passes",
+        "1",
+        "--margin",
+        "100",
+        "--out",
+        utf8(&few),
+    ];
+    calibrate(&bundle, &of_few).expect_status(0);
+    check(&bundle, &["--calibration", utf8(&few)])
+        .expect_status(0)
+        .says("of samples 0 to 4")
+        .says("found on other samples than the 0 to 39 checked here");
+}
+
+#[test]
+fn with_a_calibration_a_flip_of_a_high_bit_is_detected_and_one_of_the_lowest_is_tolerated() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 40);
+    calibrate(&bundle, &["--passes", "1"]).expect_status(0);
+    for (fault, said) in [
+        ("output[3,4,5]^22", "1 detected"),
+        ("output[3,4,5]^0", "1 within tolerance"),
+    ] {
+        check(&bundle, &["--fault", fault, "--expect-detected"])
+            .expect_status(0)
+            .says(said);
+    }
 }
 
 #[test]
@@ -160,8 +163,7 @@ fn what_is_no_calibration_is_refused() {
     check(&bundle, &["--calibration", "/nonexistent.json"])
         .refuses(&["--calibration /nonexistent.json: no such file"]);
     let inside = bundle.join("c.json");
-    calibrate(&bundle, &["--out", inside.to_str().expect("UTF-8")])
-        .refuses(&["--out", "inside the bundle"]);
+    calibrate(&bundle, &["--out", utf8(&inside)]).refuses(&["--out", "inside the bundle"]);
     calibrate(&bundle, &["--margin", "0.5"]).refuses(&["expected a finite number from 1"]);
     calibrate(&bundle, &["--range", "3", "9"])
         .refuses(&["samples 3 to 8 are asked for, there are 4"]);

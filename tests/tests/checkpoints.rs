@@ -78,35 +78,18 @@ fn nothing_is_replaced_unless_asked_for() {
         .refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
     export(&weights, &checkpoint).refuses(&["nano.pth already exists", "--force", "--pth"]);
     export(&weights, folder.path()).refuses(&["already exists"]);
-    let forced = |arguments: [&str; 5], file: &Path| {
-        run(Program::Trainer
-            .command()
-            .current_dir(folder.path())
-            .args(arguments)
-            .arg(file)
-            .arg("--force"))
-    };
-    forced(
-        ["import", "--model", "nano", "--out=.", "--pth"],
-        &checkpoint,
-    )
-    .expect_status(0);
     let name = "vit_nano_cifar10.safetensors";
-    forced(
-        ["export", "--weights", name, "--model=nano", "--pth"],
-        &checkpoint,
-    )
-    .expect_status(0);
-    forced(
-        ["export", "--weights", name, "--model=nano", "--pth"],
-        &weights,
-    )
-    .refuses(&["holds the weights themselves"]);
-    forced(
-        ["export", "--weights", name, "--model=nano", "--pth"],
-        folder.path(),
-    )
-    .refuses(&["is a folder"]);
+    let forced = |arguments: &[&str], file: &Path| {
+        let mut command = Program::Trainer.command();
+        command.current_dir(folder.path()).args(arguments);
+        run(command.arg(file).arg("--force"))
+    };
+    let import = ["import", "--model", "nano", "--out=.", "--pth"];
+    let export = ["export", "--weights", name, "--model=nano", "--pth"];
+    forced(&import, &checkpoint).expect_status(0);
+    forced(&export, &checkpoint).expect_status(0);
+    forced(&export, &weights).refuses(&["holds the weights themselves"]);
+    forced(&export, folder.path()).refuses(&["is a folder"]);
 }
 
 #[test]
@@ -118,12 +101,8 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
         "nano.pth: tensor `pos_embedding`: expected shape [1, 197, 192], found [1, 65, 96]",
         "hint: its shapes are those of preset nano: --model nano",
     ]);
-    import(
-        &root().join("trainer/tests/fixtures/checkpoint.pth"),
-        "nano",
-        &out,
-    )
-    .refuses(&[
+    let other = root().join("trainer/tests/fixtures/checkpoint.pth");
+    import(&other, "nano", &out).refuses(&[
         "checkpoint.pth: tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 17, 32]",
     ]);
     assert!(!out.exists());
@@ -145,25 +124,28 @@ fn a_hostile_checkpoint_is_not_run() {
 fn files_that_are_no_checkpoints() {
     let folder = scratch();
     let (weights, checkpoint) = nano_checkpoint(folder.path());
-    let spoiled = folder.path().join("spoiled.pth");
+    let corrupted = folder.path().join("corrupted.pth");
     let out = folder.path().join("imported");
     let refusal = |bytes: &[u8], texts: &[&str]| {
-        fs::write(&spoiled, bytes).expect("write");
-        import(&spoiled, "nano", &out).refuses(texts);
+        fs::write(&corrupted, bytes).expect("write");
+        import(&corrupted, "nano", &out).refuses(texts);
     };
-    let sound = fs::read(&checkpoint).expect("read");
+    let intact = fs::read(&checkpoint).expect("read");
     refusal(
-        &sound[..sound.len() / 2],
-        &["spoiled.pth: not a valid zip archive", "hint:"],
+        &intact[..intact.len() / 2],
+        &["corrupted.pth: not a valid zip archive", "hint:"],
     );
-    refusal(b"", &["spoiled.pth: not a checkpoint"]);
+    refusal(b"", &["corrupted.pth: not a checkpoint"]);
     refusal(
         &fs::read(&weights).expect("read"),
-        &["spoiled.pth: not a checkpoint"],
+        &["corrupted.pth: not a checkpoint"],
     );
-    let mut flipped = sound.clone();
-    flipped[sound.len() / 2] ^= 1;
-    refusal(&flipped, &["spoiled.pth: entry `archive/data/", "damaged"]);
+    let mut flipped = intact.clone();
+    flipped[intact.len() / 2] ^= 1;
+    refusal(
+        &flipped,
+        &["corrupted.pth: entry `archive/data/", "damaged"],
+    );
     import(&folder.path().join("none.pth"), "nano", &out).refuses(&["none.pth: no such file"]);
     import(folder.path(), "nano", &out).refuses(&["error: "]);
     let mut command = Program::Trainer.command();

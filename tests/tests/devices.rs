@@ -1,7 +1,10 @@
 //! A device asked for is a device used, or the exit status is 2. OpenVINO stands for every device
 //! but the CPU.
 
-use tests::{Program, bundle, openvino, run, scratch};
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Program, bundle, openvino, read_json, run, scratch};
 
 #[test]
 fn cuda_is_the_default_and_its_absence_is_an_error_that_says_what_to_do() {
@@ -10,45 +13,35 @@ fn cuda_is_the_default_and_its_absence_is_an_error_that_says_what_to_do() {
     let report = folder.path().join("report.json");
     for arguments in [&[][..], &["--device", "cuda"]] {
         let mut command = Program::Verifier.command();
-        let ended = run(command
-            .arg("check")
-            .arg(&bundle)
-            .args(arguments)
-            .arg("--report")
-            .arg(&report));
+        command.arg("check").arg(&bundle).args(arguments);
+        let ended = run(command.arg("--report").arg(&report));
         if ended.status == 0 {
-            assert!(
-                ended.stdout.contains("nodes on CUDAExecutionProvider"),
-                "{ended}"
-            );
+            ended.says("nodes on CUDAExecutionProvider");
             return; // a machine with a GPU
         }
-        let ended = ended.refuses(&[
-            "CUDAExecutionProvider",
-            "not enabled in this build",
-            "--device cpu",
-        ]);
+        let not_enabled = "not enabled in this build";
+        let ended = ended.refuses(&["CUDAExecutionProvider", not_enabled, "--device cpu"]);
         assert_eq!(ended.stdout, "", "nothing that reads like a result");
-        let report = std::fs::read_to_string(&report).expect("report");
-        assert!(
-            report.contains(r#""verdict": "error""#) && report.contains(r#""exit_status": 2"#),
-            "{report}"
-        );
-        assert!(!report.contains("\"result\""), "{report}");
+        let report = read_json(&report);
+        assert_eq!(report["verdict"], "error");
+        assert_eq!(report["exit_status"], 2);
+        assert!(report.get("result").is_none(), "{report:#}");
     }
+}
+
+/// `verifier check` on a device.
+fn check_on(device: &str, bundle: &Path) -> Command {
+    let mut command = Program::Verifier.command();
+    command.arg("check").arg(bundle).args(["--device", device]);
+    command
 }
 
 #[test]
 fn openvino_runs_every_node_and_proves_it() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 40);
-    let mut command = Program::Verifier.command();
-    command
-        .arg("check")
-        .arg(&bundle)
-        .args(["--device", "openvino", "--runtime"])
-        .arg(openvino());
-    let ended = run(&mut command)
+    let mut command = check_on("openvino", &bundle);
+    let ended = run(command.arg("--runtime").arg(openvino()))
         .expect_status(0)
         .says("ONNX Runtime 1.24.1")
         .says("on OpenVINOExecutionProvider");
@@ -62,26 +55,14 @@ fn openvino_runs_every_node_and_proves_it() {
 fn openvino_in_a_build_without_it_is_an_error() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
-    let mut command = Program::Verifier.command();
-    run(command
-        .arg("check")
-        .arg(&bundle)
-        .args(["--device", "openvino"]))
-    .refuses(&["OpenVINOExecutionProvider", "--device cpu"]);
+    run(&mut check_on("openvino", &bundle)).refuses(&["OpenVINOExecutionProvider", "--device cpu"]);
     for (device, provider) in [
         ("xnnpack", "XnnpackExecutionProvider"),
         ("gpu", "gpuExecutionProvider"),
     ] {
-        let mut command = Program::Verifier.command();
-        run(command.arg("check").arg(&bundle).args(["--device", device]))
-            .refuses(&[provider, "could not be created"]);
+        run(&mut check_on(device, &bundle)).refuses(&[provider, "could not be created"]);
     }
-    let mut command = Program::Verifier.command();
-    run(command
-        .arg("check")
-        .arg(&bundle)
-        .args(["--device", "cpu", "--device-id", "1"]))
-    .refuses(&["--device-id"]);
+    run(check_on("cpu", &bundle).args(["--device-id", "1"])).refuses(&["--device-id"]);
 }
 
 #[test]
@@ -103,12 +84,8 @@ fn devices_are_listed_and_tried() {
 fn the_library_can_be_named_by_flag_and_by_variable() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
-    let mut command = Program::Verifier.command();
-    command
-        .arg("check")
-        .arg(&bundle)
-        .args(["--device", "cpu"])
-        .env("ORT_DYLIB_PATH", openvino());
+    let mut command = check_on("cpu", &bundle);
+    command.env("ORT_DYLIB_PATH", openvino());
     run(&mut command)
         .expect_status(0)
         .says("ONNX Runtime 1.24.1")

@@ -23,13 +23,13 @@ const INPUT: &str = "npy/submodel_input.npy";
 const OUTPUT: &str = "npy/submodel_output.npy";
 const MODEL: &str = "onnx/submodel/model.onnx";
 
-/// A sound bundle, and copies of it to spoil.
-struct Sound {
+/// A bundle without a fault, and copies of it to corrupt.
+struct Original {
     folder: tempfile::TempDir,
     bundle: PathBuf,
 }
 
-impl Sound {
+impl Original {
     fn new() -> Self {
         let folder = scratch();
         let bundle = bundle(folder.path(), "nano", SAMPLES);
@@ -37,12 +37,12 @@ impl Sound {
         Self { folder, bundle }
     }
 
-    /// Checks a spoiled copy, which must be refused with these texts.
+    /// Checks a corrupted copy, which must be refused with these texts.
     #[track_caller]
-    fn refuses(&self, arguments: &[&str], spoil: impl FnOnce(&Path), texts: &[&str]) {
-        let copy = self.folder.path().join("spoiled");
+    fn refuses(&self, arguments: &[&str], corrupt: impl FnOnce(&Path), texts: &[&str]) {
+        let copy = self.folder.path().join("corrupted");
         run(Command::new("cp").arg("-r").arg(&self.bundle).arg(&copy)).expect_status(0);
-        spoil(&copy);
+        corrupt(&copy);
         check(&copy, arguments).refuses(texts);
         fs::remove_dir_all(&copy).expect("remove");
     }
@@ -56,7 +56,7 @@ impl Sound {
     /// SHA256SUMS.
     #[track_caller]
     fn refuses_text(&self, from: &str, to: &str, texts: &[&str]) {
-        let spoil = |bundle: &Path| {
+        let corrupt = |bundle: &Path| {
             let path = bundle.join("manifest.json");
             let text = fs::read_to_string(&path).expect("read");
             assert!(text.contains(from), "{from}");
@@ -69,7 +69,7 @@ impl Sound {
             fs::write(bundle.join(SHA256SUMS_FILE), sums).expect("write");
             fs::write(&path, changed).expect("write");
         };
-        self.refuses(&[], spoil, texts);
+        self.refuses(&[], corrupt, texts);
     }
 
     #[track_caller]
@@ -107,11 +107,11 @@ fn tensor_type(value: &mut ValueInfoProto) -> &mut type_proto::Tensor {
 
 #[test]
 fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
-    let sound = Sound::new();
+    let original = Original::new();
     let header = |from: &'static [u8], to: &'static [u8], message: &str| {
         for file in [INPUT, OUTPUT] {
             let name = file.rsplit('/').next().expect("a name");
-            sound.refuses(
+            original.refuses(
                 &[],
                 |bundle| forge(bundle, file, |bytes| replace(bytes, from, to)),
                 &[name, message],
@@ -137,12 +137,16 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
         b"(4611686018427387904, 4)}",
         "too large",
     );
+}
 
+#[test]
+fn arrays_with_values_that_no_recording_has() {
+    let original = Original::new();
     let values = |file, value: f32, message: &str| {
         let change = |bytes: &mut Vec<u8>| {
             bytes[128 + 4 * 6240..][..4].copy_from_slice(&value.to_le_bytes())
         };
-        sound.refuses(
+        original.refuses(
             &[],
             |bundle| forge(bundle, file, change),
             &[message, "must be finite"],
@@ -168,7 +172,7 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
         f32::NEG_INFINITY,
         "`submodel_output` of sample 1 has -inf at element 0",
     );
-    sound.refuses(
+    original.refuses(
         &[],
         |bundle| forge(bundle, OUTPUT, Vec::clear),
         &["submodel_output.npy", "not an NPY file"],
@@ -181,17 +185,17 @@ fn arrays_that_numpy_would_read_but_a_bundle_does_not_hold() {
             });
         }
     };
-    sound.refuses(
+    original.refuses(
         &[],
         index(10_000),
         &["`sample_index` has 10000", "test split"],
     );
-    sound.refuses(&[], index(-1), &["`sample_index` has -1"]);
+    original.refuses(&[], index(-1), &["`sample_index` has -1"]);
 }
 
 #[test]
-fn manifests_that_lead_astray() {
-    let sound = Sound::new();
+fn manifests_that_name_files_outside_the_bundle() {
+    let original = Original::new();
     let entry = |from: &str, to: &str| {
         let (from, to) = (from.to_owned(), to.to_owned());
         move |manifest: &mut Manifest| {
@@ -204,8 +208,8 @@ fn manifests_that_lead_astray() {
                 .for_each(|dataset| dataset.file = to.clone());
         }
     };
-    let outside = sound.folder.path().join("outside.npy");
-    fs::copy(sound.bundle.join(OUTPUT), &outside).expect("copy");
+    let outside = original.folder.path().join("outside.npy");
+    fs::copy(original.bundle.join(OUTPUT), &outside).expect("copy");
     let absolute = outside.to_str().expect("text");
     for path in [
         "../outside.npy",
@@ -213,66 +217,79 @@ fn manifests_that_lead_astray() {
         "npy/../../outside.npy",
         "./npy/submodel_output.npy",
     ] {
-        sound.refuses_manifest(
+        original.refuses_manifest(
             entry(OUTPUT, path),
             &[path, "not a plain file inside the bundle"],
         );
     }
-    sound.refuses_manifest(
+    original.refuses_manifest(
         entry(OUTPUT, "npy"),
         &["npy: not a plain file inside the bundle (not a file)"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         entry(OUTPUT, "npy/none.npy"),
         &["npy/none.npy: missing from the bundle"],
     );
+}
+
+#[test]
+fn bundles_with_symbolic_links() {
+    let original = Original::new();
     let linked_folder = |bundle: &Path| {
         let aside = bundle.with_file_name("aside");
         fs::rename(bundle.join("npy"), &aside).expect("move");
         std::os::unix::fs::symlink(&aside, bundle.join("npy")).expect("link");
     };
-    sound.refuses(
+    original.refuses(
         &[],
         linked_folder,
         &["npy/confidence.npy", "a symbolic link"],
     );
-    fs::remove_dir_all(sound.folder.path().join("aside")).expect("remove");
+    fs::remove_dir_all(original.folder.path().join("aside")).expect("remove");
     let linked_manifest = |bundle: &Path| {
         let aside = bundle.join("aside.json");
         fs::rename(bundle.join("manifest.json"), &aside).expect("move");
         std::os::unix::fs::symlink(&aside, bundle.join("manifest.json")).expect("link");
     };
-    sound.refuses(&[], linked_manifest, &["manifest.json", "a symbolic link"]);
+    original.refuses(&[], linked_manifest, &["manifest.json", "a symbolic link"]);
+}
 
+#[test]
+fn manifests_with_the_hash_or_the_size_of_another_file() {
+    let original = Original::new();
     let digest = |change: fn(&mut FileDigest)| {
         move |manifest: &mut Manifest| change(manifest.files.get_mut(OUTPUT).expect("entry"))
     };
-    sound.refuses_manifest(
+    original.refuses_manifest(
         digest(|digest| digest.size -= 4),
         &[OUTPUT, "99968 bytes, expected 99964"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         digest(|digest| digest.blake3.replace_range(.., &"0".repeat(64))),
         &[OUTPUT, "BLAKE3 is"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         digest(|digest| digest.blake3.clear()),
         &[OUTPUT, "BLAKE3 is"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         |manifest| drop(manifest.files.remove(OUTPUT)),
         &[OUTPUT, "not listed under `files`"],
     );
+}
 
-    sound.refuses_manifest(
+#[test]
+fn manifests_whose_parts_and_datasets_do_not_fit() {
+    let original = Original::new();
+    original.refuses_manifest(
         |manifest| manifest.parts.clear(),
         &["manifest.json: no part `submodel`; it has none"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         |manifest| manifest.datasets.clear(),
         &["no dataset `submodel_input`"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         |manifest| {
             manifest
                 .datasets
@@ -286,60 +303,69 @@ fn manifests_that_lead_astray() {
         move |manifest: &mut Manifest| change(manifest.parts.get_mut("submodel").expect("part"))
     };
     let edge = "of the submodel: expected [batch, 65, 96]";
-    sound.refuses_manifest(
+    original.refuses_manifest(
         submodel(|part| part.outputs[0].shape[1] = Axis::Fixed(usize::MAX)),
         &["malformed", edge],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         submodel(|part| part.outputs[0].shape.clear()),
         &["malformed manifest", edge],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         submodel(|part| part.outputs[0].dtype = Dtype::Int64),
         &["model.onnx: outputs: expected"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         submodel(|part| part.inputs.clear()),
         &["model.onnx: inputs: expected"],
     );
-    sound.refuses_manifest(
+    original.refuses_manifest(
         submodel(|part| part.outputs.clear()),
         &["nothing would be compared"],
     );
     let own_golden = submodel(|part| part.outputs.clone_from(&part.inputs));
-    sound.refuses_manifest(
+    original.refuses_manifest(
         own_golden,
         &[
             "model.onnx: outputs: expected submodel_input",
             "found submodel_output",
         ],
     );
+}
 
-    sound.refuses_text(
+#[test]
+fn manifests_with_a_version_or_a_number_that_is_none() {
+    let original = Original::new();
+    original.refuses_text(
         "\"format_version\": \"1.0\"",
         "\"format_version\": 1.0",
         &["manifest.json", "no format_version"],
     );
-    sound.refuses_text(
+    original.refuses_text(
         "\"format_version\": \"1.0\"",
         "\"format_version\": \"9.0\"",
         &["format_version 9.0"],
     );
-    sound.refuses_text(
+    original.refuses_text(
         "\"samples\": 4",
         "\"samples\": -4",
         &["manifest.json: malformed manifest", "-4"],
     );
-    sound.refuses_text(
+    original.refuses_text(
         "\"samples\": 4",
         "\"samples\": 4e99",
         &["manifest.json: malformed manifest"],
     );
-    sound.refuses_text(
+    original.refuses_text(
         "\"samples\": 4",
         "\"samples\": NaN",
         &["manifest.json: malformed manifest"],
     );
+}
+
+#[test]
+fn manifests_in_which_a_key_stands_twice() {
+    let original = Original::new();
     // A key that stands twice: which of the two counts would be each reader's own choice.
     for map in ["parts", "datasets", "files"] {
         let (name, first) = match map {
@@ -357,7 +383,7 @@ fn manifests_that_lead_astray() {
             format!("\"{map}\": {{"),
             format!("\"{map}\": {{\"{name}\": {first}, "),
         );
-        sound.refuses_text(
+        original.refuses_text(
             &from,
             &to,
             &["manifest.json: malformed manifest", "duplicate key"],
@@ -367,7 +393,7 @@ fn manifests_that_lead_astray() {
         "\"module\": ",
         "\"module\": \"transformer.layers.3.1\", \"module\": ",
     );
-    sound.refuses_text(
+    original.refuses_text(
         from,
         to,
         &[
@@ -375,6 +401,11 @@ fn manifests_that_lead_astray() {
             "duplicate field `module`",
         ],
     );
+}
+
+#[test]
+fn manifests_that_are_no_text_of_some_length() {
+    let original = Original::new();
     let not_text = |bundle: &Path| {
         fs::write(
             bundle.join("manifest.json"),
@@ -382,23 +413,23 @@ fn manifests_that_lead_astray() {
         )
         .expect("write")
     };
-    sound.refuses(&[], not_text, &["manifest.json", "UTF-8"]);
+    original.refuses(&[], not_text, &["manifest.json", "UTF-8"]);
     let endless = |bundle: &Path| {
         fs::write(bundle.join("manifest.json"), vec![b' '; (16 << 20) + 1]).expect("write")
     };
-    sound.refuses(&[], endless, &["manifest.json: longer than 16777216 bytes"]);
+    original.refuses(&[], endless, &["manifest.json: longer than 16777216 bytes"]);
     let folder = |bundle: &Path| {
         fs::remove_file(bundle.join("manifest.json")).expect("remove");
         fs::create_dir(bundle.join("manifest.json")).expect("make");
     };
-    sound.refuses(&[], folder, &["manifest.json", "not a file"]);
+    original.refuses(&[], folder, &["manifest.json", "not a file"]);
 }
 
 #[test]
 fn models_that_are_not_the_submodel() {
-    let sound = Sound::new();
+    let original = Original::new();
     let bytes = |change: fn(&mut Vec<u8>), texts: &[&str]| {
-        sound.refuses(
+        original.refuses(
             &[],
             |bundle| forge(bundle, MODEL, change),
             &[&["submodel/model.onnx: "], texts].concat(),
@@ -413,9 +444,13 @@ fn models_that_are_not_the_submodel() {
         |bytes| bytes.extend_from_slice(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
         &["not an ONNX model"],
     );
+}
 
+#[test]
+fn models_with_another_interface() {
+    let original = Original::new();
     let interface = "model.onnx: inputs: expected submodel_input float32 [batch, 65, 96], found ";
-    sound.refuses_model(
+    original.refuses_model(
         |model| {
             let mut second = graph(model).input[0].clone();
             second.name = Some("second".to_owned());
@@ -423,21 +458,22 @@ fn models_that_are_not_the_submodel() {
         },
         &[interface, "second float32"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| {
             let output = graph(model).input[0].clone();
             graph(model).output.push(output);
         },
         &[
-            "model.onnx: outputs: expected submodel_output float32 [batch, 65, 96], found submodel_output",
+            "model.onnx: outputs: expected submodel_output float32 [batch, 65, 96], found \
+             submodel_output",
             "submodel_input",
         ],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| tensor_type(&mut graph(model).input[0]).elem_type = Some(DataType::Float16 as i32),
         &["submodel/model.onnx: "],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| {
             let shape = tensor_type(&mut graph(model).input[0])
                 .shape
@@ -447,7 +483,12 @@ fn models_that_are_not_the_submodel() {
         },
         &["submodel/model.onnx: "],
     );
-    sound.refuses_model(
+}
+
+#[test]
+fn models_that_the_runtime_cannot_load() {
+    let original = Original::new();
+    original.refuses_model(
         |model| {
             model.opset_import.push(OperatorSetIdProto {
                 domain: Some("somebodys.own".to_owned()),
@@ -457,27 +498,27 @@ fn models_that_are_not_the_submodel() {
         },
         &["model.onnx: cannot be loaded", "somebodys.own"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| graph(model).node[0].op_type = Some("Fantasy".to_owned()),
         &["model.onnx", "Fantasy"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| model.opset_import[0].version = Some(9999),
         &["model.onnx: cannot be loaded", "9999"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| drop(graph(model).initializer.remove(0)),
         &["model.onnx: cannot be loaded"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| graph(model).initializer[0].dims = vec![-1, i64::MAX],
         &["model.onnx: cannot be loaded"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| graph(model).initializer[0].dims = vec![i64::MAX, i64::MAX],
         &["model.onnx: cannot be loaded"],
     );
-    sound.refuses_model(
+    original.refuses_model(
         |model| {
             let raw = graph(model).initializer[0]
                 .raw_data
@@ -489,44 +530,48 @@ fn models_that_are_not_the_submodel() {
     );
 }
 
-#[test]
-fn weights_from_elsewhere() {
-    let sound = Sound::new();
-    let external = |tensor: &mut TensorProto, entries: &[(&str, &str)]| {
-        let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
-            key: Some(key.to_owned()),
-            value: Some(value.to_owned()),
-        };
-        let raw = tensor.raw_data.take();
-        (tensor.external_data, tensor.data_location) =
-            (entries.iter().map(entry).collect(), Some(1));
-        raw.expect("weights")
+/// Makes a tensor point to another file, and gives the bytes that it held.
+fn move_out(tensor: &mut TensorProto, entries: &[(&str, &str)]) -> Vec<u8> {
+    let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
     };
-    // A file that the manifest does list, with a hash, but as something else.
+    tensor.external_data = entries.iter().map(entry).collect();
+    tensor.data_location = Some(1);
+    tensor.raw_data.take().expect("weights")
+}
+
+/// Moves weights into a file that the manifest lists with a hash, as the part's external data or
+/// as something else.
+fn forge_listed(bundle: &Path, as_external: bool, entries: &[(&str, &str)]) {
     let listed = "onnx/submodel/w.bin";
-    let forge_listed = |bundle: &Path, as_external: bool, entries: &[(&str, &str)]| {
-        let mut raw = Vec::new();
-        forge_model(bundle, |model| {
-            raw = external(&mut graph(model).initializer[0], entries)
-        });
-        fs::write(bundle.join(listed), raw).expect("write");
-        forge(bundle, listed, |_| ());
-        forge_manifest(bundle, |manifest| {
-            manifest
-                .parts
-                .get_mut("submodel")
-                .expect("part")
-                .external_data = as_external.then(|| listed.to_owned());
-        });
-    };
-    let copy = sound.folder.path().join("listed");
-    run(Command::new("cp").arg("-r").arg(&sound.bundle).arg(&copy)).expect_status(0);
+    let mut raw = Vec::new();
+    forge_model(bundle, |model| {
+        raw = move_out(&mut graph(model).initializer[0], entries);
+    });
+    fs::write(bundle.join(listed), raw).expect("write");
+    forge(bundle, listed, |_| ());
+    forge_manifest(bundle, |manifest| {
+        let part = manifest.parts.get_mut("submodel").expect("part");
+        part.external_data = as_external.then(|| listed.to_owned());
+    });
+}
+
+#[test]
+fn weights_in_another_file_than_the_manifest_names() {
+    let original = Original::new();
+    let copy = original.folder.path().join("listed");
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(&original.bundle)
+        .arg(&copy))
+    .expect_status(0);
     forge_listed(&copy, true, &[("location", "w.bin")]);
     check(&copy, &[]).expect_status(0);
 
     let refuses = |as_external, entries: &[(&str, &str)], texts: &[&str]| {
         let texts = [&["model.onnx: tensor `to_qkv_weight`"], texts].concat();
-        sound.refuses(
+        original.refuses(
             &[],
             |bundle| forge_listed(bundle, as_external, entries),
             &texts,
@@ -567,12 +612,16 @@ fn weights_from_elsewhere() {
         ];
         refuses(true, &entries, &["ends beyond the 110592 bytes"]);
     }
-    // Hidden in a node's attribute.
-    sound.refuses_model(
+}
+
+#[test]
+fn weights_of_a_nodes_attribute_in_another_file() {
+    let original = Original::new();
+    original.refuses_model(
         |model| {
             let mut tensor = graph(model).initializer.remove(0);
             let name = tensor.name.clone();
-            external(&mut tensor, &[("location", "w.bin")]);
+            move_out(&mut tensor, &[("location", "w.bin")]);
             let attribute = proto::onnx::AttributeProto {
                 name: Some("value".to_owned()),
                 r#type: Some(proto::onnx::attribute_proto::AttributeType::Tensor as i32),
@@ -592,18 +641,18 @@ fn weights_from_elsewhere() {
 }
 
 #[test]
-fn test_data_sets_that_are_none() {
-    let sound = Sound::new();
+fn test_data_sets_without_what_was_recorded() {
+    let original = Original::new();
     let file = "onnx/full/test_data_set_1/output_0.pb";
     let tensor = |change: fn(&mut TensorProto), texts: &[&str]| {
-        let spoil = |bundle: &Path| {
+        let corrupt = |bundle: &Path| {
             forge(bundle, file, |bytes| {
                 let mut tensor = TensorProto::decode(bytes.as_slice()).expect("tensor");
                 change(&mut tensor);
                 *bytes = tensor.encode_to_vec();
             });
         };
-        sound.refuses(&["--part", "full"], spoil, texts);
+        original.refuses(&["--part", "full"], corrupt, texts);
     };
     tensor(
         |tensor| tensor.dims[0] = -1,
@@ -623,8 +672,9 @@ fn test_data_sets_that_are_none() {
         tensor.raw_data.as_mut().expect("data")[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
     };
     tensor(nan, &["`logits` of sample 1 has NaN at element 1"]);
-    let full =
-        |spoil: &dyn Fn(&Path), texts: &[&str]| sound.refuses(&["--part", "full"], spoil, texts);
+    let full = |corrupt: &dyn Fn(&Path), texts: &[&str]| {
+        original.refuses(&["--part", "full"], corrupt, texts)
+    };
     full(
         &|bundle| forge(bundle, file, |bytes| bytes.truncate(5)),
         &[file, "malformed"],

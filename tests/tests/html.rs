@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::{bundle, check, run, scratch};
+use tests::{bundle, check, read_json, run, scratch, utf8};
 
 /// What the browser made of a page.
 struct Visit {
@@ -37,68 +37,57 @@ fn chromium() -> Option<PathBuf> {
 }
 
 fn visit(chromium: &Path, page: &Path, width: u32, dark: bool) -> Visit {
+    const QUIET: &str = "--headless --disable-gpu --disable-quic --no-first-run --hide-scrollbars \
+                         --disable-background-networking --disable-component-update --disable-sync";
     let folder = scratch();
-    let (log, picture) = (
-        folder.path().join("net.json"),
-        folder.path().join("page.png"),
-    );
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (log, screenshot) = (file("net.json"), file("page.png"));
     let mut command = Command::new(chromium);
+    command
+        .current_dir(folder.path())
+        .env("HOME", folder.path());
     // Without a sandbox, since the tests may run as root, where Chromium has none.
-    command.args(
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars"
-            .split(' '),
-    );
-    command.args(
-        "--disable-background-networking --disable-component-update --disable-sync".split(' '),
-    );
+    command.args(QUIET.split(' ')).arg("--no-sandbox");
     command
         .arg("--enable-logging=stderr")
-        .arg(format!("--window-size={width},1600"));
-    command.arg(format!(
-        "--blink-settings=preferredColorScheme={}",
-        u8::from(!dark)
-    ));
-    command.arg(format!(
-        "--user-data-dir={}",
-        folder.path().join("profile").display()
-    ));
-    command
-        .arg(format!("--log-net-log={}", log.display()))
-        .arg(format!("--screenshot={}", picture.display()));
+        .arg(format!("--window-size={width},1600"))
+        .arg(format!(
+            "--blink-settings=preferredColorScheme={}",
+            u8::from(!dark)
+        ))
+        .arg(format!("--user-data-dir={}", file("profile")))
+        .arg(format!("--log-net-log={log}"))
+        .arg(format!("--screenshot={screenshot}"));
     let ended = run(command.arg(format!("file://{}", page.display()))).expect_status(0);
-    let console = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .map(str::to_owned)
-        .collect();
+    let lines = ended.stderr.lines();
+    Visit {
+        console: lines
+            .filter(|line| line.contains("CONSOLE"))
+            .map(str::to_owned)
+            .collect(),
+        requests: requests_of_the_page(Path::new(&log)),
+        screenshot: fs::read(&screenshot).expect("a screenshot"),
+    }
+}
 
-    let log: serde_json::Value =
-        serde_json::from_slice(&fs::read(&log).expect("a log")).expect("JSON");
-    let kinds = log["constants"]["logEventTypes"]
-        .as_object()
-        .expect("kinds of events");
-    let start = &kinds["URL_REQUEST_START_JOB"];
+/// The addresses that a page asked for, from Chromium's log of its network.
+fn requests_of_the_page(log: &Path) -> Vec<String> {
+    let log = read_json(log);
+    let start = &log["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"];
+    assert!(start.is_number(), "the kinds of events have changed");
     let events = log["events"].as_array().expect("events").iter();
-    let requests = events
+    events
         .filter(|event| event["type"] == *start)
-        .map(|event| &event["params"]);
-    // The browser asks for things of its own: the time, its updates. What a page asks for has the
-    // page as its initiator.
-    let requests = requests.filter(|request| {
-        request["initiator"]
-            .as_str()
-            .is_some_and(|by| by != "not an origin")
-    });
-    let requests = requests
+        .map(|event| &event["params"])
+        // The browser asks for things of its own: the time, its updates. What a page asks for has
+        // the page as its initiator.
+        .filter(|request| {
+            let by = request["initiator"].as_str();
+            by.is_some_and(|by| by != "not an origin")
+        })
         .filter_map(|request| request["url"].as_str())
         .map(str::to_owned)
-        .collect();
-    Visit {
-        console,
-        requests,
-        screenshot: fs::read(&picture).expect("a screenshot"),
-    }
+        .collect()
 }
 
 #[test]
@@ -108,26 +97,16 @@ fn pages_are_quiet_ask_for_nothing_and_show_something() {
     let bundle = bundle(folder.path(), "nano", 20);
     let page = |name: &str| folder.path().join(name);
     let [pass, fail, error] = ["pass.html", "fail.html", "error.html"].map(page);
-    let report = |page: &Path| page.to_str().expect("UTF-8").to_owned();
-    check(&bundle, &["--report", &report(&pass)]).expect_status(0);
+    check(&bundle, &["--report", utf8(&pass)]).expect_status(0);
     let faults = [
-        "--fault",
         "output[3,4,5]=12",
-        "--fault",
         "golden[5,0,0]=nan",
-        "--fault",
         "weight:to_qkv_weight[1,2]^29",
     ];
-    check(
-        &bundle,
-        &[&faults[..], &["--report", &report(&fail)]].concat(),
-    )
-    .expect_status(1);
-    check(
-        &bundle,
-        &["--range", "0", "21", "--report", &report(&error)],
-    )
-    .expect_status(2);
+    let faults = faults.map(|fault| ["--fault", fault]);
+    let arguments = [faults.as_flattened(), &["--report", utf8(&fail)]].concat();
+    check(&bundle, &arguments).expect_status(1);
+    check(&bundle, &["--range", "0", "21", "--report", utf8(&error)]).expect_status(2);
 
     let blank = page("blank.html");
     fs::write(
@@ -136,27 +115,19 @@ fn pages_are_quiet_ask_for_nothing_and_show_something() {
     )
     .expect("a page");
     let blank = visit(&chromium, &blank, 1100, false);
-    for (file, text) in [(&pass, "PASS"), (&fail, "FAIL"), (&error, "NO RESULT")] {
-        assert!(
-            fs::read_to_string(file).expect("a page").contains(text),
-            "{}",
-            file.display()
-        );
-        let size = fs::metadata(file).expect("a page").len();
-        assert!(size < 1_000_000, "{}: {size} bytes", file.display());
+    for (file, verdict) in [(&pass, "PASS"), (&fail, "FAIL"), (&error, "NO RESULT")] {
+        let name = file.display();
+        let text = fs::read_to_string(file).expect("a page");
+        assert!(text.contains(verdict), "{name}");
+        assert!(text.len() < 1_000_000, "{name}: {} bytes", text.len());
         for (width, dark) in [(1100, false), (1100, true), (420, false)] {
             let seen = visit(&chromium, file, width, dark);
-            assert_eq!(
-                (seen.console, seen.requests),
-                (vec![], vec![]),
-                "{}",
-                file.display()
-            );
+            assert_eq!(seen.console, [""; 0], "{name}");
+            assert_eq!(seen.requests, [""; 0], "{name}");
             let [page, nothing] = [seen.screenshot.len(), blank.screenshot.len()];
             assert!(
                 page > 3 * nothing,
-                "{}: a picture of {page} bytes, {nothing} when blank",
-                file.display()
+                "{name}: a screenshot of {page} bytes, {nothing} when blank"
             );
         }
     }
@@ -167,18 +138,14 @@ fn a_page_that_is_not_quiet_is_noticed() {
     let Some(chromium) = chromium() else { return };
     let folder = scratch();
     let page = folder.path().join("loud.html");
-    let text = "<!DOCTYPE html><link rel=icon href='data:,'><img src='http://127.0.0.1:9/x.png'><script>console.error('loud')</script>";
+    let text = "<!DOCTYPE html><link rel=icon href='data:,'>\
+                <img src='http://127.0.0.1:9/x.png'><script>console.error('loud')</script>";
     fs::write(&page, text).expect("a page");
     let seen = visit(&chromium, &page, 800, false);
+    let holds = |lines: &[String], text| lines.iter().any(|line| line.contains(text));
+    assert!(holds(&seen.console, "loud"), "{:?}", seen.console);
     assert!(
-        seen.console.iter().any(|line| line.contains("loud")),
-        "{:?}",
-        seen.console
-    );
-    assert!(
-        seen.requests
-            .iter()
-            .any(|url| url.contains("127.0.0.1:9/x.png")),
+        holds(&seen.requests, "127.0.0.1:9/x.png"),
         "{:?}",
         seen.requests
     );
@@ -191,7 +158,7 @@ fn texts_of_a_bundle_are_no_markup() {
     let page = folder.path().join("page.html");
     let hostile = folder.path().join("<script>alert(1)");
     fs::rename(&bundle, &hostile).expect("renamed");
-    check(&hostile, &["--report", page.to_str().expect("UTF-8")]).expect_status(0);
+    check(&hostile, &["--report", utf8(&page)]).expect_status(0);
     let text = fs::read_to_string(&page).expect("a page");
     assert!(
         !text.contains("<script") && text.contains("&lt;script&gt;"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tests::{Program, bundle, onnxruntime, run, scratch};
+use tests::{Program, bundle, onnxruntime, run, scratch, utf8};
 
 /// The binary was 5 MiB when this was written; a runtime linked into it would be 20 more.
 const LARGEST: u64 = 20 << 20;
@@ -29,21 +29,15 @@ fn the_verifier_runs_from_a_folder_of_its_own_with_an_empty_environment() {
             .current_dir(elsewhere.path()))
     };
     let bundle = target.join("nano");
-    let bundle = bundle.to_str().expect("text");
-    bare(&["check", bundle, "--device", "cpu"])
+    let bundle = utf8(&bundle);
+    let on_cpu = ["check", bundle, "--device", "cpu"];
+    bare(&on_cpu)
         .expect_status(0)
-        .says(target.join("libonnxruntime.so").to_str().expect("text"))
+        .says(utf8(&target.join("libonnxruntime.so")))
         .says("PASS");
-    bare(&[
-        "check",
-        bundle,
-        "--device",
-        "cpu",
-        "--fault",
-        "output[1,2,3]=9",
-    ])
-    .expect_status(1)
-    .says("1 of 4 samples");
+    bare(&[&on_cpu[..], &["--fault", "output[1,2,3]=9"]].concat())
+        .expect_status(1)
+        .says("1 of 4 samples");
     bare(&["check", bundle]).refuses(&["device `cuda` is not available", "nothing was run"]);
     bare(&["devices"])
         .expect_status(0)
@@ -58,7 +52,7 @@ fn the_verifier_runs_from_a_folder_of_its_own_with_an_empty_environment() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_verifier_needs_the_c_library_alone() {
+fn the_verifier_needs_only_the_c_library() {
     let verifier = Program::Verifier.path();
     let size = fs::metadata(&verifier).expect("metadata").len();
     // A build for tests in the development profile has its debug information inside.

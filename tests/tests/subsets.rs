@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::{Program, bundle, check, forge, python, run, scratch};
+use tests::{Ended, Program, bundle, check, export_command, forge, python, run, scratch, utf8};
 
 const SAMPLES: usize = 120;
 
@@ -41,7 +41,7 @@ fn forged(folder: &Path) -> PathBuf {
     bundle
 }
 
-fn exporter(arguments: &[&str], bundle: &Path) -> tests::Ended {
+fn exporter(arguments: &[&str], bundle: &Path) -> Ended {
     run(Program::Exporter
         .command()
         .arg(arguments[0])
@@ -49,38 +49,13 @@ fn exporter(arguments: &[&str], bundle: &Path) -> tests::Ended {
         .args(&arguments[1..]))
 }
 
-/// The rules as the description of the Python repository has them, line for line, on float32
-/// confidences.
-const TRANSCRIPTION: &str = r#"
-import json, pathlib, sys, numpy
-bundle = pathlib.Path(sys.argv[1])
-confidence, labels, predictions = (numpy.load(bundle / f"npy/{name}.npy") for name in ("confidence", "labels", "predictions"))
-def tiers_of(count):
-    bounds = [numpy.float32(b) for b in ({4: [.25, .5, .75, 1], 5: [.2, .4, .6, .8, 1]}[count])]
-    groups = [[] for _ in bounds]
-    for index in range(len(confidence)):
-        if predictions[index] == labels[index]:
-            for group, bound in zip(groups, bounds):
-                if confidence[index] <= bound:
-                    group.append(index)
-                    break
-    return groups
-"#;
-
 #[test]
 fn tiers_are_those_of_the_python_repository() {
     let folder = scratch();
     let bundle = forged(folder.path());
     for count in ["4", "5"] {
         let plot = folder.path().join("plot.svg");
-        let arguments = [
-            "tiers",
-            "--tiers",
-            count,
-            "--json",
-            "--plot",
-            plot.to_str().expect("text"),
-        ];
+        let arguments = ["tiers", "--tiers", count, "--json", "--plot", utf8(&plot)];
         let ended = exporter(&arguments, &bundle).expect_status(0);
         let rows: Value = serde_json::from_str(&ended.stdout).expect("JSON");
         let correct: Vec<String> = rows
@@ -89,10 +64,7 @@ fn tiers_are_those_of_the_python_repository() {
             .iter()
             .map(|row| row["correct"].to_string())
             .collect();
-        let script = format!(
-            "{TRANSCRIPTION}\nprint('counts', *[len(group) for group in tiers_of({count})])"
-        );
-        python(&script, &[&bundle])
+        python("count_tiers", &[&bundle, count.as_ref()])
             .expect_status(0)
             .says(&format!("counts {}", correct.join(" ")));
         assert!(
@@ -110,35 +82,16 @@ fn tiers_are_those_of_the_python_repository() {
 fn a_subset_by_confidence_holds_the_rows_that_the_python_repository_takes() {
     let folder = scratch();
     let bundle = forged(folder.path());
-    for sizes in [vec!["8", "4", "9", "5"], vec!["3", "0", "2", "1", "6"]] {
+    for sizes in [&["8", "4", "9", "5"][..], &["3", "0", "2", "1", "6"]] {
         let out = folder.path().join(format!("subset_{}", sizes.len()));
-        let mut arguments = vec!["subset", "--mode", "conf", "--group_sizes"];
-        arguments.extend(&sizes);
-        let text = out.to_str().expect("text");
-        arguments.extend(["--raw", "--out", text]);
+        let start = ["subset", "--mode", "conf", "--group_sizes"];
+        let arguments = [&start, sizes, &["--raw", "--out", utf8(&out)]].concat();
         exporter(&arguments, &bundle)
             .expect_status(0)
             .says("correctly classified samples");
-        let script = format!(
-            r#"{TRANSCRIPTION}
-subset = pathlib.Path(sys.argv[2])
-sizes = [{sizes}]
-rows = [index for group, size in zip(tiers_of(len(sizes)), sizes) for index in group[:size]]
-assert len(rows) == sum(sizes)
-for file in sorted((bundle / "npy").iterdir()):
-    assert (numpy.load(subset / "npy" / file.name) == numpy.load(file)[rows]).all(), file
-assert numpy.load(subset / "npy/tier.npy").tolist() == [tier for tier, size in enumerate(sizes) for _ in range(size)]
-manifest = json.load(open(subset / "manifest.json"))
-assert manifest["selection"]["subset"]["group_sizes"] == sizes and manifest["selection"]["subset"]["mode"] == "conf"
-assert manifest["tiers"]["correct"] == sizes and manifest["accuracy"] == {{"samples": len(rows), "correct": len(rows)}}
-for file in (subset / "npy").iterdir():
-    array = numpy.load(file)
-    assert (numpy.fromfile(subset / f"raw/{{file.stem}}.bin", array.dtype) == array.ravel()).all()
-print("same rows")
-"#,
-            sizes = sizes.join(", ")
-        );
-        python(&script, &[&bundle, &out])
+        let sizes = sizes.iter().map(Path::new);
+        let arguments: Vec<&Path> = [bundle.as_path(), &out].into_iter().chain(sizes).collect();
+        python("subset_by_confidence", &arguments)
             .expect_status(0)
             .says("same rows");
         check(&out, &[]).expect_status(0).says("PASS");
@@ -155,17 +108,7 @@ fn a_subset_by_range_holds_consecutive_rows_and_names_its_source() {
         &bundle,
     )
     .expect_status(0);
-    let script = r#"
-import json, pathlib, sys, numpy
-bundle, subset = map(pathlib.Path, sys.argv[1:3])
-for file in (bundle / "npy").iterdir():
-    assert (numpy.load(subset / "npy" / file.name) == numpy.load(file)[8:24]).all(), file
-manifest = json.load(open(subset / "manifest.json"))["selection"]["subset"]
-assert (manifest["mode"], manifest["start"], manifest["end"], manifest["of_samples"]) == ("range", 8, 24, 40)
-assert (subset / "onnx/full/model.onnx").read_bytes() == (bundle / "onnx/full/model.onnx").read_bytes()
-print("same rows")
-"#;
-    python(script, &[&bundle, &out])
+    python("subset_by_range", &[&bundle, &out])
         .expect_status(0)
         .says("same rows");
     check(&out, &[]).expect_status(0).says("PASS");
@@ -176,15 +119,7 @@ fn a_subset_of_the_folder_one_stands_in_goes_beside_it_and_has_its_own_float64_e
     let folder = scratch();
     let weights = tests::fresh_weights(folder.path(), "nano");
     let bundle = folder.path().join("bundle");
-    let mut command = Program::Exporter.command();
-    command
-        .arg("bundle")
-        .arg("--weights")
-        .arg(&weights)
-        .arg("--data")
-        .arg(tests::data())
-        .arg("--out")
-        .arg(&bundle);
+    let mut command = export_command(&weights, &bundle);
     run(command.args(["--samples", "6", "--golden", "f64"]))
         .expect_status(0)
         .says("of the test split");
@@ -194,17 +129,7 @@ fn a_subset_of_the_folder_one_stands_in_goes_beside_it_and_has_its_own_float64_e
         .current_dir(&bundle)
         .args(subset))
     .expect_status(0);
-    let script = r#"
-import json, pathlib, sys, numpy
-bundle = pathlib.Path(sys.argv[1])
-exact, golden = (numpy.load(bundle / f"npy/{name}.npy") for name in ("submodel_output_f64", "submodel_output"))
-manifest = json.load(open(bundle / "manifest.json"))
-assert len(golden) == 2 and manifest["golden"]["float64"]["largest_error"] == abs(exact - golden).max()
-text = (bundle / "README.md").read_text()
-assert manifest["selection"]["subset"]["of"] in text and "images [0, 1, 2] of the test split" in text, text
-print("its own")
-"#;
-    python(script, &[&folder.path().join("bundle_4_6")])
+    python("subset_of_float64", &[&folder.path().join("bundle_4_6")])
         .expect_status(0)
         .says("its own");
 }
@@ -215,9 +140,11 @@ fn what_cannot_be_chosen_is_refused() {
     let bundle = forged(folder.path());
     let out = folder.path().join("out");
     let refused = |arguments: &[&str], texts: &[&str]| {
-        let mut all = vec!["subset", "--out", out.to_str().expect("text")];
-        all.extend(arguments);
-        exporter(&all, &bundle).refuses(texts);
+        exporter(
+            &[&["subset", "--out", utf8(&out)], arguments].concat(),
+            &bundle,
+        )
+        .refuses(texts);
         assert!(!out.exists(), "{arguments:?}");
     };
     refused(
@@ -240,7 +167,7 @@ fn what_cannot_be_chosen_is_refused() {
     );
     refused(&["--mode", "range", "--range", "9", "9"], &["START < END"]);
     refused(&["--mode", "range", "--range", "0"], &["2 values"]);
-    let own = bundle.to_str().expect("text");
+    let own = utf8(&bundle);
     run(Program::Exporter.command().args([
         "subset", own, "--mode", "range", "--range", "0", "5", "--force", "--out", own,
     ]))
@@ -259,7 +186,7 @@ fn what_cannot_be_chosen_is_refused() {
         (logits, "expected .svg"),
         (inside.with_file_name("x.svg"), "inside the bundle"),
     ] {
-        exporter(&["tiers", "--plot", plot.to_str().expect("text")], &bundle).refuses(&[text]);
+        exporter(&["tiers", "--plot", utf8(&plot)], &bundle).refuses(&[text]);
     }
     assert!(!bundle.join("further").exists());
     exporter(&["tiers", "--plot", "/nonexistent/x.svg"], &bundle).refuses(&["no such folder"]);

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, VitConfig};
-use proto::plain;
+use proto::regular_file;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
@@ -198,7 +198,7 @@ impl SavedState {
     }
 
     fn read_file(path: &Path) -> Result<Self, StateFault> {
-        let bytes = plain::read(path)?;
+        let bytes = regular_file::read(path)?;
         let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let text = header
             .metadata()

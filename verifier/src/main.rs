@@ -4,14 +4,13 @@
 mod cli;
 mod commands;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     let command = cli::Cli::parse().command;
-    verifier::onnxruntime::settle_environment(command.allows_reduced_precision());
+    verifier::engine::onnxruntime::prepare_environment(command.allows_reduced_precision());
     let result = match command {
         cli::Command::Bench(arguments) => commands::bench::bench(&arguments),
         cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(&arguments),
@@ -20,12 +19,5 @@ fn main() -> ExitCode {
         cli::Command::Devices(arguments) => commands::devices::devices(&arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(&arguments),
     };
-    match result {
-        Ok(status) => status.into(),
-        Err(error) => {
-            // A message that nobody can read changes no exit status.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            commands::Status::NoResult.into()
-        }
-    }
+    console::exit_code(result.map(commands::Status))
 }

@@ -3,7 +3,7 @@
 
 use proto::digest::sha256_bytes;
 use serde::Deserialize;
-use verifier::compare::{Outcome, Tolerance, compare_sample};
+use verifier::compare::{Tolerance, compare_sample};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -109,12 +109,7 @@ fn each_element_compares_as_torch_compares_it() {
                     golden.to_bits()
                 )
             };
-            assert_eq!(
-                tolerance.outcome(actual, golden) == Outcome::Close,
-                close,
-                "{}",
-                what()
-            );
+            assert_eq!(tolerance.is_close(actual, golden), close, "{}", what());
         }
     }
 }
@@ -168,7 +163,7 @@ fn random_pairs_near_the_edge_compare_as_torch_compares_them() {
                 .map(|&(actual, golden)| if close(actual, golden) { b'1' } else { b'0' })
                 .collect()
         };
-        let alone = digits(&|actual, golden| tolerance.outcome(actual, golden) == Outcome::Close);
+        let alone = digits(&|actual, golden| tolerance.is_close(actual, golden));
         let in_samples = digits(&|actual, golden| {
             !compare_sample(&[actual; 9], &[golden; 9], tolerance).is_faulty()
         });

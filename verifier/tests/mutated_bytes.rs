@@ -8,10 +8,10 @@ use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::bundle::{Bundle, BundleError};
-use proto::manifest::Part;
+use proto::graph::Graph;
 use proto::npy::{Dtype, Header, Npy, NpyError, read_header};
-use verifier::model::Model;
-use verifier::probe;
+use verifier::engine::probe::Probe;
+use verifier::inject::weights::with_weight_faults;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -84,8 +84,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 1..6)
 }
 
-fn changed(sound: &[u8], changes: &[Change]) -> Vec<u8> {
-    let mut bytes = sound.to_vec();
+fn changed(unchanged: &[u8], changes: &[Change]) -> Vec<u8> {
+    let mut bytes = unchanged.to_vec();
     changes.iter().for_each(|change| change.apply(&mut bytes));
     bytes
 }
@@ -134,23 +134,14 @@ fn read_array(path: &Path) -> Result<f32, NpyError> {
 }
 
 fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
-    let part = Part {
-        file: "model.onnx".to_owned(),
-        inputs: vec![],
-        outputs: vec![],
-        initializers: [].into(),
-        external_data: external_data.map(str::to_owned),
-        test_data_sets: vec![],
-    };
     let fault = "weight:w[15,15]^30".parse().expect("a fault");
-    Model::open(path, &part)
-        .and_then(|model| model.with_weight_faults(&[fault]))
-        .ok()
-        .flatten()
+    let model = Graph::open(path, external_data).ok()?;
+    let _ = model.largest_operator_bytes();
+    with_weight_faults(model, &[fault]).ok().flatten()
 }
 
 #[test]
-fn the_files_are_sound_before_they_are_changed() {
+fn the_files_are_read_before_they_are_changed() {
     assert!(
         matches!(open_bundle(MANIFEST.as_bytes()), BundleError::Missing(_)),
         "{}",
@@ -160,8 +151,11 @@ fn the_files_are_sound_before_they_are_changed() {
         read("array.npy", &array(), read_array).expect("array"),
         276.0
     );
-    let faulty = read("model.onnx", &probe::model(), |path| read_model(path, None)).expect("model");
-    assert_ne!(faulty, probe::model());
+    let faulty = read("model.onnx", &Probe::new().model, |path| {
+        read_model(path, None)
+    })
+    .expect("model");
+    assert_ne!(faulty, Probe::new().model);
 }
 
 proptest! {
@@ -179,7 +173,7 @@ proptest! {
 
     #[test]
     fn no_model_makes_a_reader_panic(changes in changes(), is_external in any::<bool>()) {
-        let bytes = changed(&probe::model(), &changes);
+        let bytes = changed(&Probe::new().model, &changes);
         let _ = read("model.onnx", &bytes, |path| read_model(path, is_external.then_some("w.bin")));
     }
 }

@@ -1,28 +1,21 @@
 //! `exporter bundle`.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
-use exporter::onnx_file::LARGEST_MESSAGE;
-use proto::manifest::{Split, part};
-use proto::npy::Npy;
-use proto::plain;
+use proto::graph::write::LARGEST_MESSAGE;
+use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
-use trainer::device::device_name;
 use trainer::weights::{self, Loaded};
 
-use super::say_written;
+use super::images::chosen_images;
+use super::{hints, say_written};
 use crate::cli::{BundleArgs, GoldenKind};
-
-/// An image's number in a text has at most five digits; a larger file than this is no list of
-/// images.
-const LARGEST_LIST: u64 = 64 << 20;
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
@@ -30,15 +23,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     if let Some(threads) = arguments.threads {
         tch::set_num_threads(i32::try_from(threads).context("--threads")?);
     }
-    let parts: Vec<&str> = PARTS
-        .into_iter()
-        .filter(|name| arguments.parts.iter().any(|part| part == name))
-        .collect();
-    ensure!(
-        parts.contains(&part::SUBMODEL),
-        "--parts {}: expected submodel among them",
-        arguments.parts.join(",")
-    );
+    let parts = parts(arguments)?;
     let device = arguments.device.resolve()?;
     let Loaded {
         path,
@@ -46,17 +31,12 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         info,
         sha256,
     } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
-    let indices = indices(arguments)?;
+    let indices = chosen_images(arguments)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
         "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
     );
-    let split = match arguments.split {
-        // Without samples there is no need of the images.
-        _ if indices.is_empty() => cifar10::Split::default(),
-        Split::Test => cifar10::load_test(&arguments.data)?,
-        Split::Train => cifar10::load_train(&arguments.data)?,
-    };
+    let split = images(arguments, indices.len())?;
     let out = arguments
         .out
         .clone()
@@ -82,7 +62,8 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let manifest = bundle::write(&request, |done| {
         progress.advance(done as u64);
         !stop.load(Ordering::Relaxed)
-    })?;
+    })
+    .map_err(hints::of_bundle)?;
     progress.finish();
 
     say!(
@@ -93,20 +74,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     );
     say!("submodel     {}", arguments.module);
     say!("parts        {}", parts.join(", "));
-    if !indices.is_empty() {
-        say!(
-            "golden       {} ({} threads), float32, libtorch {}",
-            device_name(device),
-            tch::get_num_threads(),
-            trainer::LIBTORCH_VERSION
-        );
-    }
-    if let Some(float64) = &manifest.golden.float64 {
-        say!(
-            "float64      the golden's own error is at most {:.3e}",
-            float64.largest_error
-        );
-    }
+    say_golden(&manifest);
     say_written(&manifest, &out);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     if !indices.is_empty() {
@@ -118,74 +86,42 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     Ok(())
 }
 
-/// Which images of the split become samples, in this order.
-fn indices(arguments: &BundleArgs) -> Result<Vec<usize>> {
-    let most = arguments.split.images();
-    let Some(path) = &arguments.indices else {
-        let samples = arguments.samples.unwrap_or(most);
-        ensure!(
-            samples <= most,
-            "--samples {samples}: the {} split has {most} images",
-            arguments.split
-        );
-        return Ok((0..samples).collect());
-    };
-    let numbers = if path.extension().is_some_and(|extension| extension == "npy") {
-        let npy = Npy::<i64>::open(path)?;
-        ensure!(
-            npy.shape().len() == 1,
-            "{}: shape {:?}, expected one axis",
-            path.display(),
-            npy.shape()
-        );
-        let bytes = npy.rows_len() as u64 * 8;
-        ensure!(
-            bytes <= LARGEST_LIST,
-            "{}: {} numbers, expected a list of images",
-            path.display(),
-            npy.rows_len()
-        );
-        let rows = npy.rows(0..npy.rows_len())?;
-        rows.iter()
-            .map(|&number| usize::try_from(number).map_err(|_| number.to_string()))
-            .collect()
-    } else {
-        let name = || path.display().to_string();
-        let mut file = plain::open(path).with_context(name)?;
-        let size = file.metadata().with_context(name)?.len();
-        ensure!(
-            size <= LARGEST_LIST,
-            "{}: {size} bytes, expected a list of numbers",
-            name()
-        );
-        let mut text = String::new();
-        file.read_to_string(&mut text).with_context(name)?;
-        let words = text.lines().flat_map(|line| {
-            line.split('#')
-                .next()
-                .unwrap_or_default()
-                .split_whitespace()
-        });
-        words
-            .map(|word| word.parse().map_err(|_| word.to_owned()))
-            .collect::<Result<Vec<usize>, String>>()
-    };
-    let numbers = match numbers {
-        Ok(numbers) => numbers,
-        Err(word) => bail!(
-            "{}: `{word}` is no position of an image, 0 to {}",
-            path.display(),
-            most - 1
-        ),
-    };
-    ensure!(!numbers.is_empty(), "{}: no number in it", path.display());
-    if let Some(number) = numbers.iter().find(|&&number| number >= most) {
-        bail!(
-            "{}: {number}, but the {} split has images 0 to {}",
-            path.display(),
-            arguments.split,
-            most - 1
+/// The parts asked for, in the order they are listed to users.
+fn parts(arguments: &BundleArgs) -> Result<Vec<&'static str>> {
+    let is_asked_for = |name: &&str| arguments.parts.iter().any(|part| part == name);
+    let parts: Vec<&str> = PARTS.into_iter().filter(is_asked_for).collect();
+    ensure!(
+        parts.contains(&part::SUBMODEL),
+        "--parts {}: expected submodel among them",
+        arguments.parts.join(",")
+    );
+    Ok(parts)
+}
+
+/// The split that the samples are of; without samples there is no need of the images.
+fn images(arguments: &BundleArgs, samples: usize) -> Result<cifar10::Split> {
+    Ok(match arguments.split {
+        _ if samples == 0 => cifar10::Split::default(),
+        Split::Test => cifar10::load_test(&arguments.data)?,
+        Split::Train => cifar10::load_train(&arguments.data)?,
+    })
+}
+
+/// Where the golden comes from, if there is one.
+fn say_golden(manifest: &Manifest) {
+    let golden = &manifest.golden;
+    if manifest.accuracy.samples > 0 {
+        say!(
+            "golden       {} ({} threads), float32, libtorch {}",
+            golden.device,
+            golden.threads,
+            golden.libtorch
         );
     }
-    Ok(numbers)
+    if let Some(float64) = &golden.float64 {
+        say!(
+            "float64      the golden's own error is at most {:.3e}",
+            float64.largest_error
+        );
+    }
 }

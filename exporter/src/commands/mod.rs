@@ -1,6 +1,8 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
 mod bundle;
+mod hints;
+mod images;
 mod subset;
 mod tiers;
 

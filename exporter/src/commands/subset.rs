@@ -7,11 +7,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
-use exporter::samples::Samples;
-use exporter::subset::{self, Request};
+use exporter::interop;
+use proto::bundle::Samples;
+use proto::bundle::subset::{self, Request};
 use proto::manifest::Choice;
 
-use super::{open_checked, say_written};
+use super::{hints, open_checked, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
@@ -30,11 +31,13 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         raw: arguments.raw,
         out: &out,
         replace: arguments.force,
+        readme: interop::readme,
     };
     let manifest = subset::write(&request, |bytes| {
         progress.advance(bytes);
         !stop.load(Ordering::Relaxed)
-    })?;
+    })
+    .map_err(hints::of_subset)?;
     progress.finish();
     say!(
         "from         {} ({} samples)",

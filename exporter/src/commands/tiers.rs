@@ -1,13 +1,14 @@
 //! `exporter tiers`.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use console::{print_result, say};
 use exporter::histogram;
-use exporter::samples::Samples;
-use proto::{bundle, staging};
+use proto::bundle::{self, Samples};
+use proto::staging;
+use proto::tier::Tiers;
 use serde::Serialize;
 
 use super::open_checked;
@@ -27,28 +28,7 @@ struct Row {
 
 pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
     if let Some(path) = &arguments.plot {
-        ensure!(
-            path.extension().is_some_and(|ending| ending == "svg"),
-            "--plot {}: expected .svg",
-            path.display()
-        );
-        if let Some(bundle) = bundle::around(path) {
-            bail!(
-                "--plot {}: inside the bundle {}, which stays as it is",
-                path.display(),
-                bundle.display()
-            );
-        }
-        ensure!(
-            !path.exists() || path.is_file(),
-            "--plot {}: not a regular file",
-            path.display()
-        );
-        let folder = path
-            .parent()
-            .filter(|folder| *folder != Path::new(""))
-            .unwrap_or(Path::new("."));
-        ensure!(folder.is_dir(), "--plot {}: no such folder", path.display());
+        check_plot(path)?;
     }
     let bundle = open_checked(&arguments.bundle)?;
     let samples = Samples::read(&bundle)?;
@@ -59,54 +39,14 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
         arguments.bundle.display()
     );
     let tiers = samples.tiers(arguments.tiers);
-    let row = |tier: usize| {
-        let (correct, incorrect) = (tiers.correct[tier], tiers.incorrect[tier]);
-        let both = correct + incorrect;
-        Row {
-            tier,
-            above: if tier == 0 {
-                0.0
-            } else {
-                tiers.upper_bounds[tier - 1]
-            },
-            up_to: tiers.upper_bounds[tier],
-            correct,
-            incorrect,
-            share: both as f64 / all as f64,
-            accuracy: (both > 0).then(|| correct as f64 / both as f64),
-        }
-    };
-    let rows: Vec<Row> = (0..arguments.tiers).map(row).collect();
+    let rows: Vec<Row> = (0..arguments.tiers)
+        .map(|tier| row(&tiers, tier, all))
+        .collect();
     if arguments.json {
         print_result(&serde_json::to_string_pretty(&rows)?)?;
     } else {
-        say!("tier  confidence        correct  incorrect   share  accuracy");
-        for Row {
-            tier,
-            above,
-            up_to,
-            correct,
-            incorrect,
-            share,
-            accuracy,
-        } in &rows
-        {
-            let range = format!("({above:.4}, {up_to:.4}]");
-            let accuracy = accuracy.map_or("–".to_owned(), |accuracy| {
-                format!("{:.2} %", 100.0 * accuracy)
-            });
-            say!(
-                "{tier:>4}  {range:<16} {correct:>8} {incorrect:>10} {:>6.2} % {accuracy:>8}",
-                100.0 * share
-            );
-        }
-        let correct = samples.correct.iter().filter(|&&correct| correct).count();
-        let accuracy = 100.0 * correct as f64 / all as f64;
-        say!(
-            " all                   {correct:>8} {:>10} 100.00 % {:>8}",
-            all - correct,
-            format!("{accuracy:.2} %")
-        );
+        rows.iter().for_each(say_row);
+        say_total(samples.correct_count(), all);
     }
     if let Some(path) = &arguments.plot {
         let title = format!(
@@ -115,14 +55,69 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
             arguments.bundle.display()
         );
         let text = histogram::svg(&title, &samples, arguments.tiers);
-        let write = |file: &mut std::io::BufWriter<&mut fs::File>| {
-            std::io::Write::write_all(file, text.as_bytes())
-        };
-        staging::write_file(path, write)
+        staging::write_file(path, |file| file.write_all(text.as_bytes()))
             .with_context(|| format!("{}: cannot be written", path.display()))?;
         if !arguments.json {
             say!("plot  {}", path.display());
         }
     }
     Ok(())
+}
+
+/// Refuses a place for the plot before the work begins.
+fn check_plot(path: &Path) -> Result<()> {
+    let name = path.display();
+    let is_svg = path.extension().is_some_and(|ending| ending == "svg");
+    ensure!(is_svg, "--plot {name}: expected .svg");
+    if let Some(bundle) = bundle::around(path) {
+        let bundle = bundle.display();
+        bail!("--plot {name}: inside the bundle {bundle}, which stays as it is");
+    }
+    let is_free = !path.exists() || path.is_file();
+    ensure!(is_free, "--plot {name}: not a regular file");
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "--plot {name}: no such folder");
+    Ok(())
+}
+
+fn row(tiers: &Tiers, tier: usize, all: usize) -> Row {
+    let (correct, incorrect) = (tiers.correct[tier], tiers.incorrect[tier]);
+    let both = correct + incorrect;
+    Row {
+        tier,
+        above: match tier {
+            0 => 0.0,
+            _ => tiers.upper_bounds[tier - 1],
+        },
+        up_to: tiers.upper_bounds[tier],
+        correct,
+        incorrect,
+        share: both as f64 / all as f64,
+        accuracy: (both > 0).then(|| correct as f64 / both as f64),
+    }
+}
+
+fn say_row(row: &Row) {
+    if row.tier == 0 {
+        say!("tier  confidence        correct  incorrect   share  accuracy");
+    }
+    let range = format!("({:.4}, {:.4}]", row.above, row.up_to);
+    let accuracy = match row.accuracy {
+        Some(accuracy) => format!("{:.2} %", 100.0 * accuracy),
+        None => "–".to_owned(),
+    };
+    say!(
+        "{:>4}  {range:<16} {:>8} {:>10} {:>6.2} % {accuracy:>8}",
+        row.tier,
+        row.correct,
+        row.incorrect,
+        100.0 * row.share
+    );
+}
+
+fn say_total(correct: usize, all: usize) {
+    let accuracy = format!("{:.2} %", 100.0 * correct as f64 / all as f64);
+    let incorrect = all - correct;
+    say!(" all                   {correct:>8} {incorrect:>10} 100.00 % {accuracy:>8}");
 }

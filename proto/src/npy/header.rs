@@ -2,7 +2,8 @@
 
 use npyz::{DType, NpyHeader, Order};
 
-use super::{Dtype, NpyFault};
+use super::dtype::Dtype;
+use super::error::NpyFault;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, version and header length.
@@ -20,7 +21,6 @@ const LONGEST: usize = 1024;
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// Element type.
     pub dtype: Dtype,
     /// Axes, slowest first.
     pub shape: Vec<usize>,
@@ -89,10 +89,7 @@ impl Header {
         if header.order() == Order::Fortran {
             return Err(NpyFault::FortranOrder);
         }
-        let dtype = [Dtype::Float32, Dtype::Float64, Dtype::Int64]
-            .into_iter()
-            .find(|dtype| matches!(header.dtype(), DType::Plain(plain) if plain.to_string() == dtype.descr()))
-            .ok_or_else(|| NpyFault::Dtype { found: header.dtype().descr(), expected: "<f4, <f8 or <i8".to_owned() })?;
+        let dtype = plain_dtype(&header.dtype())?;
         let shape = header
             .shape()
             .iter()
@@ -117,6 +114,19 @@ impl Header {
             .and_then(|elements| elements.checked_mul(self.dtype.size() as u64))
             .ok_or_else(|| NpyFault::Overflow(format!("{:?}", self.shape)))
     }
+}
+
+/// The element type, if it is one that bundles use.
+fn plain_dtype(found: &DType) -> Result<Dtype, NpyFault> {
+    let mut known = [Dtype::Float32, Dtype::Float64, Dtype::Int64].into_iter();
+    let dtype = match found {
+        DType::Plain(plain) => known.find(|dtype| plain.to_string() == dtype.descr()),
+        _ => None,
+    };
+    dtype.ok_or_else(|| NpyFault::Dtype {
+        found: found.descr(),
+        expected: "<f4, <f8 or <i8".to_owned(),
+    })
 }
 
 /// Bounds every product of axes by that of all numbers in the text, zeros taken as one. Python

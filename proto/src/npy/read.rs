@@ -7,9 +7,11 @@ use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, MmapOptions};
+use ndarray::ArrayViewD;
 
+use super::dtype::Element;
+use super::error::{NpyError, NpyFault};
 use super::header::Header;
-use super::{Element, NpyError, NpyFault};
 
 /// An open NPY file whose header agrees with its size.
 ///
@@ -26,8 +28,25 @@ pub struct Npy<T> {
 }
 
 /// Consecutive rows of an array, mapped; dereferences to their elements in C order.
+///
+/// ```
+/// # use proto::npy::{Npy, NpyWriter};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("x.npy");
+/// # let mut writer = NpyWriter::<f32>::create(&path, &[3, 2])?;
+/// # writer.write(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])?;
+/// # writer.finish()?;
+/// let npy = Npy::<f32>::open(&path)?; // [3, 2]
+/// let rows = npy.rows(1..3)?;
+/// assert_eq!(rows.view().shape(), [2, 2]);
+/// assert_eq!(rows.view()[[1, 0]], 4.0);
+/// assert_eq!(*rows, [2.0, 3.0, 4.0, 5.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Rows<T> {
+    /// Axes, the rows first.
+    shape: Vec<usize>,
     /// `None` for a window without bytes, which cannot be mapped.
     map: Option<Mmap>,
     element: PhantomData<T>,
@@ -105,8 +124,11 @@ impl<T: Element> Npy<T> {
         // No product overflows: the whole array's bytes were compared with the file's size.
         let row_bytes = self.row_elements * T::DTYPE.size();
         let length = (range.end - range.start) * row_bytes;
+        let mut shape = self.shape.clone();
+        shape[0] = range.end - range.start;
         if length == 0 {
             return Ok(Rows {
+                shape,
                 map: None,
                 element: PhantomData,
             });
@@ -127,9 +149,18 @@ impl<T: Element> Npy<T> {
                 .map(&self.file)
         };
         Ok(Rows {
+            shape,
             map: Some(map.map_err(|error| at(error.into()))?),
             element: PhantomData,
         })
+    }
+}
+
+impl<T: Element> Rows<T> {
+    /// The same elements with their shape, `[rows, …]`; nothing is copied.
+    pub fn view(&self) -> ArrayViewD<'_, T> {
+        ArrayViewD::from_shape(self.shape.as_slice(), self)
+            .expect("as many elements as the shape holds were mapped")
     }
 }
 
@@ -205,7 +236,12 @@ mod tests {
             npy.rows(2..3).expect("rows")[1].to_bits(),
             f32::NAN.to_bits()
         );
-        assert!(npy.rows(3..3).expect("rows").is_empty());
+        let window = npy.rows(1..3).expect("rows");
+        let view = window.view();
+        assert_eq!((view.shape(), view[[1, 0]]), ([2, 2].as_slice(), 5.0));
+        let none = npy.rows(3..3).expect("rows");
+        assert!(none.is_empty());
+        assert_eq!(none.view().shape(), [0, 2]);
         assert!(matches!(
             npy.rows(2..4).expect_err("outside").fault,
             NpyFault::Rows { .. }
@@ -214,6 +250,20 @@ mod tests {
             Npy::<i64>::open(file.path()).expect_err("dtype").fault,
             NpyFault::Dtype { .. }
         ));
+    }
+
+    #[test]
+    fn an_empty_array_has_a_view_however_long_its_other_axes() {
+        // With the 4 of `<f4` the longest axis that a header may have.
+        let longest = (usize::MAX / 4).saturating_sub(1);
+        let shape = vec![0, longest];
+        let header = Header {
+            dtype: Dtype::Float32,
+            shape: shape.clone(),
+        };
+        let file = written(&header.to_bytes(), &[]);
+        let npy = Npy::<f32>::open(file.path()).expect("open");
+        assert_eq!(npy.rows(0..0).expect("rows").view().shape(), shape);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::io::{BufWriter, Write as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use super::dtype::Element;
+use super::error::{NpyError, NpyFault};
 use super::header::Header;
-use super::{Element, NpyError, NpyFault};
 use crate::digest::{DigestWriter, FileDigest};
 
 /// Streams an array into a file.
@@ -44,6 +45,11 @@ impl<T: Element> NpyWriter<T> {
             written: 0,
             element: PhantomData,
         })
+    }
+
+    /// Axes, slowest first.
+    pub fn shape(&self) -> &[usize] {
+        &self.header.shape
     }
 
     /// Appends elements in C order.

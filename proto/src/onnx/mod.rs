@@ -4,7 +4,7 @@
 //! The generated file is committed; `cargo test -p proto` proves that it is current and, with
 //! `UPDATE=1`, renews it.
 
-#![allow(missing_docs, clippy::all, reason = "generated code")]
+#![allow(clippy::all, reason = "generated code")]
 
 include!("generated.rs");
 

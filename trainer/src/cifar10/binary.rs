@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
-use proto::plain;
+use proto::regular_file;
 
 use super::error::DataError;
 use super::split::{IMAGE_BYTES, Image, Split};
@@ -41,7 +41,7 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
-    plain::open(path)?.read_to_end(&mut bytes)?;
+    regular_file::open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -27,7 +27,7 @@ use std::io::{self, BufReader, Write as _};
 use std::path::Path;
 
 use proto::config::VitConfig;
-use proto::{plain, staging};
+use proto::{regular_file, staging};
 
 use crate::vit::Vit;
 pub use checkpoint::Checkpoint;
@@ -46,7 +46,7 @@ pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {
 }
 
 fn read(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthFault> {
-    match plain::open(path) {
+    match regular_file::open(path) {
         Ok(file) => checkpoint::read(BufReader::new(file), config),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PthFault::Absent),
         Err(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proto::config::{Preset, VitConfig};
 use proto::digest::DigestReader;
-use proto::plain;
+use proto::regular_file;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use tch::{Kind, Tensor};
 
@@ -70,7 +70,7 @@ pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
 }
 
 fn load_file(path: &Path, device: tch::Device) -> Result<Loaded, WeightsFault> {
-    let file = plain::open(path).map_err(|error| match error.kind() {
+    let file = regular_file::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => WeightsFault::Absent,
         _ => error.into(),
     })?;

@@ -1,210 +1,163 @@
 //! `verifier bench`.
 
-use std::io;
-use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use proto::bundle::Bundle;
-use verifier::bench::report::{BENCH_VERSION, BenchReport, LEGEND, OptionsReport};
-use verifier::bench::{self, BenchError, Request};
-use verifier::check;
+use console::{Progress, grouped, say};
+use verifier::bench::{self, BenchError, Request, Timing};
+use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
-use verifier::locate::locate;
-use verifier::model::Model;
-use verifier::onnxruntime::{Engine, Memory, Options, Source};
-use verifier::recording::Recordings;
-use verifier::report::{BundleReport, Heading, RuntimeReport};
+use verifier::engine::onnxruntime::Source;
+use verifier::report::bench::{Bench, BenchOptions, LEGEND};
+use verifier::report::record::RuntimeRecord;
+use verifier::report::{Record, Verdict};
 
-use super::steps::{
-    ATOL, Document, RTOL, load, progress_bar, reported, samples, stop_flag, verify,
-};
-use super::{Status, grouped, show};
+use super::prepare::{Opened, Prepared, stop_flag};
+use super::recorded::recorded;
 use crate::cli::BenchArgs;
 
-/// Timed unless the user names others: one sample, a few, and what `check` takes.
+/// Timed unless the user names others: one sample, a few, and many.
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
 
-pub(crate) fn bench(arguments: &BenchArgs) -> Result<Status> {
-    reported(&arguments.reports, empty_report(arguments), |report| {
-        run(arguments, report)
+pub(crate) fn bench(arguments: &BenchArgs) -> Result<Verdict> {
+    recorded(&arguments.reports, body(arguments), |record| {
+        run(arguments, record)
     })
 }
 
-impl Document for BenchReport {
-    fn heading(&mut self) -> &mut Heading {
-        &mut self.heading
-    }
+fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
+    let started = Instant::now();
+    let stop = stop_flag()?;
+    let opened = Opened::new(&arguments.input, Some(record))?;
+    let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
+    record.body.options.batch_sizes.clone_from(&batch_sizes);
+    let prepared = Prepared::new(opened, &arguments.target, Some(1), stop)?;
 
-    fn write(&self, path: &Path) -> io::Result<()> {
-        BenchReport::write(self, path)
+    let runs = arguments.warmup + arguments.runs;
+    let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
+    let progress = Progress::count("samples", all as u64);
+    let mut done = 0;
+    for (index, &batch_size) in batch_sizes.iter().enumerate() {
+        progress.set_message(format!("batch size {batch_size}"));
+        match time(arguments, &prepared, batch_size, record, &progress) {
+            Ok(timing) => record.body.timings.push(timing),
+            Err(error) if matches!(error.downcast_ref(), Some(BenchError::Interrupted)) => {
+                progress.finish();
+                say!("\n{}", record.body.table());
+                let all = batch_sizes.len();
+                bail!("interrupted after {index} of {all} batch sizes: the result is partial");
+            }
+            Err(error) => return Err(error),
+        }
+        done += batch_size * runs;
+        progress.set_position(done as u64);
     }
+    progress.finish();
+    Ok(conclude(record, started))
 }
 
-fn run(arguments: &BenchArgs, report: &mut BenchReport) -> Result<Status> {
-    let started = Instant::now();
-    let bundle = Bundle::open(&arguments.bundle)?;
-    let (path, part) = bundle.part(&arguments.part)?;
-    let wanted = if arguments.batch_sizes.is_empty() {
-        &BATCH_SIZES[..]
-    } else {
-        &arguments.batch_sizes
-    };
-    let largest = wanted.iter().max().copied().unwrap_or(1);
-    let options = arguments.target.settle(part, largest);
-    let stop = stop_flag()?;
-    let library = locate(arguments.target.runtime.as_deref())?;
-    report.heading.bundle = Some(BundleReport::new(&bundle));
-    let recordings = Recordings::of(&bundle, &arguments.part)?;
-    let samples = samples(&recordings, arguments.range.as_deref())?;
-    let batch_sizes = batch_sizes(arguments, samples.len())?;
-    report.options.batch_sizes.clone_from(&batch_sizes);
-    verify(&bundle)?;
-    let engine = Engine::start(&library)?;
-    Model::open(&path, part)?;
-
-    let steps = batch_sizes.len() * (arguments.warmup + arguments.runs);
-    let bar = progress_bar(steps as u64, "{pos}/{len} runs  {per_sec}  {msg}");
-    for (index, &batch_size) in batch_sizes.iter().enumerate() {
-        // A session of its own, with the memory that `check` gives this batch size. The C library's
-        // settings are those of the largest, since a process has them once.
-        let options = Options {
-            memory: Memory::of_runs(part, batch_size),
-            ..options.clone()
-        };
-        let mut runtime = load(
-            &engine,
-            Source::File(&path),
-            &path,
-            part,
-            &options,
-            &recordings,
-        )?;
-        if index == 0 {
-            report.runtime = Some(RuntimeReport::new(engine.library(), &runtime, &options));
-            show::setting(
-                &bundle,
-                &engine,
-                &runtime,
-                &options,
-                &arguments.part,
-                recordings.origin,
-            );
-        }
-        let load_seconds = runtime.load_seconds();
-        let request = Request {
-            check: check::Request {
-                inputs: &recordings.inputs,
-                goldens: &recordings.goldens,
-                samples: samples.clone(),
-                batch_size,
-                tolerance: report.options.tolerance,
-                faults: &[],
-                repeat: 1,
-                fail_fast: false,
-                histogram: false,
-            },
-            warmup: arguments.warmup,
-            runs: arguments.runs,
-            limit: Duration::from_secs_f64(arguments.seconds),
-        };
-        bar.set_message(format!("batch size {batch_size}"));
-        let stopped = || stop.load(Ordering::Relaxed);
-        match bench::bench(
-            &request,
-            &mut runtime,
-            load_seconds,
-            &mut || bar.inc(1),
-            &stopped,
-        ) {
-            Ok(timing) => report.timings.push(timing),
-            Err(BenchError::Interrupted) => {
-                bar.finish_and_clear();
-                say!("\n{}", report.table());
-                bail!(
-                    "interrupted after {index} of {} batch sizes: the result is partial",
-                    batch_sizes.len()
-                );
-            }
-            Err(error) => return Err(error.into()),
-        }
-        bar.set_position(((index + 1) * (arguments.warmup + arguments.runs)) as u64);
+/// Times one batch size with a session of its own.
+fn time(
+    arguments: &BenchArgs,
+    prepared: &Prepared,
+    batch_size: usize,
+    record: &mut Record<Bench>,
+    progress: &Progress,
+) -> Result<Timing> {
+    let mut session = prepared.load(Source::File(&prepared.path))?;
+    let load_seconds = session.load_seconds();
+    if record.body.runtime.is_none() {
+        let library = prepared.library.info();
+        let runtime = RuntimeRecord::new(library, &session, &prepared.options);
+        let (device, nodes) = (&prepared.options.device, runtime.nodes_text());
+        say!("bundle       {}", prepared.opened.bundle.root().display());
+        say!(
+            "runtime      ONNX Runtime {} ({})",
+            library.version,
+            library.path.display()
+        );
+        say!("device       {device} ({nodes}), {}", runtime.precision);
+        record.body.runtime = Some(runtime);
     }
-    bar.finish_and_clear();
+    let request = Request {
+        check: check::Request {
+            recordings: &prepared.opened.recordings,
+            samples: prepared.opened.samples.clone(),
+            batch_size,
+            tolerance: record.body.options.tolerance,
+            faults: &[],
+            repeat: 1,
+            fail_fast: false,
+            histogram: false,
+            stop: &prepared.stop,
+        },
+        warmup: arguments.warmup,
+        runs: arguments.runs,
+        limit: Duration::from_secs_f64(arguments.seconds),
+    };
+    let timing = bench::bench(&request, &mut session, load_seconds, &mut |event| {
+        if let Event::Done(samples) = event {
+            progress.advance(samples as u64);
+        }
+        Ok(())
+    })?;
+    Ok(timing)
+}
 
-    say!("\n{}", report.table());
+fn conclude(record: &Record<Bench>, started: Instant) -> Verdict {
+    say!("\n{}", record.body.table());
     say!("{LEGEND}\n");
-    let faulty: usize = report
-        .timings
-        .iter()
-        .map(|timing| timing.faulty_samples)
-        .sum();
-    let compared: usize = report.timings.iter().map(|timing| timing.samples).sum();
-    let status = match faulty {
-        0 => {
-            say!("verdict      PASS: all that was timed is within the tolerance");
-            Status::Pass
-        }
-        faulty => {
-            say!(
-                "verdict      FAIL: {} of {} samples timed are faulty",
-                grouped(faulty),
-                grouped(compared)
-            );
-            Status::Fail
-        }
+    let timings = record.body.timings.iter();
+    let faulty: usize = timings.clone().map(|timing| timing.faulty_samples).sum();
+    let compared: usize = timings.map(|timing| timing.samples).sum();
+    let verdict = if faulty == 0 {
+        say!("verdict      PASS: all that was timed is within the tolerance");
+        Verdict::Pass
+    } else {
+        let (faulty, compared) = (grouped(faulty), grouped(compared));
+        say!("verdict      FAIL: {faulty} of {compared} samples timed are faulty");
+        Verdict::Fail
     };
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
-    Ok(status)
+    verdict
 }
 
 /// Those asked for, each once; none that is larger than the samples there are.
-fn batch_sizes(arguments: &BenchArgs, there: usize) -> Result<Vec<usize>> {
+fn batch_sizes(arguments: &BenchArgs, available: usize) -> Result<Vec<usize>> {
     let mut batch_sizes = arguments.batch_sizes.clone();
     if batch_sizes.is_empty() {
-        batch_sizes.extend(
-            BATCH_SIZES
-                .iter()
-                .filter(|&&batch_size| batch_size <= there),
-        );
+        batch_sizes.extend(BATCH_SIZES.into_iter().filter(|&size| size <= available));
     }
-    for (index, batch_size) in batch_sizes.iter().enumerate() {
+    for (index, &batch_size) in batch_sizes.iter().enumerate() {
         ensure!(
-            *batch_size <= there,
+            batch_size <= available,
             BenchError::BatchSize {
-                batch_size: *batch_size,
-                there
+                batch_size,
+                available
             }
         );
-        ensure!(
-            !batch_sizes[..index].contains(batch_size),
-            "--batch-size {batch_size} is there twice"
-        );
+        let is_repeated = batch_sizes[..index].contains(&batch_size);
+        ensure!(!is_repeated, "--batch-size {batch_size} is there twice");
     }
     Ok(batch_sizes)
 }
 
-fn empty_report(arguments: &BenchArgs) -> BenchReport {
-    BenchReport {
-        bench_version: BENCH_VERSION,
-        heading: Heading::begun(),
-        options: OptionsReport {
-            bundle: arguments.bundle.clone(),
-            part: arguments.part.clone(),
-            target: arguments.target.report(),
+fn body(arguments: &BenchArgs) -> Bench {
+    let default = Tolerance::DEFAULT;
+    Bench {
+        options: BenchOptions {
+            bundle: arguments.input.bundle.clone(),
+            part: arguments.input.part.clone(),
+            target: arguments.target.record(),
             tolerance: Tolerance {
-                atol: arguments.atol.unwrap_or(ATOL),
-                rtol: arguments.rtol.unwrap_or(RTOL),
+                atol: arguments.atol.unwrap_or(default.atol),
+                rtol: arguments.rtol.unwrap_or(default.rtol),
             },
             batch_sizes: arguments.batch_sizes.clone(),
             warmup: arguments.warmup,
             runs: arguments.runs,
             limit_seconds: arguments.seconds,
-            samples: arguments
-                .range
-                .as_deref()
-                .and_then(|range| range.try_into().ok()),
+            samples: arguments.input.samples(),
         },
         runtime: None,
         timings: vec![],

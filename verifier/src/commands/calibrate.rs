@@ -1,120 +1,151 @@
 //! `verifier calibrate`.
 
-use std::sync::atomic::Ordering;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use proto::bundle::Bundle;
+use console::{Progress, grouped, say};
 use proto::staging;
-use verifier::calibration::file::{self, Entry, Setting};
-use verifier::calibration::{self, BITS, Calibration, Floor, Request, plot};
-use verifier::locate::locate;
-use verifier::model::Model;
-use verifier::onnxruntime::{Engine, Source};
-use verifier::recording::Recordings;
-use verifier::report::unix_seconds;
+use verifier::calibrate::file::{self, Entry, Setting};
+use verifier::calibrate::{self, BITS, Calibration, Floor, Request};
+use verifier::check::Event;
+use verifier::engine::onnxruntime::Source;
+use verifier::report::check::Check;
+use verifier::report::floor_plot::floor_plot;
+use verifier::report::{Verdict, text, unix_seconds};
 
-use super::steps::{load, progress_bar, refuse_inside, samples, stop_flag, verify};
-use super::{Status, grouped, show};
+use super::hints::with_hint;
+use super::prepare::{Opened, Prepared, stop_flag};
+use super::recorded::refuse_inside;
 use crate::cli::CalibrateArgs;
 
-pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Status> {
+pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
+    run(arguments).map_err(with_hint)
+}
+
+fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let started = Instant::now();
     let started_unix_seconds = unix_seconds();
-    let bundle = Bundle::open(&arguments.bundle)?;
-    let (path, part) = bundle.part(&arguments.part)?;
-    let options = arguments.target.settle(part, arguments.batch_size);
     let stop = stop_flag()?;
-    let library = locate(arguments.target.runtime.as_deref())?;
+    let opened = Opened::new::<Check>(&arguments.input, None)?;
+    let out = output_file(arguments)?;
+    file::read(&out)?; // one that is damaged is to be known before the long run
+    let prepared = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
+    let mut session = prepared.load(Source::File(&prepared.path))?;
+    let opened = &prepared.opened;
+    say_setting(&prepared, session.placement());
+
+    let request = Request {
+        recordings: &opened.recordings,
+        samples: opened.samples.clone(),
+        batch_size: prepared.batch_size,
+        passes: arguments.passes,
+        rtol: arguments.rtol,
+        margin: arguments.margin,
+        stop: &prepared.stop,
+    };
+    let steps = opened.samples.len() as u64 * (arguments.passes as u64 + 1);
+    let progress = Progress::count("samples of all passes", steps);
+    let found = calibrate::calibrate(&request, &mut session, &mut |event| {
+        if let Event::Done(samples) = event {
+            progress.advance(samples as u64);
+        }
+        Ok(())
+    })?;
+    progress.finish();
+    say_summary(&request, &found);
+    if let Some(path) = &arguments.plot {
+        plot(path, arguments, &found)?;
+    }
+    if found.false_alarms > 0 {
+        say!(
+            "verdict      FAIL: a further pass had {} false alarms; nothing was written\n\
+             hint: more --passes or a larger --margin",
+            grouped(found.false_alarms)
+        );
+        return Ok(Verdict::Fail);
+    }
+    let setting = Setting::new(
+        opened.bundle.blake3(),
+        &arguments.input.part,
+        prepared.library.info(),
+        &prepared.options,
+        prepared.batch_size,
+    );
+    let entry = Entry::new(setting, started_unix_seconds, &request, &found);
+    file::store(&out, entry)?;
+    say!("written      {}", out.display());
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    Ok(Verdict::Pass)
+}
+
+/// The file to write; refused where nothing may be written.
+fn output_file(arguments: &CalibrateArgs) -> Result<PathBuf> {
     let out = arguments
         .out
         .clone()
-        .or_else(|| file::beside(bundle.root()));
+        .or_else(|| file::beside(&arguments.input.bundle));
     let out = out.context("the bundle's folder has no name: --out FILE names the file to write")?;
     refuse_inside("--out", &out)?;
     if let Some(plot) = &arguments.plot {
         refuse_inside("--plot", plot)?;
     }
-    file::read(&out)?; // one that is damaged is to be known before the long run
-    verify(&bundle)?;
-    let recordings = Recordings::of(&bundle, &arguments.part)?;
-    let samples = samples(&recordings, arguments.range.as_deref())?;
-
-    let engine = Engine::start(&library)?;
-    Model::open(&path, part)?;
-    let mut runtime = load(
-        &engine,
-        Source::File(&path),
-        &path,
-        part,
-        &options,
-        &recordings,
-    )?;
-    show::setting(
-        &bundle,
-        &engine,
-        &runtime,
-        &options,
-        &arguments.part,
-        recordings.origin,
-    );
-
-    let request = Request {
-        inputs: &recordings.inputs,
-        goldens: &recordings.goldens,
-        samples: samples.clone(),
-        batch_size: arguments.batch_size,
-        passes: arguments.passes,
-        rtol: arguments.rtol,
-        margin: arguments.margin,
-    };
-    let steps = samples.len() as u64 * (arguments.passes as u64 + 1);
-    let bar = progress_bar(
-        steps,
-        "{pos}/{len} samples of all passes  {per_sec}  {eta} left",
-    );
-    let mut progress = |samples: usize| bar.inc(samples as u64);
-    let found = calibration::calibrate(&request, &mut runtime, &mut progress, &|| {
-        stop.load(Ordering::Relaxed)
-    })?;
-    bar.finish_and_clear();
-    summary(&request, &found);
-    if let Some(plot) = &arguments.plot {
-        let title = format!(
-            "{} on {}: flips caught at atol {:.2e}",
-            arguments.part, options.device, found.tolerance.atol
-        );
-        let text = plot::svg(&title, &found.floor);
-        staging::write_file(plot, |writer| {
-            std::io::Write::write_all(writer, text.as_bytes())
-        })
-        .with_context(|| format!("{}: cannot be written", plot.display()))?;
-        say!("plot         {}", plot.display());
-    }
-    if found.false_alarms > 0 {
-        say!(
-            "verdict      FAIL: a further pass had {} false alarms; nothing was written\nhint: more --passes or a larger --margin",
-            grouped(found.false_alarms)
-        );
-        return Ok(Status::Fail);
-    }
-    let setting = Setting::new(
-        bundle.blake3(),
-        &arguments.part,
-        engine.library(),
-        &options,
-        arguments.batch_size,
-    );
-    file::store(
-        &out,
-        Entry::new(setting, started_unix_seconds, &request, &found),
-    )?;
-    say!("written      {}", out.display());
-    say!("time         {:.1} s", started.elapsed().as_secs_f64());
-    Ok(Status::Pass)
+    Ok(out)
 }
 
-fn summary(request: &Request<'_>, found: &Calibration) {
+fn say_setting(prepared: &Prepared, placement: &verifier::engine::placement::Placement) {
+    let Opened {
+        bundle, part_name, ..
+    } = &prepared.opened;
+    let (manifest, library) = (bundle.manifest(), prepared.library.info());
+    let root = bundle.root().display();
+    say!(
+        "bundle       {root} ({}, {})",
+        manifest.model.preset,
+        manifest.module
+    );
+    say!(
+        "hashes       {} files as in the manifest",
+        manifest.files.len()
+    );
+    say!(
+        "part         {part_name}, recorded in {}",
+        prepared.opened.recordings.origin
+    );
+    say!(
+        "runtime      ONNX Runtime {} ({})",
+        library.version,
+        library.path.display()
+    );
+    say!("             SHA-256 {}", library.sha256);
+    let nodes: Vec<String> = placement
+        .iter()
+        .map(|(provider, nodes)| format!("{nodes} nodes on {provider}"))
+        .collect();
+    let options = &prepared.options;
+    say!(
+        "device       {} ({}), {}",
+        options.device,
+        nodes.join(", "),
+        options.precision()
+    );
+    say!("batch size   {}", prepared.batch_size);
+}
+
+fn plot(path: &Path, arguments: &CalibrateArgs, found: &Calibration) -> Result<()> {
+    let title = format!(
+        "{} on {}: flips caught at atol {:.2e}",
+        arguments.input.part, arguments.target.device, found.tolerance.atol
+    );
+    let svg = floor_plot(&title, &found.floor);
+    let written = staging::write_file(path, |writer| writer.write_all(svg.as_bytes()));
+    written.with_context(|| format!("{}: cannot be written", path.display()))?;
+    say!("plot         {}", path.display());
+    Ok(())
+}
+
+fn say_summary(request: &Request<'_>, found: &Calibration) {
     say!(
         "passes       {} without a fault, each of {} samples, {} elements",
         grouped(request.passes),
@@ -129,14 +160,10 @@ fn summary(request: &Request<'_>, found: &Calibration) {
             grouped(count)
         ),
     }
-    say!(
-        "largest      absolute error {}",
-        show::extreme(&found.max_abs_error, |value| format!("{value:.3e}"))
-    );
-    say!(
-        "             ULP distance   {} (large near zero)",
-        show::extreme(&found.max_ulp, |value| grouped(value as usize))
-    );
+    let error = text::largest(&found.max_abs_error, |value| format!("{value:.3e}"));
+    say!("largest      absolute error {error}");
+    let ulp = text::largest(&found.max_ulp, |value| grouped(value as usize));
+    say!("             ULP distance   {ulp} (large near zero)");
     say!(
         "tolerance    atol {:e}, rtol {:e}: {} times the least atol without a false alarm, {:e}",
         found.tolerance.atol,
@@ -144,51 +171,58 @@ fn summary(request: &Request<'_>, found: &Calibration) {
         request.margin,
         found.smallest_atol
     );
-    say!(
-        "checked      a further pass over the same samples: {} flagged",
-        grouped(found.false_alarms)
-    );
-    floor(&found.floor);
+    let flagged = grouped(found.false_alarms);
+    say!("checked      a further pass over the same samples: {flagged} flagged");
+    say_floor(&found.floor);
 }
 
 /// The detection floor in a few lines; the file and the plot have every bit.
-fn floor(floor: &Floor) {
+fn say_floor(floor: &Floor) {
     let Some(overall) = floor.overall() else {
         return;
     };
-    // Rounded down: 100 % means every one.
-    let percent = |share: f64| format!("{:.1} %", (1000.0 * share).floor() / 10.0);
-    let least = |bits: std::ops::RangeInclusive<usize>| {
-        let shares = bits.filter_map(|bit| floor.share(bit).map(|share| (share, bit)));
-        let (share, bit) = shares
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .unwrap_or_default();
-        format!("at least {} (bit {bit})", percent(share))
-    };
+    let elements = grouped(floor.elements);
     say!(
-        "caught       {} of the single-bit flips in {} outputs",
-        percent(overall),
-        grouped(floor.elements)
+        "caught       {} of the single-bit flips in {elements} outputs",
+        percent(overall)
     );
+    let sign = percent(floor.share(31).unwrap_or_default());
     say!(
-        "             sign {}, exponent {}",
-        percent(floor.share(31).unwrap_or_default()),
-        least(23..=30)
+        "             sign {sign}, exponent {}",
+        least_caught(floor, 23..=30)
     );
-    let from = |wanted: f64| {
-        (0..BITS - 9).find(|&bit| (bit..BITS - 9).all(|bit| floor.share(bit) >= Some(wanted)))
-    };
     let mantissa: Vec<String> = [0.99, 0.5, 0.01]
         .into_iter()
-        .filter_map(|share| from(share).map(|bit| format!("{:.0} % from bit {bit}", 100.0 * share)))
+        .filter_map(|share| {
+            let bit = first_bit_with(floor, share)?;
+            Some(format!("{:.0} % from bit {bit}", 100.0 * share))
+        })
         .collect();
-    let none = "less than 1 % of each bit".to_owned();
-    say!(
-        "             mantissa {}",
-        if mantissa.is_empty() {
-            none
-        } else {
-            mantissa.join(", ")
-        }
-    );
+    if mantissa.is_empty() {
+        say!("             mantissa less than 1 % of each bit");
+    } else {
+        say!("             mantissa {}", mantissa.join(", "));
+    }
+}
+
+/// Rounded down: 100 % means every one.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", (1000.0 * share).floor() / 10.0)
+}
+
+fn least_caught(floor: &Floor, bits: std::ops::RangeInclusive<usize>) -> String {
+    let shares = bits.filter_map(|bit| floor.share(bit).map(|share| (share, bit)));
+    let (share, bit) = shares
+        .min_by(|a, b| a.0.total_cmp(&b.0))
+        .unwrap_or_default();
+    format!("at least {} (bit {bit})", percent(share))
+}
+
+/// The lowest bit of the mantissa from which on each has at least this share.
+fn first_bit_with(floor: &Floor, share: f64) -> Option<usize> {
+    let mantissa = 0..BITS - 9;
+    let reaches = |bit: usize| floor.share(bit) >= Some(share);
+    mantissa
+        .clone()
+        .find(|&bit| (bit..mantissa.end).all(reaches))
 }

@@ -1,317 +1,363 @@
 //! `verifier check`.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use proto::bundle::Bundle;
-use verifier::calibration::file::{self, LookUp, Setting};
-use verifier::check::{self, Hooks, Request, Runtimes};
+use console::{Progress, grouped, say};
+use verifier::calibrate::file::{self, LookUp, Setting};
+use verifier::check::dump::Dump;
+use verifier::check::worst::WorstSamples;
+use verifier::check::{
+    self, CheckResult, Engines, Event, FaultOutcome, ObserveError, Request, Stop,
+};
 use verifier::compare::Tolerance;
-use verifier::fault::Fault;
-use verifier::gallery::Gallery;
-use verifier::locate::locate;
-use verifier::model::Model;
-use verifier::onnxruntime::{Engine, Source};
-use verifier::outputs::Outputs;
-use verifier::recording::{Recording, Recordings};
-use verifier::report::{
-    BundleReport, CalibrationReport, Heading, OptionsReport, REPORT_VERSION, Report, ResultReport,
-    RuntimeReport, ToleranceOrigin,
-};
-use verifier::runtime::Runtime;
-use verifier::specimens::Specimens;
-use verifier::verdict::{Fate, Stop, Verdict};
+use verifier::engine::Engine;
+use verifier::engine::batch_size;
+use verifier::engine::onnxruntime::{Session, Source};
+use verifier::inject::Fault;
+use verifier::inject::weights::with_weight_faults;
+use verifier::report::check::{CalibrationRecord, Check, CheckOptions, ToleranceOrigin};
+use verifier::report::record::RuntimeRecord;
+use verifier::report::{Record, Verdict, text};
+use verifier::samples::outputs::OutputsFolder;
 
-use super::steps::{
-    ATOL, Document, RTOL, load, progress_bar, refuse_inside, reported, samples, stop_flag, verify,
-};
-use super::{Status, grouped, show};
+use super::prepare::{Opened, Prepared, stop_flag};
+use super::recorded::{recorded, refuse_inside};
 use crate::cli::CheckArgs;
 
 /// The last sample that `--inject` changes.
 const LAST_INJECTED: usize = 300;
 
-pub(crate) fn check(arguments: &CheckArgs) -> Result<Status> {
+/// The model, and the model with weight faults if there are any.
+struct Sessions {
+    fault_free: Session,
+    corrupted: Option<Session>,
+}
+
+/// Where a check keeps what it meets.
+struct Keepers {
+    worst: WorstSamples,
+    outputs: Option<OutputsFolder>,
+    dump: Option<Dump>,
+    progress: Progress,
+    /// Samples that are to be run.
+    asked: usize,
+}
+
+pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
     let mut faults = if arguments.inject {
-        Fault::seed()
+        Fault::python_repository_faults()
     } else {
         vec![]
     };
     faults.extend(arguments.faults.iter().cloned());
     ensure!(
         !arguments.expect_detected || !faults.is_empty(),
-        "--expect-detected without a fault: nothing would be proven\nhint: add --inject or --fault SPEC"
+        "--expect-detected without a fault: nothing would be proven\n\
+         hint: add --inject or --fault SPEC"
     );
-    reported(
-        &arguments.reports,
-        empty_report(arguments, &faults),
-        |report| run(arguments, &faults, report),
-    )
+    recorded(&arguments.reports, body(arguments, faults), |record| {
+        run(arguments, record)
+    })
 }
 
-impl Document for Report {
-    fn heading(&mut self) -> &mut Heading {
-        &mut self.heading
-    }
-
-    fn write(&self, path: &Path) -> io::Result<()> {
-        Report::write(self, path)
-    }
-}
-
-fn run(arguments: &CheckArgs, faults: &[Fault], report: &mut Report) -> Result<Status> {
+fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
     let started = Instant::now();
-    let bundle = Bundle::open(&arguments.bundle)?;
-    let (path, part) = bundle.part(&arguments.part)?;
-    let options = arguments.target.settle(part, arguments.batch_size);
     let stop = stop_flag()?;
-    let library = locate(arguments.target.runtime.as_deref())?;
-    report.heading.bundle = Some(BundleReport::new(&bundle));
-    verify(&bundle)?;
-    let recordings = Recordings::of(&bundle, &arguments.part)?;
-    let there = recordings.goldens.first().map_or(0, Recording::samples);
+    let opened = Opened::new(&arguments.input, Some(record))?;
+    let available = opened.recordings.samples();
     ensure!(
-        !arguments.inject || there > LAST_INJECTED,
-        "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are {there}\n\
+        !arguments.inject || available > LAST_INJECTED,
+        "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are \
+         {available}\n\
          hint: export at least {} samples, or choose your own with --fault",
         LAST_INJECTED + 1
     );
-    let samples = samples(&recordings, arguments.range.as_deref())?;
-    let engine = Engine::start(&library)?;
-    let setting = Setting::new(
-        bundle.blake3(),
-        &arguments.part,
-        engine.library(),
-        &options,
-        arguments.batch_size,
-    );
-    let calibration = calibration(arguments, &setting)?;
-    if let Some((path, LookUp::Same(entry))) = &calibration {
-        (report.options.tolerance, report.options.tolerance_origin) =
-            (entry.tolerance, ToleranceOrigin::Calibration);
-        report.options.calibration = Some(CalibrationReport::new(path, entry));
-    }
-    let mut specimens = match &arguments.dump_faulty {
-        None => None,
-        Some(folder) => {
-            refuse_inside("--dump-faulty", folder)?;
-            Some(Specimens::create(folder, report.options.tolerance).context("--dump-faulty")?)
-        }
-    };
+    let mut prepared = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
+    record.body.options.batch_size = Some(prepared.batch_size);
+    let calibration = apply_calibration(arguments, &prepared, record)?;
+    let mut keepers = Keepers::new(arguments, &prepared, record.body.options.tolerance)?;
+    let faults = record.body.options.faults.clone();
+    let mut sessions = Sessions::load(&mut prepared, &faults)?;
+    record.body.runtime = Some(RuntimeRecord::new(
+        prepared.library.info(),
+        &sessions.fault_free,
+        &prepared.options,
+    ));
+    say_text(&text::setting(record));
+    say_about_calibration(calibration.as_ref(), &prepared);
 
-    let changed = Model::open(&path, part)?.with_weight_faults(faults)?;
-    let mut sound = load(
-        &engine,
-        Source::File(&path),
-        &path,
-        part,
-        &options,
-        &recordings,
-    )?;
-    let mut faulty = match &changed {
-        Some(bytes) => Some(load(
-            &engine,
-            Source::Memory(bytes),
-            &path,
-            part,
-            &options,
-            &recordings,
-        )?),
-        None => None,
-    };
-    drop(changed);
-    report.runtime = Some(RuntimeReport::new(engine.library(), &sound, &options));
-    show::setting(
-        &bundle,
-        &engine,
-        &sound,
-        &options,
-        &arguments.part,
-        recordings.origin,
-    );
-    show::tolerance(&report.options, calibration.as_ref(), &samples);
-
-    let mut saved = match &arguments.save_outputs {
-        None => None,
-        Some(folder) => {
-            refuse_inside("--save-outputs", folder)?;
-            let saved = Outputs::create(folder, &recordings.goldens, samples.len())
-                .context("--save-outputs")?;
-            Some(saved)
-        }
-    };
+    let opened = &prepared.opened;
     let request = Request {
-        inputs: &recordings.inputs,
-        goldens: &recordings.goldens,
-        samples: samples.clone(),
-        batch_size: arguments.batch_size,
-        tolerance: report.options.tolerance,
-        faults,
+        recordings: &opened.recordings,
+        samples: opened.samples.clone(),
+        batch_size: prepared.batch_size,
+        tolerance: record.body.options.tolerance,
+        faults: &faults,
         repeat: arguments.repeat,
         fail_fast: arguments.fail_fast,
         histogram: !arguments.reports.is_empty(),
+        stop: &prepared.stop,
     };
-    let mut gallery = Gallery::new(request.tolerance);
-    let bar = progress_bar(
-        samples.len() as u64,
-        "{pos}/{len} samples  {per_sec}  {eta} left",
-    );
-    let mut runtimes = Runtimes {
-        sound: &mut sound,
-        faulty: faulty.as_mut().map(|faulty| faulty as &mut dyn Runtime),
-    };
-    let mut hooks = Hooks {
-        progress: &mut |samples| bar.inc(samples as u64),
-        outputs: &mut |outputs| match &mut saved {
-            Some(saved) => saved.write(outputs).map_err(|error| error.to_string()),
-            None => Ok(()),
-        },
-        faulty: &mut |specimen| {
-            gallery.show(specimen);
-            match &mut specimens {
-                Some(specimens) => specimens.keep(specimen).map_err(|error| error.to_string()),
-                None => Ok(()),
-            }
-        },
-        stop: &|| stop.load(Ordering::Relaxed),
-    };
-    let verdict = check::check(&request, &mut runtimes, &mut hooks)?;
-    bar.finish_and_clear();
+    let result = check::check(&request, &mut sessions.engines(), &mut |event| {
+        keepers.take(event)
+    })?;
+    say_text(&text::comparison(&result));
+    say_text(&text::faults(&result));
+    conclude(arguments, record, result, keepers)?;
+    let verdict = record.verdict;
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    Ok(verdict)
+}
 
-    let sample_index = |sample: usize| recordings.sample_index[sample];
-    report.result = Some(ResultReport::new(
-        &verdict,
-        faults,
-        sample_index,
-        recordings.origin,
-    ));
-    report.pictures = gallery.into_pictures();
-    show::comparison(&verdict, sample_index);
-    show::faults(&verdict, faults);
-    if let (Some(specimens), Some(folder)) = (&specimens, &arguments.dump_faulty) {
+impl Sessions {
+    fn load(prepared: &mut Prepared, faults: &[Fault]) -> Result<Self> {
+        let model = prepared
+            .model
+            .take()
+            .context("the model was taken already")?;
+        let changed = with_weight_faults(model, faults)?;
+        let fault_free = prepared.load(Source::File(&prepared.path))?;
+        let corrupted = match &changed {
+            Some(bytes) => Some(prepared.load(Source::Memory(bytes))?),
+            None => None,
+        };
+        Ok(Self {
+            fault_free,
+            corrupted,
+        })
+    }
+
+    fn engines(&mut self) -> Engines<'_> {
+        let corrupted = self.corrupted.as_mut();
+        Engines {
+            fault_free: &mut self.fault_free,
+            corrupted: corrupted.map(|session| session as &mut dyn Engine),
+        }
+    }
+}
+
+impl Keepers {
+    fn new(arguments: &CheckArgs, prepared: &Prepared, tolerance: Tolerance) -> Result<Self> {
+        let opened = &prepared.opened;
+        let mut keepers = Self {
+            worst: WorstSamples::new(tolerance),
+            outputs: None,
+            dump: None,
+            progress: Progress::count("samples", opened.samples.len() as u64),
+            asked: opened.samples.len(),
+        };
+        if let Some(folder) = &arguments.dump_faulty {
+            refuse_inside("--dump-faulty", folder)?;
+            keepers.dump = Some(Dump::create(folder, tolerance).context("--dump-faulty")?);
+        }
+        if let Some(folder) = &arguments.save_outputs {
+            refuse_inside("--save-outputs", folder)?;
+            let (goldens, samples) = (&opened.recordings.goldens, opened.samples.len());
+            let outputs = OutputsFolder::create(folder, goldens, samples);
+            keepers.outputs = Some(outputs.context("--save-outputs")?);
+        }
+        Ok(keepers)
+    }
+
+    fn take(&mut self, event: Event<'_>) -> Result<(), ObserveError> {
+        match event {
+            Event::Done(samples) => self.progress.advance(samples as u64),
+            Event::Outputs(outputs) => {
+                if let Some(folder) = &mut self.outputs {
+                    folder.write(&outputs).map_err(failed)?;
+                }
+            }
+            Event::Faulty(faulty, tensors) => {
+                self.worst.add(faulty, &tensors);
+                if let Some(dump) = &mut self.dump {
+                    dump.keep(faulty, &tensors).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: impl std::error::Error) -> ObserveError {
+    ObserveError(error.to_string())
+}
+
+/// Says what the check came to, and puts it into the record.
+fn conclude(
+    arguments: &CheckArgs,
+    record: &mut Record<Check>,
+    result: CheckResult,
+    keepers: Keepers,
+) -> Result<()> {
+    let Keepers {
+        worst,
+        outputs,
+        dump,
+        progress,
+        asked,
+    } = keepers;
+    progress.finish();
+    record.body.worst = worst.into_samples();
+    if let (Some(dump), Some(folder)) = (&dump, &arguments.dump_faulty) {
+        let outputs = grouped(dump.outputs());
         say!(
-            "kept         {} faulty samples in {}",
-            grouped(specimens.kept()),
+            "kept         {outputs} outputs of faulty samples in {}",
             folder.display()
         );
     }
-    if verdict.stopped == Some(Stop::Interrupted) {
+    let interrupted = result.stopped == Some(Stop::Interrupted);
+    let samples = result.samples;
+    let verdict = verdict(&result, arguments.expect_detected);
+    record.verdict = verdict;
+    let text = text::verdict(record, &result, asked);
+    record.body.result = Some(result);
+    if interrupted {
+        let samples = grouped(samples);
         bail!(
-            "interrupted after {} of {} samples: the result is partial",
-            grouped(verdict.samples),
-            samples.len()
+            "interrupted after {samples} of {} samples: the result is partial",
+            grouped(asked)
         );
     }
-    if let (Some(saved), Some(folder)) = (saved, &arguments.save_outputs) {
-        saved.finish().context("--save-outputs")?;
+    say_text(&text);
+    if let (Some(outputs), Some(folder)) = (outputs, &arguments.save_outputs) {
+        outputs.finish().context("--save-outputs")?;
         say!("outputs      {}", folder.display());
     }
-    let status = conclude(&verdict, faults, arguments.expect_detected, samples.len());
-    say!("time         {:.1} s", started.elapsed().as_secs_f64());
-    Ok(status)
+    Ok(())
 }
 
-/// What there is of calibrations, unless the user has another wish, and in which file.
-fn calibration(arguments: &CheckArgs, setting: &Setting) -> Result<Option<(PathBuf, LookUp)>> {
+/// Pass or fail. Faults that were asked for and not reached prove nothing.
+fn verdict(result: &CheckResult, expect_detected: bool) -> Verdict {
+    let is_proven =
+        |outcome: FaultOutcome| !matches!(outcome, FaultOutcome::Missed | FaultOutcome::NotReached);
+    let passes = if expect_detected {
+        let mut outcomes = result.faults.iter().map(|fault| fault.outcome);
+        let all_proven = outcomes.all(is_proven);
+        all_proven && result.flagged_without_fault == 0 && result.stopped.is_none()
+    } else {
+        result.is_pass()
+    };
+    if passes { Verdict::Pass } else { Verdict::Fail }
+}
+
+/// Prints lines that end with a line break.
+fn say_text(text: &str) {
+    if !text.is_empty() {
+        say!("{}", text.trim_end_matches('\n'));
+    }
+}
+
+/// Takes the tolerance of a calibration of this setting, unless the user has another wish.
+fn apply_calibration(
+    arguments: &CheckArgs,
+    prepared: &Prepared,
+    record: &mut Record<Check>,
+) -> Result<Option<(PathBuf, LookUp)>> {
+    let calibration = find_calibration(arguments, prepared)?;
+    if let Some((path, LookUp::Same(entry))) = &calibration {
+        let options = &mut record.body.options;
+        options.tolerance = entry.tolerance;
+        options.tolerance_origin = ToleranceOrigin::Calibration;
+        options.calibration = Some(CalibrationRecord::new(path, entry));
+    }
+    Ok(calibration)
+}
+
+/// What there is of calibrations, and in which file.
+fn find_calibration(
+    arguments: &CheckArgs,
+    prepared: &Prepared,
+) -> Result<Option<(PathBuf, LookUp)>> {
     if arguments.no_calibration || arguments.has_tolerance() {
         return Ok(None);
     }
     let path = match &arguments.calibration {
         Some(path) if !path.exists() => bail!("--calibration {}: no such file", path.display()),
         Some(path) => Some(path.clone()),
-        None => file::beside(&arguments.bundle),
+        None => file::beside(&arguments.input.bundle),
     };
-    let Some(path) = path else { return Ok(None) };
-    let found = file::look_up(&path, setting)?;
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let setting = Setting::new(
+        prepared.opened.bundle.blake3(),
+        &arguments.input.part,
+        prepared.library.info(),
+        &prepared.options,
+        prepared.batch_size,
+    );
+    let found = file::look_up(&path, &setting)?;
     // One that is there by chance may be of another setting; one that was asked for may not.
     match (&found, arguments.calibration.is_some()) {
         (LookUp::Others(differences), true) => bail!(
-            "--calibration {}: none is of this setting; the nearest is for {}\nhint: `verifier calibrate` with the same flags, or --no-calibration",
+            "--calibration {}: none is of this setting; the nearest is for {}\n\
+             hint: `verifier calibrate` with the same flags, or --no-calibration",
             path.display(),
             differences.join(", ")
         ),
-        (LookUp::Nothing, true) => bail!("--calibration {}: holds no calibration", path.display()),
+        (LookUp::Nothing, true) => {
+            bail!("--calibration {}: holds no calibration", path.display())
+        }
         _ => Ok(Some((path, found))),
     }
 }
 
-fn empty_report(arguments: &CheckArgs, faults: &[Fault]) -> Report {
-    Report {
-        report_version: REPORT_VERSION,
-        heading: Heading::begun(),
-        options: OptionsReport {
-            bundle: arguments.bundle.clone(),
-            part: arguments.part.clone(),
-            target: arguments.target.report(),
+fn say_about_calibration(calibration: Option<&(PathBuf, LookUp)>, prepared: &Prepared) {
+    let samples = &prepared.opened.samples;
+    match calibration {
+        Some((path, LookUp::Others(differences))) => {
+            let differences = differences.join(", ");
+            say!(
+                "             not that of {}, which is for {differences}",
+                path.display()
+            );
+        }
+        Some((_, LookUp::Same(entry)))
+            if entry.samples[0] > samples.start || entry.samples[1] < samples.end =>
+        {
+            say!(
+                "             it was found on other samples than the {} to {} checked here: one \
+                 that it did not see may need more",
+                samples.start,
+                samples.end - 1
+            );
+        }
+        _ => {}
+    }
+}
+
+fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
+    let default = Tolerance::DEFAULT;
+    Check {
+        options: CheckOptions {
+            bundle: arguments.input.bundle.clone(),
+            part: arguments.input.part.clone(),
+            target: arguments.target.record(),
             tolerance: Tolerance {
-                atol: arguments.atol.unwrap_or(ATOL),
-                rtol: arguments.rtol.unwrap_or(RTOL),
+                atol: arguments.atol.unwrap_or(default.atol),
+                rtol: arguments.rtol.unwrap_or(default.rtol),
             },
-            tolerance_origin: match arguments.has_tolerance() {
-                true => ToleranceOrigin::Flags,
-                false => ToleranceOrigin::Default,
+            tolerance_origin: if arguments.has_tolerance() {
+                ToleranceOrigin::Flags
+            } else {
+                ToleranceOrigin::Default
             },
             calibration: None,
             batch_size: arguments.batch_size,
+            batch_size_origin: if arguments.batch_size.is_some() {
+                batch_size::Origin::Given
+            } else {
+                batch_size::Origin::Chosen
+            },
             repeat: arguments.repeat,
-            samples: arguments
-                .range
-                .as_deref()
-                .and_then(|range| range.try_into().ok()),
-            faults: faults.iter().map(Fault::to_string).collect(),
+            samples: arguments.input.samples(),
+            faults,
             expect_detected: arguments.expect_detected,
         },
         runtime: None,
         result: None,
-        pictures: vec![],
+        worst: vec![],
     }
-}
-
-fn conclude(verdict: &Verdict, faults: &[Fault], expect_detected: bool, samples: usize) -> Status {
-    let faulty = verdict.faulty_samples();
-    let stopped = match verdict.stopped {
-        Some(_) => format!(
-            " (stopped after {} of {})",
-            grouped(verdict.samples),
-            grouped(samples)
-        ),
-        None => String::new(),
-    };
-    if expect_detected {
-        let missed = verdict
-            .faults
-            .iter()
-            .filter(|result| result.fate() == Fate::Missed)
-            .count();
-        let clean = verdict.flagged_without_fault(faults);
-        let all = verdict.stopped.is_none();
-        if missed == 0 && clean == 0 && all {
-            let masked = verdict
-                .faults
-                .iter()
-                .filter(|result| result.fate() == Fate::Masked)
-                .count();
-            say!(
-                "verdict      PASS: every fault beyond the tolerance was flagged, and no other sample; {masked} masked"
-            );
-            return Status::Pass;
-        }
-        say!(
-            "verdict      FAIL: {missed} faults were missed, {clean} samples without a fault were flagged{stopped}"
-        );
-        return Status::Fail;
-    }
-    if verdict.is_pass() {
-        say!("verdict      PASS: every element is within the tolerance");
-        return Status::Pass;
-    }
-    say!(
-        "verdict      FAIL: {} of {} samples are faulty{stopped}",
-        grouped(faulty),
-        grouped(verdict.samples)
-    );
-    Status::Fail
 }

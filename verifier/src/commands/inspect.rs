@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use console::{grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
-use proto::manifest::{Axis, Tensor};
+use proto::manifest::{Axis, Manifest, Tensor};
 use proto::npy;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
-use proto::plain;
+use proto::regular_file;
+use verifier::report::Verdict;
 
-use super::{Status, grouped};
 use crate::cli::InspectArgs;
 
-pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
+pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
     let path = &arguments.path;
     let extension = path
         .extension()
@@ -33,23 +34,44 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Status> {
             path.display()
         ),
     }
-    Ok(Status::Pass)
+    Ok(Verdict::Pass)
 }
 
 fn inspect_bundle(path: &Path) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let manifest = bundle.manifest();
-    let (model, config) = (&manifest.model, &manifest.model.config);
+    let (format, producer) = (&manifest.format_version, &manifest.producer);
+    let (name, version) = (&producer.name, &producer.version);
     say!(
-        "bundle       {} (format {}, by {} {})",
-        path.display(),
-        manifest.format_version,
-        manifest.producer.name,
-        manifest.producer.version
+        "bundle       {} (format {format}, by {name} {version})",
+        path.display()
     );
     say!("blake3       {}", bundle.blake3());
+    say_network(manifest);
+    say_samples(manifest);
+    say!("parts");
+    for (name, part) in &manifest.parts {
+        let (inputs, outputs) = (describe_all(&part.inputs), describe_all(&part.outputs));
+        say!("  {name:<9} {inputs} → {outputs}  ({})", part.file);
+    }
+    say!("datasets");
+    for (name, dataset) in &manifest.datasets {
+        let (dtype, shape) = (dataset.dtype.name(), &dataset.shape);
+        say!("  {name:<20} {dtype:<8} {shape:?}  ({})", dataset.file);
+    }
+    let (files, bytes) = (manifest.files.len(), grouped(bundle.total_bytes() as usize));
     say!(
-        "model        {}: {} parameters, image {}, patch {}, dim {}, {} layers, {} heads × {}, mlp {}",
+        "files        {files} files, {bytes} bytes, sizes as in the manifest (`verifier check` \
+         also compares hashes)"
+    );
+    Ok(())
+}
+
+fn say_network(manifest: &Manifest) {
+    let (model, config) = (&manifest.model, &manifest.model.config);
+    say!(
+        "model        {}: {} parameters, image {}, patch {}, dim {}, {} layers, {} heads × {}, \
+         mlp {}",
         model.preset,
         grouped(model.parameters),
         config.image_size,
@@ -71,59 +93,36 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         golden.threads,
         golden.batch_size
     );
+}
+
+fn say_samples(manifest: &Manifest) {
     say!(
         "samples      images of CIFAR-10's {} split",
         manifest.selection.split
     );
     if let Some(subset) = &manifest.selection.subset {
-        say!(
-            "subset       of {} samples of the bundle with blake3 {}",
-            grouped(subset.of_samples),
-            subset.of
-        );
+        let (samples, of) = (grouped(subset.of_samples), &subset.of);
+        say!("subset       of {samples} samples of the bundle with blake3 {of}");
     }
-    let accuracy = &manifest.accuracy;
-    say!(
-        "accuracy     {:.2} % ({} of {} samples)",
-        100.0 * accuracy.correct as f64 / accuracy.samples.max(1) as f64,
-        grouped(accuracy.correct),
-        grouped(accuracy.samples)
-    );
+    let (correct, samples) = (manifest.accuracy.correct, manifest.accuracy.samples);
+    let percent = 100.0 * correct as f64 / samples.max(1) as f64;
+    let (correct, samples) = (grouped(correct), grouped(samples));
+    say!("accuracy     {percent:.2} % ({correct} of {samples} samples)");
+    let tiers = &manifest.tiers;
     say!(
         "tiers        confidence up to {:?}: {:?} correct, {:?} incorrect",
-        manifest.tiers.upper_bounds,
-        manifest.tiers.correct,
-        manifest.tiers.incorrect
+        tiers.upper_bounds,
+        tiers.correct,
+        tiers.incorrect
     );
-    say!("parts");
-    for (name, part) in &manifest.parts {
-        let list = |tensors: &[Tensor]| tensors.iter().map(describe).collect::<Vec<_>>().join(", ");
-        say!(
-            "  {name:<9} {} → {}  ({})",
-            list(&part.inputs),
-            list(&part.outputs),
-            part.file
-        );
-    }
-    say!("datasets");
-    for (name, dataset) in &manifest.datasets {
-        say!(
-            "  {name:<20} {:<8} {:?}  ({})",
-            dataset.dtype.name(),
-            dataset.shape,
-            dataset.file
-        );
-    }
-    say!(
-        "files        {} files, {} bytes, sizes as in the manifest (`verifier check` also compares hashes)",
-        manifest.files.len(),
-        grouped(bundle.total_bytes() as usize)
-    );
-    Ok(())
+}
+
+fn describe_all(tensors: &[Tensor]) -> String {
+    tensors.iter().map(describe).collect::<Vec<_>>().join(", ")
 }
 
 fn inspect_onnx(path: &Path) -> Result<()> {
-    let bytes = plain::read(path).with_context(|| path.display().to_string())?;
+    let bytes = regular_file::read(path).with_context(|| path.display().to_string())?;
     let model = ModelProto::decode(bytes.as_slice())
         .with_context(|| format!("{}: not an ONNX model", path.display()))?;
     let graph = model

@@ -1,17 +1,25 @@
-//! One line for each output of a faulty sample, under a head line.
+//! Lists as CSV: a line for each thing, under a head line.
 
 use std::io;
 
-use super::Report;
+use serde::Serialize;
 
-const COLUMNS: [&str; 16] = [
+use super::check::Check;
+use super::record::{Record, Verdict};
+use crate::check::FaultyOutput;
+
+const COLUMNS: [&str; 20] = [
     "sample",
     "sample_index",
+    "label",
+    "prediction",
+    "confidence",
+    "tier",
     "run",
     "output",
     "mismatched_elements",
     "non_finite_elements",
-    "geometry",
+    "pattern",
     "first_index",
     "first_golden",
     "first_actual",
@@ -23,41 +31,64 @@ const COLUMNS: [&str; 16] = [
     "run_verdict",
 ];
 
-pub(super) fn write(report: &Report, writer: &mut dyn io::Write) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(writer);
+/// One line for each output of a faulty sample.
+pub(super) fn faulty_outputs(record: &Record<Check>) -> io::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(COLUMNS)?;
-    for faulty in report.result.iter().flat_map(|result| &result.faulty) {
-        let index = |index: &[usize]| {
-            index
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        csv.write_record([
-            faulty.sample.to_string(),
-            faulty.sample_index.to_string(),
-            faulty.run.to_string(),
-            faulty.output.clone(),
-            faulty.mismatched_elements.to_string(),
-            faulty.non_finite_elements.to_string(),
-            faulty.geometry.to_string(),
-            index(&faulty.first.index),
-            faulty.first.golden.clone(),
-            faulty.first.actual.clone(),
-            faulty.first.xor.clone(),
-            index(&faulty.worst.index),
-            faulty.worst.golden.clone(),
-            faulty.worst.actual.clone(),
-            faulty.worst.xor.clone(),
-            report.heading.verdict.to_owned(),
-        ])?;
+    for faulty in record.body.result.iter().flat_map(|result| &result.faulty) {
+        csv.write_record(fields(faulty, record.verdict))?;
     }
-    if report.heading.verdict == "error" {
+    if record.verdict == Verdict::Error {
         // A list without a line would read like a pass.
-        let mut record = vec![""; COLUMNS.len()];
-        record[COLUMNS.len() - 1] = "error";
-        csv.write_record(record)?;
+        let mut last = vec![""; COLUMNS.len()];
+        last[COLUMNS.len() - 1] = record.verdict.name();
+        csv.write_record(last)?;
     }
-    csv.flush()
+    into_text(csv)
+}
+
+fn fields(faulty: &FaultyOutput, verdict: Verdict) -> Vec<String> {
+    let info = &faulty.info;
+    let mut fields = vec![
+        faulty.sample.to_string(),
+        info.sample_index.to_string(),
+        optional(info.label),
+        optional(info.prediction),
+        optional(info.confidence),
+        optional(info.tier),
+        faulty.run.to_string(),
+        faulty.output.clone(),
+        faulty.mismatched_elements.to_string(),
+        faulty.non_finite_elements.to_string(),
+        faulty.pattern.to_string(),
+    ];
+    for pair in [&faulty.first, &faulty.worst] {
+        let index: Vec<String> = pair.index.iter().map(ToString::to_string).collect();
+        fields.push(index.join(" "));
+        fields.push(format!("{:e}", pair.golden));
+        fields.push(format!("{:e}", pair.actual));
+        fields.push(format!("{:08x}", pair.xor));
+    }
+    fields.push(verdict.name().to_owned());
+    fields
+}
+
+fn optional(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// A line for each row; the columns are the fields' names.
+pub(super) fn rows(rows: &[impl Serialize]) -> io::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row)?;
+    }
+    into_text(csv)
+}
+
+fn into_text(csv: csv::Writer<Vec<u8>>) -> io::Result<String> {
+    let bytes = csv
+        .into_inner()
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }

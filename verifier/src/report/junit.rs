@@ -5,90 +5,90 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
-use super::{FaultReport, OutputReport, Report};
-use crate::verdict::Fate;
+use super::check::Check;
+use super::record::{Record, Verdict};
+use crate::check::{FaultOutcome, FaultResult, OutputResult};
 
-pub(super) fn document(report: &Report) -> io::Result<String> {
-    let mut document = Document::new("vit-part verifier");
-    let mut suite = TestSuite::new(format!(
-        "{} on {}",
-        report.options.part, report.options.target.device
-    ));
-    suite.add_property((
-        "bundle",
-        report.options.bundle.display().to_string().as_str(),
-    ));
-    if let Some(runtime) = &report.runtime {
-        suite.add_property(("runtime", runtime.library.version.as_str()));
-        suite.add_property(("runtime_sha256", runtime.library.sha256.as_str()));
-        suite.add_property(("provider", runtime.provider.as_str()));
-    }
-    if let Some(bundle) = &report.heading.bundle {
-        suite.add_property(("bundle_blake3", bundle.blake3.as_str()));
-    }
-    let mut ran = TestCase::new(
-        "the check ran to its end",
-        match &report.heading.error {
-            Some(error) => failure(NonSuccessKind::Error, error),
-            None => TestCaseStatus::success(),
-        },
-    );
-    if let Some(result) = &report.result {
-        ran.set_time(Duration::from_secs_f64(
-            result.seconds.running + result.seconds.comparing,
-        ));
-    }
-    suite.add_test_case(ran);
-    if let Some(result) = &report.result {
+/// The document of a check.
+pub(super) fn document(record: &Record<Check>) -> io::Result<String> {
+    let Check {
+        options, result, ..
+    } = &record.body;
+    let mut suite = TestSuite::new(format!("{} on {}", options.part, options.target.device));
+    add_properties(&mut suite, record);
+    suite.add_test_case(of_run(record));
+    if let Some(result) = result {
         for output in &result.outputs {
-            suite.add_test_case(of_output(output, report));
+            suite.add_test_case(of_output(output, record));
         }
         for fault in &result.faults {
             suite.add_test_case(of_fault(fault));
         }
     }
+    let mut document = Document::new("vit-part verifier");
     document.add_test_suite(suite);
     document.to_string().map_err(io::Error::other)
 }
 
-fn of_output(output: &OutputReport, report: &Report) -> TestCase {
-    let outside = output.mismatched_elements + output.non_finite_elements;
-    let status = match outside {
-        0 => TestCaseStatus::success(),
-        _ if report.options.expect_detected && report.heading.verdict == "pass" => {
-            TestCaseStatus::success()
-        }
-        _ => failure(
-            NonSuccessKind::Failure,
-            &format!(
-                "{outside} of {} elements are outside the tolerance",
-                output.elements
-            ),
-        ),
-    };
-    let expected = match report.options.expect_detected {
-        true => "is within the tolerance but for faults",
-        false => "is within the tolerance",
-    };
-    TestCase::new(
-        format!(
-            "output {} {expected}",
-            output.name.as_deref().unwrap_or_default()
-        ),
-        status,
-    )
+fn add_properties(suite: &mut TestSuite, record: &Record<Check>) {
+    let Check {
+        options, runtime, ..
+    } = &record.body;
+    suite.add_property(("bundle", options.bundle.display().to_string().as_str()));
+    if let Some(runtime) = runtime {
+        suite.add_property(("runtime", runtime.library.version.as_str()));
+        suite.add_property(("runtime_sha256", runtime.library.sha256.as_str()));
+        suite.add_property(("provider", runtime.provider.as_str()));
+    }
+    if let Some(bundle) = &record.bundle {
+        suite.add_property(("bundle_blake3", bundle.blake3.as_str()));
+    }
 }
 
-fn of_fault(fault: &FaultReport) -> TestCase {
-    let status = match fault.fate {
-        Fate::Missed => failure(
-            NonSuccessKind::Failure,
-            &format!(
-                "{} of {} samples were flagged",
-                fault.samples_flagged, fault.samples_beyond
-            ),
+fn of_run(record: &Record<Check>) -> TestCase {
+    let status = match &record.error {
+        Some(error) => failure(NonSuccessKind::Error, error),
+        None => TestCaseStatus::success(),
+    };
+    let mut case = TestCase::new("the check ran to its end", status);
+    if let Some(result) = &record.body.result {
+        let seconds = result.seconds.running + result.seconds.comparing;
+        case.set_time(Duration::from_secs_f64(seconds));
+    }
+    case
+}
+
+fn of_output(output: &OutputResult, record: &Record<Check>) -> TestCase {
+    let expects_faults = record.body.options.expect_detected;
+    let outside = output.outside();
+    let status = if outside == 0 || (expects_faults && record.verdict == Verdict::Pass) {
+        TestCaseStatus::success()
+    } else {
+        let elements = output.elements;
+        let message = format!("{outside} of {elements} elements are outside the tolerance");
+        failure(NonSuccessKind::Failure, &message)
+    };
+    let expected = if expects_faults {
+        "is within the tolerance but for faults"
+    } else {
+        "is within the tolerance"
+    };
+    let name = output.name.as_deref().unwrap_or_default();
+    TestCase::new(format!("output {name} {expected}"), status)
+}
+
+fn of_fault(fault: &FaultResult) -> TestCase {
+    let status = match fault.outcome {
+        FaultOutcome::Missed => {
+            let (flagged, beyond) = (fault.samples_flagged, fault.samples_beyond);
+            let message = format!("{flagged} of {beyond} samples were flagged");
+            failure(NonSuccessKind::Failure, &message)
+        }
+        FaultOutcome::NotReached => failure(
+            NonSuccessKind::Error,
+            "not reached: the check ended before its sample was run",
         ),
-        Fate::Detected | Fate::Masked => TestCaseStatus::success(),
+        _ => TestCaseStatus::success(),
     };
     TestCase::new(format!("fault {} is not missed", fault.fault), status)
 }

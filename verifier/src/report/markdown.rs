@@ -1,201 +1,199 @@
-//! The report for people, as Markdown.
+//! The record for people, as Markdown.
 
 use std::fmt::Write as _;
 
-use super::table::one_line;
-use super::{ElementReport, ExtremeReport, OutputReport, Report, ResultReport, range_text};
+use super::bench::{Bench, LEGEND};
+use super::check::Check;
+use super::matrix::Matrix;
+use super::record::{Body, Record};
+use super::table::{cell, one_line, table};
+use super::text;
+use crate::check::{CheckResult, FaultResult, FaultyOutput, OutputResult};
+use crate::compare::Largest;
 
 /// Faulty samples listed; the JSON and CSV reports have all of them.
 const SHOWN: usize = 50;
 
-pub(super) fn page(report: &Report) -> String {
-    let mut page = format!(
-        "# Verification: {}\n\n{}\n\n",
-        report.heading.verdict.to_uppercase(),
-        report.sentence()
-    );
-    if let Some(error) = &report.heading.error {
+/// A page's heading with the verdict, and the error if there is one.
+fn begin<B: Body>(record: &Record<B>, title: &str) -> String {
+    let verdict = record.verdict.name().to_uppercase();
+    let mut page = format!("# {title}: {verdict}\n\n");
+    if let Some(error) = &record.error {
         let _ = writeln!(page, "Error: {}\n", one_line(error));
-    }
-    setting(&mut page, report);
-    if let Some(result) = &report.result {
-        comparison(&mut page, result);
-        faults(&mut page, result);
-        faulty(&mut page, result);
     }
     page
 }
 
-fn setting(page: &mut String, report: &Report) {
-    let options = &report.options;
-    let mut rows = vec![
-        ("bundle", options.bundle.display().to_string()),
-        ("part", options.part.clone()),
-        ("device", options.target.to_string()),
-        ("tolerance", options.tolerance_text()),
-        ("batch size", options.batch_size.to_string()),
-        ("verifier", report.heading.verifier.to_owned()),
-        (
-            "host",
-            format!(
-                "{} ({} {}, {} cores)",
-                report.heading.host.cpu,
-                report.heading.host.os,
-                report.heading.host.arch,
-                report.heading.host.cores
-            ),
-        ),
-        ("started", report.heading.started()),
-    ];
-    if let Some(bundle) = &report.heading.bundle {
-        rows.push(("bundle BLAKE3", bundle.blake3.clone()));
-        rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
-        rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
-        rows.push((
-            "golden",
-            format!(
-                "libtorch {} on {}",
-                bundle.golden.libtorch, bundle.golden.device
-            ),
-        ));
-    }
-    if let Some(runtime) = &report.runtime {
-        let nodes: Vec<String> = runtime
-            .nodes
-            .iter()
-            .map(|(name, count)| format!("{count} on {name}"))
-            .collect();
-        rows.push((
-            "runtime",
-            format!(
-                "ONNX Runtime {}, {}",
-                runtime.library.version,
-                runtime.library.path.display()
-            ),
-        ));
-        rows.push((
-            "optimization",
-            format!("{:?}", runtime.optimization).to_lowercase(),
-        ));
-        rows.push(("runtime SHA-256", runtime.library.sha256.clone()));
-        rows.push(("nodes", nodes.join(", ")));
-        rows.push(("arithmetic", runtime.precision.clone()));
-    }
-    if let Some(samples) = options.samples {
-        rows.push(("samples", range_text(samples)));
-    }
+/// Names and values as a table.
+fn setting(page: &mut String, rows: &[(&str, String)]) {
     page.push_str("| | |\n|---|---|\n");
     for (name, value) in rows {
-        let _ = writeln!(page, "| {name} | {} |", cell(&value));
+        let _ = writeln!(page, "| {name} | {} |", cell(value));
     }
 }
 
-fn comparison(page: &mut String, result: &ResultReport) {
-    let _ = writeln!(page, "\n## Comparison\n");
+/// The page of a check.
+pub(super) fn check(record: &Record<Check>) -> String {
+    let mut page = begin(record, "Verification");
+    let _ = writeln!(page, "{}\n", record.sentence());
+    setting(&mut page, &record.full_setting());
+    if let Some(result) = &record.body.result {
+        comparison(&mut page, result);
+        faults(&mut page, &result.faults);
+        faulty(&mut page, &result.faulty);
+    }
+    page
+}
+
+/// The page of times.
+pub(super) fn bench(record: &Record<Bench>) -> String {
+    let mut page = begin(record, "Times");
+    setting(&mut page, &record.full_setting());
+    let _ = writeln!(page, "\n{}\n{LEGEND}", record.body.table());
+    page
+}
+
+/// The page of several configurations.
+pub(super) fn matrix(record: &Record<Matrix>) -> String {
+    let mut page = begin(record, "Comparison of runtimes");
+    setting(&mut page, &record.full_setting());
+    let _ = writeln!(page, "\n{}", record.body.tables());
+    page.push_str("SHA-256 of the runtimes:\n\n");
+    for configuration in &record.body.configurations {
+        let sha256 = configuration.sha256.as_deref().unwrap_or("not loaded");
+        let (number, runtime) = (configuration.number, configuration.runtime.display());
+        let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
+    }
+    page
+}
+
+fn comparison(page: &mut String, result: &CheckResult) {
+    page.push_str("\n## Comparison\n\n");
     if let Some(stopped) = result.stopped {
+        let samples = result.samples;
         let _ = writeln!(
             page,
-            "**Partial**: stopped ({stopped:?}) after {} samples.\n",
-            result.samples
+            "**Partial**: {} after {samples} samples.\n",
+            text::stopped(stopped)
         );
     }
     let _ = writeln!(
         page,
-        "{} samples compared; {} differ at all, {} are faulty. {:.2} s in the runtime, {:.2} s in comparing.\n",
+        "{} samples compared; {} differ at all, {} are faulty. {:.2} s in the engine, {:.2} s in \
+         comparing.\n",
         result.samples,
         result.differing_samples,
         result.faulty_samples,
         result.seconds.running,
         result.seconds.comparing
     );
-    page.push_str("| output | elements | differing | outside | not finite | largest error | largest ULP distance |\n");
-    page.push_str("|---|---|---|---|---|---|---|\n");
-    for output in &result.outputs {
-        let OutputReport {
-            elements,
-            differing_elements,
-            mismatched_elements,
-            non_finite_elements,
-            ..
-        } = output;
-        let _ = writeln!(
-            page,
-            "| {} | {elements} | {differing_elements} | {mismatched_elements} | {non_finite_elements} | {} | {} |",
-            cell(output.name.as_deref().unwrap_or_default()),
-            extreme(&output.max_abs_error, |value| format!("{value:.3e}")),
-            extreme(&output.max_ulp, |value| value.to_string()),
-        );
-    }
+    let columns = [
+        "output",
+        "elements",
+        "differing",
+        "outside",
+        "not finite",
+        "largest error",
+        "largest ULP distance",
+    ];
+    page.push_str(&table(
+        &columns,
+        result.outputs.iter().map(output_cells).collect(),
+    ));
     if let Some(repeats) = &result.repeats {
-        let _ = writeln!(
-            page,
-            "\n{} runs of each batch: {} elements in {} samples of later runs have other bits than in the first.",
-            repeats.runs, repeats.differing_elements, repeats.differing_samples
-        );
+        let _ = writeln!(page, "\n{}", text::repeats(repeats));
     }
 }
 
-fn faults(page: &mut String, result: &ResultReport) {
-    if result.faults.is_empty() {
-        return;
-    }
-    page.push_str("\n## Faults\n\n| fault | fate | largest change | samples beyond the tolerance | flagged |\n|---|---|---|---|---|\n");
-    for fault in &result.faults {
-        let change = match fault.non_finite {
-            true => "not finite".to_owned(),
-            false => format!("{:.3e}", fault.largest_change),
-        };
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {change} | {} | {} |",
-            fault.fault,
-            format!("{:?}", fault.fate).to_lowercase(),
-            fault.samples_beyond,
-            fault.samples_flagged
-        );
-    }
+fn output_cells(output: &OutputResult) -> Vec<String> {
+    vec![
+        output.name.clone().unwrap_or_default(),
+        output.elements.to_string(),
+        output.differing_elements.to_string(),
+        output.mismatched_elements.to_string(),
+        output.non_finite_elements.to_string(),
+        largest(&output.max_abs_error, |value| format!("{value:.3e}")),
+        largest(&output.max_ulp, |value| value.to_string()),
+    ]
 }
 
-fn faulty(page: &mut String, result: &ResultReport) {
-    if result.faulty.is_empty() {
-        return;
-    }
-    page.push_str("\n## Faulty samples\n\n| sample | image | output | outside | not finite | geometry | worst element | golden | found | XOR |\n|---|---|---|---|---|---|---|---|---|---|\n");
-    for faulty in result.faulty.iter().take(SHOWN) {
-        let ElementReport {
-            index,
-            golden,
-            actual,
-            xor,
-        } = &faulty.worst;
-        let _ = writeln!(
-            page,
-            "| {} | {} | {} | {} | {} | {} | {:?} | {golden} | {actual} | `{xor}` |",
-            faulty.sample,
-            faulty.sample_index,
-            cell(&faulty.output),
-            faulty.mismatched_elements,
-            faulty.non_finite_elements,
-            faulty.geometry,
-            &index[1..],
-        );
-    }
-    if result.faulty.len() > SHOWN {
-        let _ = writeln!(
-            page,
-            "\n… and {} more; the JSON and CSV reports list them all.",
-            result.faulty.len() - SHOWN
-        );
-    }
-}
-
-fn extreme<T: Copy>(extreme: &ExtremeReport<T>, value: impl Fn(T) -> String) -> String {
-    match &extreme.index {
+fn largest<T: Copy>(largest: &Largest<T>, text: impl Fn(T) -> String) -> String {
+    match &largest.index {
         None => "0".to_owned(),
-        Some(index) => format!("{} at {index:?}", value(extreme.value)),
+        Some(index) => format!("{} at {index:?}", text(largest.value)),
     }
 }
 
-fn cell(text: &str) -> String {
-    one_line(text).replace('|', "\\|")
+fn faults(page: &mut String, faults: &[FaultResult]) {
+    if faults.is_empty() {
+        return;
+    }
+    let columns = [
+        "fault",
+        "outcome",
+        "largest change",
+        "samples beyond the tolerance",
+        "flagged",
+    ];
+    page.push_str("\n## Faults\n\n");
+    page.push_str(&table(&columns, faults.iter().map(fault_cells).collect()));
+}
+
+fn fault_cells(fault: &FaultResult) -> Vec<String> {
+    vec![
+        format!("`{}`", fault.fault),
+        fault.outcome.name().to_owned(),
+        text::change(fault),
+        fault.samples_beyond.to_string(),
+        fault.samples_flagged.to_string(),
+    ]
+}
+
+fn faulty(page: &mut String, faulty: &[FaultyOutput]) {
+    if faulty.is_empty() {
+        return;
+    }
+    let columns = [
+        "sample",
+        "image",
+        "label",
+        "output",
+        "outside",
+        "not finite",
+        "pattern",
+        "worst element",
+        "golden",
+        "actual",
+        "XOR",
+    ];
+    page.push_str("\n## Faulty samples\n\n");
+    let rows = faulty.iter().take(SHOWN).map(faulty_cells).collect();
+    page.push_str(&table(&columns, rows));
+    if faulty.len() > SHOWN {
+        let more = faulty.len() - SHOWN;
+        let _ = writeln!(
+            page,
+            "\n… and {more} more; the JSON and CSV reports list them all."
+        );
+    }
+}
+
+fn faulty_cells(faulty: &FaultyOutput) -> Vec<String> {
+    let worst = &faulty.worst;
+    vec![
+        faulty.sample.to_string(),
+        faulty.info.sample_index.to_string(),
+        faulty
+            .info
+            .label
+            .map_or_else(|| "–".to_owned(), |label| label.to_string()),
+        faulty.output.clone(),
+        faulty.mismatched_elements.to_string(),
+        faulty.non_finite_elements.to_string(),
+        faulty.pattern.to_string(),
+        format!("{:?}", &worst.index[1..]),
+        format!("{:e}", worst.golden),
+        format!("{:e}", worst.actual),
+        format!("`{:08x}`", worst.xor),
+    ]
 }

@@ -1,0 +1,50 @@
+//! Tensors of ONNX's own test data sets.
+
+use std::fs;
+
+use prost::Message as _;
+
+use super::error::BundleError;
+use super::open::Bundle;
+use crate::onnx::{TensorProto, tensor_proto};
+
+impl Bundle {
+    /// A tensor of a test data set, `[1, …]` float32 in ONNX's own form, whose axes after the first
+    /// are `axes`.
+    pub fn test_tensor(&self, file: &str, axes: &[usize]) -> Result<Vec<f32>, BundleError> {
+        let path = self.root().join(file);
+        let malformed = |reason: String| BundleError::Malformed {
+            path: path.clone(),
+            reason,
+        };
+        if !self.manifest().files.contains_key(file) {
+            let reason = "not listed under `files` of the manifest".to_owned();
+            return Err(malformed(reason));
+        }
+        let bytes = fs::read(&path).map_err(|error| BundleError::Io {
+            path: path.clone(),
+            error,
+        })?;
+        let tensor =
+            TensorProto::decode(bytes.as_slice()).map_err(|error| malformed(error.to_string()))?;
+        let axes_of_file = axes.iter().map(|&axis| axis as i64);
+        let expected: Vec<i64> = std::iter::once(1).chain(axes_of_file).collect();
+        let is_float = tensor.data_type == Some(tensor_proto::DataType::Float as i32);
+        let data = tensor.raw_data();
+        let mut axes = axes.iter();
+        let bytes = axes.try_fold(size_of::<f32>(), |product, &axis| product.checked_mul(axis));
+        if !is_float || tensor.dims != expected || bytes != Some(data.len()) {
+            return Err(malformed(format!(
+                "a tensor of type {}, shape {:?} and {} bytes, \
+                 expected float32 of shape {expected:?}",
+                tensor.data_type.unwrap_or_default(),
+                tensor.dims,
+                data.len()
+            )));
+        }
+        Ok(data
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
+            .collect())
+    }
+}

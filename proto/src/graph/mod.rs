@@ -1,0 +1,38 @@
+//! An ONNX graph as data: built node by node, or read from a file and then cut or changed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `builder`, `operators` | building a graph in which every tensor has its shape |
+//! | `elements`, `write` | large constants, in memory one after the other as they are written |
+//! | `read`, `external` | [`Graph`]: a whole model in memory, its external data checked |
+//! | `initializer` | reading and changing one element of a float32 weight |
+//! | `cut` | the part of a graph between given tensors |
+//! | `rewrite` | inserting and replacing nodes |
+//! | `links` | which node writes a tensor and which nodes read it |
+//! | `shape`, `size` | shapes of tensors, and what an operator reads and writes |
+
+mod builder;
+mod cut;
+mod elements;
+mod external;
+mod initializer;
+mod links;
+pub mod node;
+mod operators;
+mod read;
+mod rewrite;
+mod shape;
+mod size;
+pub mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::{BATCH, GraphBuilder, IR_VERSION, Model, OPSET_VERSION, Value};
+pub use cut::{CutError, Halves};
+pub use elements::{Constant, Elements};
+pub use external::ExternalDataError;
+pub use initializer::InitializerError;
+pub use read::{Graph, ReadError};
+pub use rewrite::{Readers, RewriteError};
+pub use shape::{Axis, float_value};

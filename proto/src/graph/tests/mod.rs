@@ -1,0 +1,6 @@
+//! Graphs of the tiny bundle, read, cut and changed.
+
+mod cut;
+mod parts;
+mod read;
+mod rewrite;

@@ -1,0 +1,68 @@
+//! A description must not contradict itself.
+
+use super::layout::{Axis, Manifest};
+use super::names::part;
+use crate::config::Preset;
+use crate::module::Module;
+
+impl Manifest {
+    /// Refuses a description that contradicts itself; says how.
+    pub fn check(&self) -> Result<(), String> {
+        let config = &self.model.config;
+        config.validate().map_err(|error| error.to_string())?;
+        let preset = Preset::of(config).map_or("custom", Preset::name);
+        if self.model.preset != preset {
+            return Err(format!(
+                "preset {}, but its config is that of {preset}",
+                self.model.preset
+            ));
+        }
+        Module::parse(&self.module, config).map_err(|error| error.to_string())?;
+        self.check_names()?;
+        self.check_datasets()?;
+        self.check_submodel()
+    }
+
+    /// They become names of files.
+    fn check_names(&self) -> Result<(), String> {
+        let mut names = self.datasets.keys().chain(self.parts.keys());
+        match names.find(|name| !is_identifier(name)) {
+            None => Ok(()),
+            Some(name) => Err(format!(
+                "{name:?} names a dataset or a part: expected letters, digits and underscores"
+            )),
+        }
+    }
+
+    fn check_datasets(&self) -> Result<(), String> {
+        let samples = self.accuracy.samples;
+        let mut datasets = self.datasets.iter();
+        match datasets.find(|(_, dataset)| dataset.shape.first() != Some(&samples)) {
+            None => Ok(()),
+            Some((name, dataset)) => Err(format!(
+                "dataset `{name}` has shape {:?}, but the bundle has {samples} samples",
+                dataset.shape
+            )),
+        }
+    }
+
+    fn check_submodel(&self) -> Result<(), String> {
+        let (tokens, dim) = (self.model.config.tokens(), self.model.config.dim);
+        let batch = Axis::Named("batch".to_owned());
+        let edge = [batch, Axis::Fixed(tokens), Axis::Fixed(dim)];
+        let part = self.parts.get(part::SUBMODEL).into_iter();
+        let mut tensors = part.flat_map(|part| part.inputs.iter().chain(&part.outputs));
+        match tensors.find(|tensor| tensor.shape != edge) {
+            None => Ok(()),
+            Some(tensor) => Err(format!(
+                "tensor `{}` of the submodel: expected [batch, {tokens}, {dim}]",
+                tensor.name
+            )),
+        }
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_allowed)
+}

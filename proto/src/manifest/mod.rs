@@ -1,0 +1,13 @@
+//! `manifest.json`: what a bundle is, in one file that every tool can read.
+
+mod check;
+mod layout;
+mod names;
+mod schema;
+mod text;
+
+pub use layout::{
+    Accuracy, Axis, Choice, Dataset, Float64Golden, Golden, Initializer, Manifest, Model, Part,
+    Producer, Role, Selection, Split, Subset, Tensor,
+};
+pub use names::{FORMAT_VERSION, MANIFEST_FILE, SHA256SUMS_FILE, dataset, part};

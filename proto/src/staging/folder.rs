@@ -1,0 +1,268 @@
+//! Folders that are whole or absent.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Ends the name of a folder that is being written; long enough not to be anybody else's.
+const PARTIAL_SUFFIX: &str = ".vit-part-partial";
+
+/// Why a folder cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    #[error("{0} already exists")]
+    Exists(PathBuf),
+    #[error("{0} is being written by another process")]
+    Busy(PathBuf),
+    /// The path has no last component, such as `/` or `..`.
+    #[error("{0} does not name a folder that could be made")]
+    NoName(PathBuf),
+    /// All is done but the last step: what was there before now lies here.
+    #[error("what was there before is replaced, but could not be removed from {path}: {error}")]
+    Leftover { path: PathBuf, error: io::Error },
+    #[error("{path}: {error}")]
+    Io { path: PathBuf, error: io::Error },
+}
+
+/// A folder that appears under its final name when [`Self::commit`] is called, and not before.
+///
+/// It is written as the hidden sibling `.NAME.vit-part-partial`, which is removed when this is
+/// dropped. One that a killed process left behind is recognised by its free lock and replaced.
+#[derive(Debug)]
+pub struct StagedFolder {
+    partial: PathBuf,
+    target: PathBuf,
+    replace: bool,
+    committed: bool,
+    /// Folders around it that were made for it, the innermost first.
+    parents: Vec<PathBuf>,
+    _lock: File,
+}
+
+impl StagedFolder {
+    /// Makes the partial folder. With `replace` an existing target gives way on commit; without, it
+    /// is refused here.
+    pub fn create(target: &Path, replace: bool) -> Result<Self, StagingError> {
+        let name = target
+            .file_name()
+            .ok_or_else(|| StagingError::NoName(target.to_owned()))?;
+        if !replace && target.symlink_metadata().is_ok() {
+            return Err(StagingError::Exists(target.to_owned()));
+        }
+        let parents = make_parents(target)?;
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(PARTIAL_SUFFIX);
+        let partial = target.with_file_name(hidden);
+        if partial.is_symlink() {
+            return Err(StagingError::Exists(partial)); // following it would empty somebody's folder
+        }
+        let staged = Self {
+            _lock: lock_folder(&partial, target)?,
+            partial,
+            target: target.to_owned(),
+            replace,
+            committed: false,
+            parents,
+        };
+        empty_folder(&staged.partial).map_err(|error| io_error(&staged.partial, error))?;
+        Ok(staged)
+    }
+
+    /// The folder to write into.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives the folder its final name.
+    pub fn commit(mut self) -> Result<(), StagingError> {
+        let is_taken = self.target.symlink_metadata().is_ok();
+        if is_taken && !self.replace {
+            return Err(StagingError::Exists(self.target.clone()));
+        }
+        if is_taken {
+            return self.replace_target();
+        }
+        fs::rename(&self.partial, &self.target).map_err(|error| io_error(&self.target, error))?;
+        self.committed = true;
+        Ok(())
+    }
+
+    fn replace_target(&mut self) -> Result<(), StagingError> {
+        let at_target = |error| io_error(&self.target, error);
+        let mut old = self.partial.clone();
+        if !exchange(&self.partial, &self.target) {
+            old = self.partial.with_extension("vit-part-replaced");
+            remove_folder(&old).map_err(at_target)?;
+            fs::rename(&self.target, &old).map_err(at_target)?;
+            if let Err(error) = fs::rename(&self.partial, &self.target) {
+                // the old folder back in its place, if that can be done
+                let _ = fs::rename(&old, &self.target);
+                return Err(at_target(error));
+            }
+        }
+        self.committed = true;
+        remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error })
+    }
+}
+
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing better can be done about a failure here than what the next run does: replace
+            // the folder.
+            let _ = fs::remove_dir_all(&self.partial);
+            for parent in &self.parents {
+                // fails, as it should, if something else is in it by now
+                let _ = fs::remove_dir(parent);
+            }
+        }
+    }
+}
+
+/// Makes the folders around a path; gives those that were not there, the innermost first.
+fn make_parents(target: &Path) -> Result<Vec<PathBuf>, StagingError> {
+    let Some(parent) = target.parent().filter(|parent| *parent != Path::new("")) else {
+        return Ok(vec![]);
+    };
+    let missing = parent
+        .ancestors()
+        .take_while(|folder| *folder != Path::new("") && !folder.exists());
+    let missing = missing.map(Path::to_owned).collect();
+    fs::create_dir_all(parent).map_err(|error| io_error(parent, error))?;
+    Ok(missing)
+}
+
+/// Makes the partial folder and locks it against other processes.
+fn lock_folder(partial: &Path, target: &Path) -> Result<File, StagingError> {
+    let at_partial = |error| io_error(partial, error);
+    loop {
+        fs::create_dir_all(partial).map_err(at_partial)?;
+        let lock = File::open(partial).map_err(at_partial)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(at_partial(error)),
+        }
+        // Between opening and locking, another process may have given the folder its final name.
+        if is_still_at(&lock, partial) {
+            return Ok(lock);
+        }
+    }
+}
+
+fn io_error(path: &Path, error: io::Error) -> StagingError {
+    StagingError::Io {
+        path: path.to_owned(),
+        error,
+    }
+}
+
+/// Swaps two names at once, so that no moment is without either; false where the system cannot.
+fn exchange(a: &Path, b: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (a, b);
+        false
+    }
+}
+
+/// Whether an open folder is still the one of this name.
+fn is_still_at(folder: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        folder.metadata().map(identity).ok() == path.symlink_metadata().map(identity).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        path.is_dir()
+    }
+}
+
+/// Removes a folder that need not exist.
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn empty_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("made/here");
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        fs::write(staged.path().join("file"), "text").expect("write");
+        assert!(!target.exists());
+        drop(staged);
+        assert!(
+            !folder.path().join("made").exists(),
+            "no folder stays that was made for it"
+        );
+
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        fs::write(staged.path().join("file"), "text").expect("write");
+        staged.commit().expect("commit");
+        assert_eq!(
+            fs::read_to_string(target.join("file")).expect("read"),
+            "text"
+        );
+        assert!(matches!(
+            StagedFolder::create(&target, false),
+            Err(StagingError::Exists(_))
+        ));
+    }
+
+    #[test]
+    fn replacing_swaps_the_whole_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("bundle");
+        fs::create_dir(&target).expect("make");
+        fs::write(target.join("old"), "").expect("write");
+        let staged = StagedFolder::create(&target, true).expect("stage");
+        fs::write(staged.path().join("new"), "").expect("write");
+        staged.commit().expect("commit");
+        assert!(target.join("new").exists() && !target.join("old").exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_replaced_but_a_living_one_is_respected() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("bundle");
+        fs::create_dir(folder.path().join(".bundle.vit-part-partial")).expect("make");
+        fs::write(folder.path().join(".bundle.vit-part-partial/stale"), "").expect("write");
+        let staged = StagedFolder::create(&target, false).expect("stage");
+        assert!(matches!(
+            StagedFolder::create(&target, false),
+            Err(StagingError::Busy(_))
+        ));
+        staged.commit().expect("commit");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
+    }
+}

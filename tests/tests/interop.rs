@@ -1,0 +1,246 @@
+//! Other people's tools open a bundle unchanged and get the golden outputs: NumPy, safetensors,
+//! ONNX's checker, evaluator and test loader, ONNX Runtime, OpenVINO, Polygraphy, sha256sum.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proto::npy::{Dtype, Header};
+use tests::{
+    Ended, bundle, check, export_command, fresh_weights, images, python, python_command, root, run,
+    scratch, utf8,
+};
+
+const PARTS: [&str; 4] = ["full", "head", "submodel", "tail"];
+
+/// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
+fn expect_of_all_parts(script: &str, line: &str) {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    let mut ended = python(script, &[&bundle]).expect_status(0);
+    for part in PARTS {
+        ended = ended.says(&format!("{line}{part}"));
+    }
+}
+
+#[test]
+fn the_checker_and_the_reference_evaluator_accept_all_parts() {
+    expect_of_all_parts("reference_evaluator", "accepted ");
+}
+
+#[test]
+fn onnx_runtime_and_openvino_run_all_parts() {
+    expect_of_all_parts("onnxruntime_and_openvino", "ran ");
+}
+
+#[test]
+fn onnxs_own_test_loader_runs_the_data_sets() {
+    expect_of_all_parts("onnx_test_loader", "passed test_");
+}
+
+#[test]
+fn the_onnx_checker_accepts_all_parts_and_names_are_identifiers() {
+    expect_of_all_parts("onnx_checker", "accepted ");
+}
+
+#[test]
+fn the_submodel_can_be_cut_from_the_full_model_again() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    for module in [
+        "transformer.layers.0.0.fn",
+        "transformer.layers.2",
+        "transformer.layers.3.1",
+    ] {
+        let bundle = folder.path().join(module);
+        let mut command = export_command(&weights, &bundle);
+        run(command.args(["--samples", "16", "--module", module])).expect_status(0);
+        python("extract_submodel", &[&bundle])
+            .expect_status(0)
+            .says("same outputs");
+    }
+}
+
+#[test]
+fn the_full_model_computes_the_golden_logits_from_the_images() {
+    // The one pools by the mean, the other by its class token and from resized images.
+    for (preset, samples) in [("nano", 100), ("tiny", 2)] {
+        let folder = scratch();
+        let bundle = bundle(folder.path(), preset, samples);
+        python("full_model", &[&bundle, &images().join("test_batch.bin")])
+            .expect_status(0)
+            .says("same logits");
+    }
+}
+
+#[test]
+fn onnx_runtime_in_python_gives_the_verifiers_outputs() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 100);
+    let report = folder.path().join("report.json");
+    let arguments = ["--batch-size", "32", "--report", utf8(&report)];
+    check(&bundle, &arguments).expect_status(0);
+    python("verifier_outputs", &[&bundle, &report])
+        .expect_status(0)
+        .says("same outputs");
+}
+
+#[test]
+fn numpy_reads_every_array_and_would_write_the_same_bytes() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 30);
+    python("numpy_arrays", &[&bundle])
+        .expect_status(0)
+        .says("7 arrays");
+}
+
+#[test]
+fn numpys_header_is_ours_whatever_the_shape() {
+    let folder = scratch();
+    let shapes = [
+        vec![],
+        vec![0],
+        vec![7],
+        vec![10_000],
+        vec![1, 1],
+        vec![10_000, 197, 768],
+        vec![1_000_000_007],
+        vec![3, 0, 2],
+        vec![123_456, 123_456, 12_345, 1],
+        vec![1; 12],
+        vec![10_000, 65, 96, 123_456, 7, 7],
+    ];
+    let mut text = String::new();
+    for (number, shape) in shapes.into_iter().enumerate() {
+        text.push_str(&format!("{shape:?}\n"));
+        let dtype = Dtype::Float32;
+        let header = Header { dtype, shape };
+        let file = folder.path().join(number.to_string());
+        fs::write(file, header.to_bytes()).expect("write");
+    }
+    fs::write(folder.path().join("shapes"), text).expect("write");
+    python("npy_headers", &[folder.path()])
+        .expect_status(0)
+        .says("same");
+}
+
+#[test]
+fn the_submodels_weights_bear_the_python_repositorys_names() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 20);
+    python("submodel_weights", &[&bundle])
+        .expect_status(0)
+        .says("same outputs");
+}
+
+#[test]
+fn sha256sum_accepts_the_bundle() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    run(Command::new("sha256sum")
+        .current_dir(&bundle)
+        .args(["--check", "--strict", "SHA256SUMS"]))
+    .expect_status(0)
+    .says("manifest.json: OK")
+    .says("npy/submodel_output.npy: OK");
+}
+
+/// The blocks of a language in a Markdown text, with a place of the test's own for what they put
+/// into /tmp.
+fn code_blocks(text: &str, language: &str, own: &Path) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .map(|block| block.replace("/tmp/", &format!("{}/", own.display())))
+        .collect()
+}
+
+#[test]
+fn the_readmes_commands_work() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 12);
+    let text = fs::read_to_string(bundle.join("README.md")).expect("read");
+    let blocks = code_blocks(&text, "python", folder.path());
+    assert_eq!(blocks.len(), 3);
+    let script = folder.path().join("block.py");
+    for block in &blocks {
+        fs::write(&script, block).expect("write");
+        let ended = run(python_command().current_dir(&bundle).arg(&script)).expect_status(0);
+        assert!(
+            block.contains("polygraphy") || ended.stdout.contains("within tolerance True"),
+            "{ended}"
+        );
+    }
+    let shell = code_blocks(&text, "sh", folder.path());
+    let starts = |block: &&String| block.starts_with("polygraphy");
+    let words = shell.iter().find(starts).expect("a command");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    polygraphy(&bundle, &words[1..])
+        .expect_status(0)
+        .says("PASSED");
+    let sums = "sha256sum --check";
+    assert!(shell.iter().any(|block| block.contains(sums)), "{text}");
+}
+
+fn polygraphy(folder: &Path, arguments: &[&str]) -> Ended {
+    let program = root().join(".deps/python-tools/bin/polygraphy");
+    run(python_command()
+        .current_dir(folder)
+        .arg(program)
+        .args(arguments))
+}
+
+#[test]
+fn polygraphy_runs_all_parts_and_finds_a_changed_golden() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 4);
+    python("polygraphy_files", &[&bundle, folder.path()]).expect_status(0);
+    for part in PARTS {
+        let file = |name: &str| folder.path().join(format!("{part}_{name}.json"));
+        let model = format!("onnx/{part}/model.onnx");
+        for (golden, passes) in [("golden", true), ("changed", false)] {
+            let (inputs, outputs) = (file("inputs"), file(golden));
+            let files = [
+                "--load-inputs",
+                utf8(&inputs),
+                "--load-outputs",
+                utf8(&outputs),
+            ];
+            let start = [
+                "run", &model, "--onnxrt", "--atol", "2e-5", "--rtol", "1e-5",
+            ];
+            let ended = polygraphy(&bundle, &[&start[..], &files].concat());
+            assert_eq!(ended.status == 0, passes, "{part} {golden}\n{ended}");
+        }
+    }
+}
+
+#[test]
+fn a_model_too_large_for_one_file_keeps_its_weights_beside_it() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let bundle = folder.path().join("bundle");
+    let mut command = export_command(&weights, &bundle);
+    run(command.args(["--samples", "4", "--largest-model", "200000"])).expect_status(0);
+    assert!(bundle.join("onnx/full/model.onnx.data").is_file());
+    python("external_weights", &[&bundle])
+        .expect_status(0)
+        .says("same logits");
+}
+
+#[test]
+fn raw_arrays_and_the_float64_golden_agree_with_numpy() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let indices = folder.path().join("indices.txt");
+    fs::write(&indices, "49999 0\n7 # a frog\n7\n").expect("write");
+    let bundle: PathBuf = folder.path().join("bundle");
+    let mut command = export_command(&weights, &bundle);
+    command.args(["--split", "train", "--golden", "f64", "--raw"]);
+    command.args(["--parts", "submodel", "--indices"]);
+    run(command.arg(&indices)).expect_status(0);
+    python("raw_and_float64", &[&bundle])
+        .expect_status(0)
+        .says("same");
+}

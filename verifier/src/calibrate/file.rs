@@ -1,0 +1,266 @@
+//! Calibrations in a file beside the bundle: `<bundle>.calibration.json`, one entry for each
+//! setting.
+//!
+//! An entry holds for exactly its own setting: the same bundle, runtime library, device, options
+//! and machine.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use console::Host;
+use proto::{regular_file, staging};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BITS, Calibration, Request};
+use crate::compare::{Largest, Tolerance};
+use crate::engine::device::key_values;
+use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options};
+
+/// `major.minor` of the file's layout; another major one is refused.
+const VERSION: &str = "1.0";
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CalibrationFile {
+    calibration_version: String,
+    calibrations: Vec<Entry>,
+}
+
+/// One calibration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// What it holds for.
+    pub setting: Setting,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub started_unix_seconds: u64,
+    /// The version of the verifier.
+    pub verifier: String,
+    /// First sample and the one after the last.
+    pub samples: [usize; 2],
+    /// Passes over all samples before the tolerance was chosen.
+    pub passes: usize,
+    /// Elements compared in each pass.
+    pub elements: usize,
+    /// Largest absolute error, and the sample and element it is at.
+    pub max_abs_error: Largest<f64>,
+    /// Largest ULP distance.
+    pub max_ulp: Largest<u32>,
+    /// Samples of later passes with another bit than in the first; 0 means that passes repeat bit
+    /// for bit.
+    pub differing_samples: usize,
+    /// The least `atol`, for this `rtol`, without a false alarm.
+    pub smallest_atol: f32,
+    /// `atol` over the least one.
+    pub margin: f32,
+    /// The tolerance to check with.
+    pub tolerance: Tolerance,
+    /// The detection floor: from bit 0 to bit 31, the share of single-bit flips in outputs that the
+    /// tolerance catches.
+    pub caught_by_bit: Vec<f64>,
+    /// Elements in which every bit was flipped for that.
+    pub flipped_elements: usize,
+}
+
+/// What a calibration holds for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Setting {
+    /// BLAKE3 of the bundle's manifest.
+    pub bundle_blake3: String,
+    /// The part.
+    pub part: String,
+    /// SHA-256 of the runtime library.
+    pub runtime_sha256: String,
+    /// Its version.
+    pub runtime_version: String,
+    /// The device.
+    pub device: String,
+    /// Which one of several.
+    pub device_id: Option<u32>,
+    /// Settings of the provider, `key=value`.
+    pub device_options: Vec<String>,
+    /// Whether reduced precision is allowed.
+    pub allow_reduced_precision: bool,
+    /// Graph optimisation level.
+    pub optimization: Optimization,
+    /// Threads for one operation, if not left to the runtime.
+    pub threads: Option<usize>,
+    /// Samples in one run: kernels are chosen by it.
+    pub batch_size: usize,
+    /// The machine.
+    pub host: Host,
+}
+
+/// A calibration file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is none.
+    #[error("{path}: not a calibration file: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Where a bundle's calibrations are; `None` for a folder without a name.
+pub fn beside(bundle: &Path) -> Option<PathBuf> {
+    let folder = bundle.canonicalize().ok()?;
+    let mut name = folder.file_name()?.to_owned();
+    name.push(".calibration.json");
+    Some(folder.with_file_name(name))
+}
+
+/// Reads the entries of a file; none if it does not exist.
+pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
+    let malformed = |reason: String| FileError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = match regular_file::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => {
+            return Err(FileError::Io {
+                path: path.to_owned(),
+                error,
+            });
+        }
+    };
+    let file: CalibrationFile =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    if major(&file.calibration_version) != major(VERSION) {
+        return Err(malformed(format!(
+            "version {:?}, expected {VERSION:?}",
+            file.calibration_version
+        )));
+    }
+    let usable = |part: f32| part.is_finite() && part >= 0.0;
+    let is_wrong = |entry: &Entry| !usable(entry.tolerance.atol) || !usable(entry.tolerance.rtol);
+    match file.calibrations.iter().find(|entry| is_wrong(entry)) {
+        None => Ok(file.calibrations),
+        Some(entry) => Err(malformed(format!("a tolerance of {:?}", entry.tolerance))),
+    }
+}
+
+/// What a file has for a setting.
+#[derive(Debug)]
+pub enum LookUp {
+    /// No calibration at all.
+    Nothing,
+    /// The one for this very setting.
+    Same(Box<Entry>),
+    /// Others; what the setting of the nearest has otherwise.
+    Others(Vec<String>),
+}
+
+/// Looks for the calibration of a setting.
+pub fn look_up(path: &Path, setting: &Setting) -> Result<LookUp, FileError> {
+    let entries = read(path)?
+        .into_iter()
+        .map(|entry| (setting.differences(&entry.setting), entry));
+    Ok(
+        match entries.min_by_key(|(differences, _)| differences.len()) {
+            None => LookUp::Nothing,
+            Some((differences, entry)) if differences.is_empty() => LookUp::Same(Box::new(entry)),
+            Some((differences, _)) => LookUp::Others(differences),
+        },
+    )
+}
+
+/// Adds an entry to a file, in the place of one for the same setting.
+pub fn store(path: &Path, entry: Entry) -> Result<(), FileError> {
+    let mut calibrations = read(path)?;
+    calibrations.retain(|other| other.setting != entry.setting);
+    calibrations.push(entry);
+    let file = CalibrationFile {
+        calibration_version: VERSION.to_owned(),
+        calibrations,
+    };
+    staging::write_file(path, |writer| {
+        serde_json::to_writer_pretty(&mut *writer, &file)?;
+        writer.write_all(b"\n")
+    })
+    .map_err(|error| FileError::Io {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+impl Setting {
+    /// Of a run.
+    pub fn new(
+        bundle_blake3: String,
+        part: &str,
+        library: &LibraryInfo,
+        options: &Options,
+        batch_size: usize,
+    ) -> Self {
+        Self {
+            bundle_blake3,
+            part: part.to_owned(),
+            runtime_sha256: library.sha256.clone(),
+            runtime_version: library.version.clone(),
+            device: options.device.to_string(),
+            device_id: options.device_id,
+            device_options: key_values(&options.device_options),
+            allow_reduced_precision: options.allow_reduced_precision,
+            optimization: options.optimization,
+            threads: options.threads,
+            batch_size,
+            host: Host::this(),
+        }
+    }
+
+    /// What another setting has that this one has not, by its name: `batch_size 64`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let fields = |setting: &Self| match serde_json::to_value(setting) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let own = fields(self);
+        let others = fields(other)
+            .into_iter()
+            .filter(|(name, value)| own.get(name) != Some(value));
+        others
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect()
+    }
+}
+
+impl Entry {
+    /// Of a calibration.
+    pub fn new(
+        setting: Setting,
+        started_unix_seconds: u64,
+        request: &Request<'_>,
+        found: &Calibration,
+    ) -> Self {
+        Self {
+            setting,
+            started_unix_seconds,
+            verifier: env!("CARGO_PKG_VERSION").to_owned(),
+            samples: [request.samples.start, request.samples.end],
+            passes: request.passes,
+            elements: found.elements,
+            max_abs_error: found.max_abs_error.clone(),
+            max_ulp: found.max_ulp.clone(),
+            differing_samples: found.differing_samples,
+            smallest_atol: found.smallest_atol,
+            margin: request.margin,
+            tolerance: found.tolerance,
+            caught_by_bit: (0..BITS).filter_map(|bit| found.floor.share(bit)).collect(),
+            flipped_elements: found.floor.elements,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The check: run every sample, put faults where asked to, compare every element.
+
+mod compared;
+pub mod dump;
+pub mod events;
+mod faults;
+pub mod outcome;
+mod request;
+pub mod result;
+mod run;
+#[cfg(test)]
+mod tests;
+pub mod worst;
+
+pub use events::{Event, FaultyTensors, Observe, ObserveError};
+pub use outcome::{FaultOutcome, FaultResult};
+pub use request::{CheckError, Engines, Request};
+pub use result::{CheckResult, FaultyOutput, OutputResult, Repeats, Stop};
+pub use run::check;

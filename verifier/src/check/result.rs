@@ -1,0 +1,237 @@
+//! What a check came to, as its record has it.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::outcome::FaultResult;
+use crate::compare::{ElementPair, Histogram, Largest, Pattern, SampleComparison};
+use crate::samples::{Origin, Recording, SampleInfo};
+
+/// The result of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CheckResult")]
+pub struct CheckResult {
+    /// Why not all samples were compared; absent when all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// Where the recorded tensors come from.
+    pub recorded_in: Origin,
+    /// Samples compared.
+    pub samples: usize,
+    /// Samples with an element that is not equal to the golden, in the first run.
+    pub differing_samples: usize,
+    /// Samples with an element outside.
+    pub faulty_samples: usize,
+    /// All outputs together.
+    #[serde(flatten)]
+    pub total: OutputResult,
+    /// Each output of the model, over all samples and runs.
+    pub outputs: Vec<OutputResult>,
+    /// Whether runs repeat bit for bit, if several of each batch were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+    /// The faults and what became of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultResult>,
+    /// Samples with an element outside and no fault in them; with a weight fault, there is one in
+    /// every sample.
+    pub flagged_without_fault: usize,
+    /// Every output of a sample with an element outside, in order; one that later runs do not
+    /// repeat may come again.
+    pub faulty: Vec<FaultyOutput>,
+    /// Where the time went.
+    pub seconds: Seconds,
+}
+
+/// How one output of the model compares, or all of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutputResult {
+    /// Its name; absent for all of them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Elements compared.
+    pub elements: usize,
+    /// Elements not equal to the golden.
+    pub differing_elements: usize,
+    /// Elements outside the tolerance, both sides finite.
+    pub mismatched_elements: usize,
+    /// Elements outside because a side is infinite or not a number.
+    pub non_finite_elements: usize,
+    /// Largest absolute error over pairs of finite numbers.
+    pub max_abs_error: Largest<f64>,
+    /// Largest ULP distance over pairs of finite numbers.
+    pub max_ulp: Largest<u32>,
+    /// Sizes of all errors, where a report wants them; absent for all outputs together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
+}
+
+/// An output of a sample with at least one element outside the tolerance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultyOutput {
+    /// The sample's row in the bundle.
+    pub sample: usize,
+    #[serde(flatten)]
+    pub info: SampleInfo,
+    /// In which run of its batch, from 0.
+    pub run: usize,
+    /// The output's name.
+    pub output: String,
+    /// Elements outside, both sides finite.
+    pub mismatched_elements: usize,
+    /// Elements outside because a side is infinite or not a number.
+    pub non_finite_elements: usize,
+    /// The shape that the elements outside make.
+    pub pattern: Pattern,
+    /// The first element outside.
+    pub first: ElementPair,
+    /// The element that is furthest off: a non-finite one before any finite one.
+    pub worst: ElementPair,
+}
+
+/// Whether the runs of a batch gave the same bits. Runs that did not take place are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Repeats {
+    /// Every batch that was begun was run at least so often.
+    pub runs: usize,
+    /// Runs of all batches together.
+    pub total_runs: usize,
+    /// Samples of later runs with another bit than in the first.
+    pub differing_samples: usize,
+    /// Elements of later runs with another bit than in the first.
+    pub differing_elements: usize,
+    /// Largest absolute difference between a later run and the first, over finite numbers.
+    pub largest_difference: f64,
+}
+
+/// Why a check ended before its last sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// A signal.
+    Interrupted,
+    /// A faulty batch, where asked to end with the first.
+    FailFast,
+}
+
+/// Where the time went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Seconds {
+    /// Mapping the recorded tensors, and looking for input values that are not finite.
+    pub reading: f64,
+    /// In the engine.
+    pub running: f64,
+    /// Comparing.
+    pub comparing: f64,
+}
+
+impl CheckResult {
+    /// Of nothing yet.
+    pub(super) fn new(goldens: &[Recording], origin: Origin) -> Self {
+        let outputs = goldens.iter().map(|golden| OutputResult {
+            name: Some(golden.name().to_owned()),
+            ..OutputResult::default()
+        });
+        Self {
+            stopped: None,
+            recorded_in: origin,
+            samples: 0,
+            differing_samples: 0,
+            faulty_samples: 0,
+            total: OutputResult::default(),
+            outputs: outputs.collect(),
+            repeats: None,
+            faults: vec![],
+            flagged_without_fault: 0,
+            faulty: vec![],
+            seconds: Seconds::default(),
+        }
+    }
+
+    /// Sums up what was compared.
+    pub(super) fn sum_up(&mut self) {
+        self.total = OutputResult::default();
+        for output in &self.outputs {
+            self.total.merge(output);
+        }
+        let faulty: BTreeSet<usize> = self.faulty.iter().map(|output| output.sample).collect();
+        self.faulty_samples = faulty.len();
+        let has_fault = |sample: usize| {
+            let mut faults = self.faults.iter().map(|result| &result.fault);
+            faults.any(|fault| fault.sample().is_none_or(|own| own == sample))
+        };
+        self.flagged_without_fault = faulty.iter().filter(|&&sample| !has_fault(sample)).count();
+    }
+
+    /// Samples in a second, with reading and comparing.
+    pub fn samples_per_second(&self) -> f64 {
+        self.samples as f64 / self.seconds.total()
+    }
+
+    /// Whether everything was compared and within the tolerance. Nothing compared is not a pass.
+    pub fn is_pass(&self) -> bool {
+        self.samples > 0 && self.faulty.is_empty() && self.stopped.is_none()
+    }
+}
+
+impl OutputResult {
+    /// Adds a sample of `elements` elements, whose axes are `shape`.
+    pub fn add(&mut self, sample: usize, shape: &[usize], comparison: &SampleComparison) {
+        self.elements += shape.iter().product::<usize>();
+        self.raise(sample, shape, comparison);
+    }
+
+    /// Adds what a sample shows, but does not count it again.
+    pub fn raise(&mut self, sample: usize, shape: &[usize], comparison: &SampleComparison) {
+        self.differing_elements += comparison.differing;
+        self.mismatched_elements += comparison.mismatches;
+        self.non_finite_elements += comparison.non_finite;
+        self.max_abs_error
+            .raise(comparison.max_abs_error, sample, shape);
+        self.max_ulp.raise(comparison.max_ulp, sample, shape);
+    }
+
+    /// Adds another output; an index is that of the output it is in.
+    pub fn merge(&mut self, other: &Self) {
+        self.elements += other.elements;
+        self.differing_elements += other.differing_elements;
+        self.mismatched_elements += other.mismatched_elements;
+        self.non_finite_elements += other.non_finite_elements;
+        self.max_abs_error.merge(&other.max_abs_error);
+        self.max_ulp.merge(&other.max_ulp);
+    }
+
+    /// Elements outside the tolerance.
+    pub fn outside(&self) -> usize {
+        self.mismatched_elements + self.non_finite_elements
+    }
+}
+
+impl Repeats {
+    /// Takes a batch that was run so often.
+    pub(super) fn add_batch(&mut self, runs: usize) {
+        self.runs = match self.total_runs {
+            0 => runs,
+            _ => self.runs.min(runs),
+        };
+        self.total_runs += runs;
+    }
+
+    /// Takes note of an element that a later run did not repeat.
+    pub(super) fn add_difference(&mut self, first: f32, later: f32) {
+        self.differing_elements += 1;
+        if first.is_finite() && later.is_finite() {
+            let difference = (f64::from(later) - f64::from(first)).abs();
+            self.largest_difference = self.largest_difference.max(difference);
+        }
+    }
+}
+
+impl Seconds {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.reading + self.running + self.comparing
+    }
+}

@@ -1,0 +1,83 @@
+//! Flags. Meaning lives in the library, printing in `commands`.
+
+mod bench;
+mod calibrate;
+mod check;
+mod compare;
+mod shared;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use bench::BenchArgs;
+pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use check::CheckArgs;
+pub(crate) use compare::CompareArgs;
+pub(crate) use shared::{PartArgs, TargetArgs};
+
+/// Runs a bundle's submodel on the target and compares every element with the golden.
+#[derive(Debug, Parser)]
+#[command(
+    name = "verifier",
+    version,
+    after_help = "\
+Example:
+  verifier check bundles/nano --device cpu
+
+Exit status:
+  0  everything compared and within tolerance
+  1  compared, and something was outside
+  2  could not run or could not finish"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Box<CheckArgs>),
+    Calibrate(Box<CalibrateArgs>),
+    Compare(Box<CompareArgs>),
+    Bench(Box<BenchArgs>),
+    Devices(DevicesArgs),
+    Inspect(InspectArgs),
+}
+
+/// Show what the ONNX Runtime library offers, and which devices work here
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  verifier devices --runtime /opt/onnxruntime/lib/libonnxruntime.so")]
+pub(crate) struct DevicesArgs {
+    /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
+    #[arg(long, value_name = "LIB")]
+    pub(crate) runtime: Option<PathBuf>,
+}
+
+/// Show what a bundle, an ONNX file or an NPY file holds
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  verifier inspect bundles/nano
+  verifier inspect bundles/nano/onnx/submodel/model.onnx
+  verifier inspect bundles/nano/npy/logits.npy")]
+pub(crate) struct InspectArgs {
+    /// A bundle's folder, an ONNX file or an NPY file
+    pub(crate) path: PathBuf,
+}
+
+impl Command {
+    /// Whether reduced precision may be left to the provider.
+    pub(crate) fn allows_reduced_precision(&self) -> bool {
+        let target = match self {
+            Self::Bench(arguments) => &arguments.target,
+            Self::Calibrate(arguments) => &arguments.target,
+            Self::Check(arguments) => &arguments.target,
+            Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => return false,
+        };
+        target.allow_reduced_precision
+    }
+}

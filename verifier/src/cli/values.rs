@@ -1,0 +1,107 @@
+//! Values of flags, each with its own rule.
+
+use std::path::PathBuf;
+
+use clap::builder::RangedU64ValueParser;
+use verifier::report::bench::Bench;
+use verifier::report::check::Check;
+use verifier::report::matrix::Matrix;
+use verifier::report::{Body, Format};
+
+/// Whole numbers in a range.
+pub(super) type Number = RangedU64ValueParser<usize>;
+
+/// Rounded twice, as a Python number that `torch.isclose` is given for float32 tensors.
+pub(super) fn tolerance(text: &str) -> Result<f32, String> {
+    match text.parse::<f64>().map(|value| value as f32) {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("expected a finite number from 0".to_owned()),
+    }
+}
+
+pub(super) fn margin(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_finite() && value >= 1.0 => Ok(value),
+        _ => Err("expected a finite number from 1".to_owned()),
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
+        _ => Err("expected a number of seconds above 0".to_owned()),
+    }
+}
+
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn check_report(text: &str) -> Result<PathBuf, String> {
+    report::<Check>(text)
+}
+
+pub(super) fn matrix_report(text: &str) -> Result<PathBuf, String> {
+    report::<Matrix>(text)
+}
+
+pub(super) fn bench_report(text: &str) -> Result<PathBuf, String> {
+    report::<Bench>(text)
+}
+
+/// A file in a format that the command's record can be written in.
+fn report<B: Body>(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match Format::of(&path) {
+        Some(format) if B::FORMATS.contains(&format) => Ok(path),
+        _ => {
+            let endings: Vec<&str> = B::FORMATS.iter().map(|format| format.ending()).collect();
+            Err(format!("expected a name that ends in {}", one_of(&endings)))
+        }
+    }
+}
+
+pub(super) fn svg_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(extension) if extension == "svg" => Ok(path),
+        _ => Err("expected a name that ends in .svg".to_owned()),
+    }
+}
+
+/// `a, b or c`.
+fn one_of(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tolerances_are_rounded_as_torch_rounds_them() {
+        // torch.isclose(torch.tensor(1 + 2**-23), torch.tensor(0.0), rtol=0,
+        // atol=1.000000059604644775390626) is false: in float64 the tolerance lies halfway between
+        // 1 and that, in decimals above.
+        assert_eq!(tolerance("1.000000059604644775390626"), Ok(1.0));
+        assert_eq!(tolerance("5e-6"), Ok(5e-6));
+        for refused in ["1e39", "inf", "nan", "-1", ""] {
+            assert!(tolerance(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_report_that_the_command_cannot_write_is_refused_with_those_that_it_can() {
+        assert!(check_report("a/b.html").is_ok());
+        let refused = matrix_report("a/b.html").expect_err("no such page");
+        assert_eq!(refused, "expected a name that ends in .json or .md");
+        assert!(bench_report("table").is_err());
+    }
+}

@@ -1,0 +1,64 @@
+//! What to try next, where an error of the library leaves that open: only commands know which flags
+//! they have.
+
+use anyhow::Error;
+use verifier::bench::BenchError;
+use verifier::calibrate::file::FileError;
+use verifier::engine::Device;
+use verifier::engine::onnxruntime::LoadError;
+use verifier::engine::onnxruntime::locate::{LocateError, VARIABLE};
+use verifier::samples::recordings::RecordingError;
+
+/// The error with a hint, if there is one for it.
+pub(super) fn with_hint(error: Error) -> Error {
+    match error.chain().find_map(hint) {
+        Some(hint) => anyhow::anyhow!("{error:#}\nhint: {hint}"),
+        None => error,
+    }
+}
+
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(LocateError::NotFound) = error.downcast_ref() {
+        return Some(format!(
+            "`make setup` fetches one; --runtime FILE or {VARIABLE} names your own"
+        ));
+    }
+    if let Some(RecordingError::Nothing { .. }) = error.downcast_ref() {
+        let text = "`exporter bundle --test-data-sets N` records N samples of every part";
+        return Some(text.to_owned());
+    }
+    if let Some(FileError::Malformed { .. }) = error.downcast_ref() {
+        return Some("move the file away and run `verifier calibrate` again".to_owned());
+    }
+    if let Some(BenchError::BatchSize { .. }) = error.downcast_ref() {
+        return Some("a smaller --batch-size".to_owned());
+    }
+    match error.downcast_ref()? {
+        LoadError::Library { .. } => {
+            Some("--runtime FILE names another one, 1.17 or later".to_owned())
+        }
+        LoadError::Provider { device, .. } => Some(provider_hint(device).to_owned()),
+        _ => None,
+    }
+}
+
+fn provider_hint(device: &Device) -> &'static str {
+    match device {
+        Device::Cpu => "--runtime FILE names another library",
+        Device::Cuda => {
+            "--device cpu runs on the CPU; on a machine with an NVIDIA GPU, `make setup \
+             DEVICE=cuda` fetches the CUDA build of ONNX Runtime and its libraries"
+        }
+        Device::TensorRt => {
+            "--device cuda runs on the GPU without TensorRT; the CUDA build of ONNX Runtime also \
+             needs NVIDIA's TensorRT libraries (pip's `tensorrt`), found through LD_LIBRARY_PATH"
+        }
+        Device::OpenVino => {
+            "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with \
+             OpenVINO, to be named with --runtime"
+        }
+        Device::Other(_) => {
+            "`verifier devices` lists the providers that the library was built with"
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A command that fills in a record and writes it as reports.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use console::say;
+use proto::bundle;
+use verifier::report::{Body, Record, Verdict};
+
+use super::hints::with_hint;
+
+/// Runs a command and writes its record: before the long run too, since an earlier run's verdict
+/// must not survive this one.
+pub(super) fn recorded<B: Body>(
+    paths: &[PathBuf],
+    body: B,
+    run: impl FnOnce(&mut Record<B>) -> Result<Verdict>,
+) -> Result<Verdict> {
+    let mut record = Record::begun(body);
+    for path in paths {
+        refuse_inside("--report", path)?;
+        write(&record, path)?;
+    }
+    let result = run(&mut record).map_err(with_hint);
+    let error = result.as_ref().err().map(|error| format!("{error:#}"));
+    record.end(*result.as_ref().unwrap_or(&Verdict::Error), error);
+    for path in paths {
+        write(&record, path)?;
+        if result.is_ok() {
+            say!("report       {}", path.display());
+        }
+    }
+    result
+}
+
+fn write<B: Body>(record: &Record<B>, path: &Path) -> Result<()> {
+    let written = record.write(path);
+    written.with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Nothing is written into a bundle, which a check leaves as it is.
+pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
+    match bundle::around(path) {
+        None => Ok(()),
+        Some(bundle) => bail!(
+            "{flag} {}: inside the bundle {}",
+            path.display(),
+            bundle.display()
+        ),
+    }
+}

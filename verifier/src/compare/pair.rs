@@ -1,0 +1,173 @@
+//! Two recordings of the same samples against each other, element by element.
+
+use std::slice;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::ArrayViewD;
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ulp_distance;
+use crate::samples::{Batches, Recording, SamplesError, elements, sample_of};
+
+/// Bytes of a recording that are mapped at once.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// How far two recordings are apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// Elements compared.
+    pub elements: usize,
+    /// Elements with the same bits: +0 and −0 are not, two NaN with the same bits are.
+    pub identical_elements: usize,
+    /// Elements of which at least one is not finite and whose bits differ; they have no part in the
+    /// largest values.
+    pub non_finite_elements: usize,
+    /// Largest absolute difference over pairs of finite numbers.
+    pub max_abs_difference: f64,
+    /// Largest ULP distance over pairs of finite numbers.
+    pub max_ulp: u32,
+    /// Samples with the same largest element, where a sample is one row of scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_argmax: Option<usize>,
+    /// Samples compared.
+    pub samples: usize,
+}
+
+impl Difference {
+    /// The share of elements with the same bits; `None` without elements.
+    pub fn identical_share(&self) -> Option<f64> {
+        (self.elements > 0).then(|| self.identical_elements as f64 / self.elements as f64)
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.elements += other.elements;
+        self.identical_elements += other.identical_elements;
+        self.non_finite_elements += other.non_finite_elements;
+        self.max_abs_difference = self.max_abs_difference.max(other.max_abs_difference);
+        self.max_ulp = self.max_ulp.max(other.max_ulp);
+        self.samples += other.samples;
+        self.same_argmax = match (self.same_argmax, other.same_argmax) {
+            (Some(own), Some(others)) => Some(own + others),
+            (own, others) => own.or(others),
+        };
+        self
+    }
+}
+
+/// Compares the same samples of two recordings of one tensor.
+pub fn difference(a: &Recording, b: &Recording) -> Result<Difference, SamplesError> {
+    assert_eq!(a.shape(), b.shape(), "the same samples of the same tensor");
+    let is_scores = a.sample_shape().len() == 1;
+    let samples = 0..a.samples();
+    let batch_size = (WINDOW_BYTES / (4 * a.sample_elements().max(1))).max(1);
+    let never = AtomicBool::new(false);
+    let mut total = Difference::default();
+    let of_a = Batches::new(slice::from_ref(a), samples.clone(), batch_size, &never);
+    let of_b = Batches::new(slice::from_ref(b), samples, batch_size, &never);
+    for (a, b) in of_a.zip(of_b) {
+        let (a, b) = (a?, b?);
+        total = total.merge(of_batch(&a.views()[0], &b.views()[0], is_scores));
+    }
+    Ok(total)
+}
+
+/// Compares several tensors of the same samples, each with its counterpart.
+pub fn difference_of_outputs(a: &[Recording], b: &[Recording]) -> Result<Difference, SamplesError> {
+    let mut total = Difference::default();
+    for (a, b) in a.iter().zip(b) {
+        let found = difference(a, b)?;
+        let samples = found.samples;
+        total = total.merge(found);
+        total.samples = samples; // each output has them all
+    }
+    Ok(total)
+}
+
+/// Every sample on its own, on all cores.
+fn of_batch(a: &ArrayViewD<'_, f32>, b: &ArrayViewD<'_, f32>, is_scores: bool) -> Difference {
+    (0..a.shape()[0])
+        .into_par_iter()
+        .map(|sample| {
+            let (a, b) = (sample_of(a, sample), sample_of(b, sample));
+            of_sample(elements(&a), elements(&b), is_scores)
+        })
+        .reduce(Difference::default, Difference::merge)
+}
+
+fn of_sample(a: &[f32], b: &[f32], is_scores: bool) -> Difference {
+    let mut found = Difference {
+        elements: a.len(),
+        samples: 1,
+        ..Difference::default()
+    };
+    for (&a, &b) in a.iter().zip(b) {
+        if a.to_bits() == b.to_bits() {
+            found.identical_elements += 1;
+        } else if a.is_finite() && b.is_finite() {
+            found.max_abs_difference = found
+                .max_abs_difference
+                .max((f64::from(a) - f64::from(b)).abs());
+            found.max_ulp = found.max_ulp.max(ulp_distance(a, b));
+        } else {
+            found.non_finite_elements += 1;
+        }
+    }
+    found.same_argmax = is_scores.then(|| usize::from(argmax(a) == argmax(b)));
+    found
+}
+
+/// The first of the largest elements; NaN is none.
+fn argmax(scores: &[f32]) -> Option<usize> {
+    let numbers = scores
+        .iter()
+        .enumerate()
+        .filter(|(_, score)| !score.is_nan());
+    numbers
+        .reduce(|best, other| if other.1 > best.1 { other } else { best })
+        .map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array;
+
+    use super::*;
+
+    fn scores(values: &[f32]) -> Recording {
+        let pairs = Array::from_iter(values.iter().copied());
+        let pairs = pairs
+            .into_shape_with_order((values.len() / 2, 2))
+            .expect("pairs");
+        Recording::in_memory("logits", pairs.into_dyn()).expect("two axes")
+    }
+
+    #[test]
+    fn bits_numbers_and_largest_elements_are_compared_apart() {
+        let a = scores(&[1.0, 2.0, 0.0, 1.0, f32::NAN, 5.0, f32::INFINITY, 0.0]);
+        let b = scores(&[9.0, 9.0, 1.5, 2.0, -0.0, 1.0, f32::NAN, 5.0, 1.0, 0.0]);
+        let found = difference(&a, &b.restricted(1..5)).expect("in memory");
+        let counts = (found.elements, found.samples, found.identical_elements);
+        assert_eq!(counts, (8, 4, 5));
+        assert_eq!(
+            found.non_finite_elements, 1,
+            "NaN with the same bits is the same"
+        );
+        assert_eq!((found.max_abs_difference, found.max_ulp), (0.5, 1 << 22));
+        assert_eq!(found.same_argmax, Some(4));
+        let other = difference(&a.restricted(0..1), &scores(&[2.0, 1.0])).expect("in memory");
+        assert_eq!(other.same_argmax, Some(0));
+    }
+
+    #[test]
+    fn only_rows_of_scores_have_a_largest_element() {
+        let cube = Array::zeros((1, 2, 2)).into_dyn();
+        let cube = Recording::in_memory("x", cube).expect("three axes");
+        let found = difference(&cube, &cube).expect("in memory");
+        assert_eq!(
+            (found.same_argmax, found.identical_share()),
+            (None, Some(1.0))
+        );
+    }
+}

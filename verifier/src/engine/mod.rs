@@ -1,0 +1,16 @@
+//! What gives outputs for inputs: a trait of one method, ONNX Runtime behind it, and a fake for
+//! tests.
+
+pub mod batch;
+pub mod batch_size;
+pub mod device;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod interface;
+pub mod onnxruntime;
+pub mod placement;
+pub mod probe;
+
+pub use batch::{BatchError, Outputs, run_batch};
+pub use device::Device;
+pub use interface::{Engine, RunError};

@@ -1,0 +1,134 @@
+//! The ONNX Runtime library: loaded once in a process, checked before anything is asked of it.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use proto::digest;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::LoadError;
+use super::locate::check_whole;
+
+/// Which library was loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LibraryInfo {
+    pub path: PathBuf,
+    pub version: String,
+    /// What it says about its build.
+    pub build: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+}
+
+/// A loaded ONNX Runtime library; one in a process.
+#[derive(Debug)]
+pub struct Library {
+    info: LibraryInfo,
+    environment: Environment,
+}
+
+impl Library {
+    /// Loads the library for the whole process, asks for its version, and starts the runtime in it.
+    pub fn start(path: &Path) -> Result<Self, LoadError> {
+        let info = LibraryInfo {
+            path: path.to_owned(),
+            version: version(path).map_err(|reason| unusable(path, reason))?,
+            sha256: digest::sha256_file(path).map_err(|error| unusable(path, error))?,
+            build: String::new(),
+        };
+        // Refuses versions that are too old, before anything is asked of them.
+        let builder = ort::init_from(path).map_err(|error| unusable(path, error))?;
+        let builder = builder.with_telemetry(false);
+        let environment = builder.build().map_err(|error| unusable(path, error))?;
+        let build = ort::info().to_owned();
+        Ok(Self {
+            info: LibraryInfo { build, ..info },
+            environment,
+        })
+    }
+
+    /// Which one it is.
+    pub fn info(&self) -> &LibraryInfo {
+        &self.info
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The providers that the library was built with, by their full names.
+    #[expect(
+        unsafe_code,
+        reason = "`ort` asks for one provider at a time; the list is its C API's"
+    )]
+    pub fn providers(&self) -> Vec<String> {
+        let (mut names, mut count) = (std::ptr::null_mut(), 0);
+        let mut found = Vec::new();
+        // SAFETY: the function fills both with an array of C strings, which the other one frees.
+        unsafe {
+            let status = (ort::api().GetAvailableProviders)(&raw mut names, &raw mut count);
+            if !status.0.is_null() || names.is_null() {
+                return found;
+            }
+            for index in 0..usize::try_from(count).unwrap_or(0) {
+                let name = CStr::from_ptr(*names.add(index));
+                found.push(name.to_string_lossy().into_owned());
+            }
+            let _ = (ort::api().ReleaseAvailableProviders)(names, count);
+        }
+        found
+    }
+}
+
+/// Failures of the runtime come back as errors; its own log says nothing more.
+pub(super) const LOG_LEVEL: LogLevel = LogLevel::Fatal;
+
+fn unusable(path: &Path, reason: impl ToString) -> LoadError {
+    LoadError::Library {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a C library says its version through a C function"
+)]
+fn version(path: &Path) -> Result<String, String> {
+    type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
+    check_whole(path)?;
+    // SAFETY: loading a library runs its initialisers; the user named it, or it is the one that
+    // `make setup` fetched.
+    let library = unsafe { libloading::Library::new(path) };
+    let library = library.map_err(|error| with_causes(&error))?;
+    // Never unloaded: `ort` goes on to use the same one, and unloading a runtime runs its
+    // finalisers.
+    let library = std::mem::ManuallyDrop::new(library);
+    // SAFETY: every ONNX Runtime exports this symbol with this signature (onnxruntime_c_api.h).
+    let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") };
+    let base = base.map_err(|_| "it does not export OrtGetApiBase".to_owned())?;
+    // SAFETY: the function takes nothing and returns a static table or nothing.
+    let base = unsafe { base().as_ref() }.ok_or_else(|| "it has no API".to_owned())?;
+    // SAFETY: the version is a static C string.
+    let version = unsafe { CStr::from_ptr((base.GetVersionString)()) };
+    let version = version.to_string_lossy().into_owned();
+    // SAFETY: asking for an API version gives a static table or nothing.
+    if unsafe { (base.GetApi)(ort::MINOR_VERSION) }.is_null() {
+        return Err(format!(
+            "version {version} does not have the API of 1.{}",
+            ort::MINOR_VERSION
+        ));
+    }
+    Ok(version)
+}
+
+/// An error with what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

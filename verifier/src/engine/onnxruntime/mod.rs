@@ -1,0 +1,18 @@
+//! ONNX Runtime as an [`Engine`](super::Engine): the only folder that names `ort`.
+//!
+//! Three gates stand between a device asked for and a result: the provider must be created, no node
+//! may be left to the CPU, and the profile of a first run must show every node on the provider.
+
+mod environment;
+mod error;
+mod library;
+pub mod locate;
+mod options;
+mod provider;
+mod session;
+
+pub use environment::prepare_environment;
+pub use error::LoadError;
+pub use library::{Library, LibraryInfo};
+pub use options::{Optimization, Options};
+pub use session::{Session, Source};

@@ -1,0 +1,216 @@
+//! How a fault is written: `target[index]=value` or `target[index]^bit`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::fault::{Change, Fault, Target};
+
+impl From<Fault> for String {
+    fn from(fault: Fault) -> Self {
+        fault.to_string()
+    }
+}
+
+impl TryFrom<String> for Fault {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match self {
+            Self::Golden(name) => ("golden", name.as_deref()),
+            Self::Input(name) => ("input", name.as_deref()),
+            Self::Output(name) => ("output", name.as_deref()),
+            Self::Weight(name) => ("weight", Some(name.as_str())),
+        };
+        f.write_str(kind)?;
+        name.map_or(Ok(()), |name| write!(f, ":{name}"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = self
+            .index
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        write!(f, "{}[{index}]", self.target)?;
+        match self.change {
+            // Rust writes `inf` and `NaN`; the grammar of faults is in lower case.
+            Change::Value(value) => write!(f, "={}", value.to_string().to_lowercase()),
+            Change::Flip(bit) => write!(f, "^{bit}"),
+        }
+    }
+}
+
+/// How a fault is written, for messages.
+const GRAMMAR: &str = "expected TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, with TARGET one of \
+                       golden, input, output and weight:NAME, such as output[150,34,13]=12 or \
+                       weight:to_qkv_weight[10,20]^23";
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (target, rest) = text
+            .split_once('[')
+            .ok_or_else(|| format!("no index; {GRAMMAR}"))?;
+        let (index, change) = rest
+            .split_once(']')
+            .ok_or_else(|| format!("the index has no end; {GRAMMAR}"))?;
+        let index = index
+            .split(',')
+            .map(|number| {
+                number
+                    .trim()
+                    .parse()
+                    .map_err(|_| format!("index `{number}` is no whole number; {GRAMMAR}"))
+            })
+            .collect::<Result<Vec<usize>, String>>()?;
+        let change = match change.split_at_checked(1) {
+            Some(("=", value)) => Change::Value(float(value)?),
+            Some(("^", bit)) => match bit.parse() {
+                Ok(bit @ 0..=31) => Change::Flip(bit),
+                _ => return Err(format!("bit `{bit}`: a float32 has bits 0 to 31")),
+            },
+            _ => {
+                return Err(format!(
+                    "neither =VALUE nor ^BIT behind the index; {GRAMMAR}"
+                ));
+            }
+        };
+        Ok(Self {
+            target: target.parse()?,
+            index,
+            change,
+        })
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = match text.split_once(':') {
+            Some((_, "")) => return Err(format!("target `{text}` has an empty name; {GRAMMAR}")),
+            Some((kind, name)) => (kind, Some(name.to_owned())),
+            None => (text, None),
+        };
+        match (kind, name) {
+            ("golden", name) => Ok(Self::Golden(name)),
+            ("input", name) => Ok(Self::Input(name)),
+            ("output", name) => Ok(Self::Output(name)),
+            ("weight", Some(name)) => Ok(Self::Weight(name)),
+            ("weight", None) => Err(
+                "a weight has a name: weight:NAME[INDEX]; `verifier inspect` lists them".to_owned(),
+            ),
+            _ => Err(format!("unknown target `{kind}`; {GRAMMAR}")),
+        }
+    }
+}
+
+/// A float32; a finite number that float32 cannot hold is refused, not made infinite.
+fn float(text: &str) -> Result<f32, String> {
+    let value: f32 = text
+        .parse()
+        .map_err(|_| format!("value `{text}` is no number"))?;
+    let says_infinite = text.to_ascii_lowercase().contains("inf");
+    if value.is_infinite() && !says_infinite {
+        return Err(format!(
+            "value `{text}` is beyond float32, whose largest is {:e}; `inf` is infinity",
+            f32::MAX
+        ));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_five_are_written_in_the_grammar_of_faults() {
+        let written: Vec<String> = Fault::python_repository_faults()
+            .iter()
+            .map(Fault::to_string)
+            .collect();
+        let expected = [
+            "golden[150,34,13]=12",
+            "golden[150,34,54]=12",
+            "golden[200,5,5]=inf",
+            "golden[201,2,23]=nan",
+            "golden[300,34,13]=12",
+        ];
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let faults = [
+            "output[150,34,13]=12",
+            "input[3,0,7]^30",
+            "weight:to_qkv_weight[10,20]^23",
+            "golden[200,5,5]=-inf",
+            "input:residual[1,2,3]=-0",
+            "output[0,0]=1e-45",
+        ];
+        for text in faults {
+            let fault: Fault = text.parse().expect(text);
+            assert_eq!(
+                fault.to_string().parse::<Fault>().expect("again"),
+                fault,
+                "{text}"
+            );
+        }
+        let nan: Fault = "golden[1,2]=NaN".parse().expect("nan");
+        assert_eq!(nan.to_string(), "golden[1,2]=nan");
+        assert_eq!(
+            "golden[1]^31"
+                .parse::<Fault>()
+                .expect("sign")
+                .change
+                .apply(1.5),
+            -1.5
+        );
+        assert_eq!(
+            " 1, 2".split(',').count(),
+            "golden[ 1, 2]=0"
+                .parse::<Fault>()
+                .expect("spaces")
+                .index
+                .len()
+        );
+    }
+
+    #[test]
+    fn what_is_no_fault_says_why() {
+        let refusals = [
+            ("", "no index"),
+            ("golden", "no index"),
+            ("golden[1,2", "no end"),
+            ("golden[]=1", "no whole number"),
+            ("golden[1,-2]=1", "no whole number"),
+            ("golden[1]", "neither =VALUE nor ^BIT"),
+            ("golden[1]é", "neither =VALUE nor ^BIT"),
+            ("golden[1]=", "is no number"),
+            ("golden[1]=one", "is no number"),
+            ("golden[1]=1e39", "beyond float32"),
+            ("golden[1]^32", "bits 0 to 31"),
+            ("golden[1]^-1", "bits 0 to 31"),
+            ("weight[1]=1", "a weight has a name"),
+            ("weight:[1]=1", "empty name"),
+            ("bias[1]=1", "unknown target `bias`"),
+            ("golden[99999999999999999999]=1", "no whole number"),
+        ];
+        for (text, expected) in refusals {
+            let message = text.parse::<Fault>().expect_err(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+}

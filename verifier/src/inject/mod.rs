@@ -1,0 +1,9 @@
+//! Deliberate changes: how a fault is written, where it goes, and how it is put there.
+
+pub mod fault;
+mod grammar;
+pub mod place;
+pub mod weights;
+
+pub use fault::{Change, Fault, FaultError, Target};
+pub use place::{Injection, Kind, Placed};

@@ -1,0 +1,50 @@
+//! Which formats the record of each command has, and what renders it.
+
+use std::io;
+
+use super::bench::Bench;
+use super::check::Check;
+use super::matrix::Matrix;
+use super::record::{Body, Format, Record};
+use super::{csv, html, junit, markdown};
+
+impl Body for Check {
+    const COMMAND: &'static str = "check";
+    const FORMATS: &'static [Format] = &[
+        Format::Json,
+        Format::Html,
+        Format::Markdown,
+        Format::Csv,
+        Format::Junit,
+    ];
+
+    fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
+        match format {
+            Format::Csv => csv::faulty_outputs(record),
+            Format::Junit => junit::document(record),
+            Format::Html => Ok(html::page(record)),
+            _ => Ok(markdown::check(record)),
+        }
+    }
+}
+
+impl Body for Matrix {
+    const COMMAND: &'static str = "compare";
+    const FORMATS: &'static [Format] = &[Format::Json, Format::Markdown];
+
+    fn render(record: &Record<Self>, _: Format) -> io::Result<String> {
+        Ok(markdown::matrix(record))
+    }
+}
+
+impl Body for Bench {
+    const COMMAND: &'static str = "bench";
+    const FORMATS: &'static [Format] = &[Format::Json, Format::Markdown, Format::Csv];
+
+    fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
+        match format {
+            Format::Csv => csv::rows(&record.body.timings),
+            _ => Ok(markdown::bench(record)),
+        }
+    }
+}

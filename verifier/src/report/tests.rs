@@ -1,0 +1,430 @@
+//! A literal record in, the text of every format out.
+
+use console::Host;
+use insta::assert_snapshot;
+use proto::manifest::Golden;
+use proto::npy::Dtype;
+
+use super::bench::{Bench, BenchOptions};
+use super::check::{Check, CheckOptions, ToleranceOrigin};
+use super::matrix::{Matrix, MatrixOptions};
+use super::record::{
+    Body, BundleRecord, Format, RECORD_VERSION, Record, RuntimeRecord, TargetRecord, Verdict,
+};
+use super::text;
+use crate::bench::Timing;
+use crate::check::result::Seconds;
+use crate::check::worst::WorstSample;
+use crate::check::{
+    CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
+};
+use crate::compare::error_map::ErrorMap;
+use crate::compare::{Difference, ElementPair, Histogram, Largest, Pattern, Tolerance};
+use crate::engine::batch_size::Origin as BatchSizeOrigin;
+use crate::engine::device::Device;
+use crate::engine::onnxruntime::{LibraryInfo, Optimization};
+use crate::matrix::{Configuration, Outcome, Pair, Ran};
+use crate::samples::{Origin, SampleInfo};
+
+fn record<B: Body>(body: B) -> Record<B> {
+    Record {
+        record_version: RECORD_VERSION.to_owned(),
+        command: B::COMMAND.to_owned(),
+        verifier: "1.2.3".to_owned(),
+        verdict: Verdict::Pass,
+        exit_status: 0,
+        error: None,
+        started_unix_seconds: 1_700_000_000,
+        host: Host {
+            os: "linux".to_owned(),
+            arch: "aarch64".to_owned(),
+            cpu: "a | processor".to_owned(),
+            cores: 6,
+        },
+        bundle: Some(BundleRecord {
+            blake3: "b3".to_owned(),
+            files: 41,
+            preset: "nano".to_owned(),
+            module: "transformer.layers.0.0.fn".to_owned(),
+            weights_sha256: "aa".to_owned(),
+            golden: Golden {
+                libtorch: "2.13.0".to_owned(),
+                device: "cpu".to_owned(),
+                dtype: Dtype::Float32,
+                threads: 2,
+                batch_size: 100,
+                cpu_features: vec!["avx2".to_owned()],
+                float64: None,
+            },
+        }),
+        body,
+    }
+}
+
+fn target() -> TargetRecord {
+    TargetRecord {
+        device: Device::Cuda,
+        device_id: Some(1),
+        device_options: vec!["cudnn_conv_use_max_workspace=1".to_owned()],
+        allow_reduced_precision: false,
+        threads: None,
+    }
+}
+
+fn runtime() -> RuntimeRecord {
+    RuntimeRecord {
+        library: LibraryInfo {
+            path: "/opt/libonnxruntime.so".into(),
+            version: "1.31.1".to_owned(),
+            build: "ORT Build Info".to_owned(),
+            sha256: "cc".to_owned(),
+        },
+        provider: "CUDAExecutionProvider".to_owned(),
+        precision: "float32, TF32 off".to_owned(),
+        nodes: [("CUDAExecutionProvider".to_owned(), 15)].into(),
+        optimization: Optimization::All,
+        deterministic: true,
+        load_seconds: 0.25,
+    }
+}
+
+fn check() -> Record<Check> {
+    record(Check {
+        options: CheckOptions {
+            bundle: "bundles/nano".into(),
+            part: "submodel".to_owned(),
+            target: target(),
+            tolerance: Tolerance::DEFAULT,
+            tolerance_origin: ToleranceOrigin::Default,
+            calibration: None,
+            batch_size: Some(64),
+            batch_size_origin: BatchSizeOrigin::Chosen,
+            repeat: 1,
+            samples: Some([0, 4]),
+            faults: vec![],
+            expect_detected: false,
+        },
+        runtime: Some(runtime()),
+        result: Some(clean_result()),
+        worst: vec![],
+    })
+}
+
+fn clean_result() -> CheckResult {
+    let output = OutputResult {
+        name: Some("submodel_output".to_owned()),
+        elements: 24_960,
+        differing_elements: 12_345,
+        max_abs_error: Largest {
+            value: 4.8e-7,
+            index: Some(vec![2, 64, 95]),
+        },
+        max_ulp: Largest {
+            value: 1_234,
+            index: Some(vec![1, 0, 7]),
+        },
+        histogram: Some(Histogram::of(
+            &[1.0, 2.0, 3.0, 4.0],
+            &[1.0, 2.5, 3.0, f32::NAN],
+        )),
+        ..OutputResult::default()
+    };
+    CheckResult {
+        stopped: None,
+        recorded_in: Origin::Npy,
+        samples: 4,
+        differing_samples: 4,
+        faulty_samples: 0,
+        total: OutputResult {
+            name: None,
+            histogram: None,
+            ..output.clone()
+        },
+        outputs: vec![output],
+        repeats: None,
+        faults: vec![],
+        flagged_without_fault: 0,
+        faulty: vec![],
+        seconds: Seconds {
+            reading: 0.1,
+            running: 1.5,
+            comparing: 0.4,
+        },
+    }
+}
+
+/// Two faulty samples of four, five faults of every outcome, stopped in the second of three runs.
+fn check_with_faults() -> Record<Check> {
+    let mut record = check();
+    record.verdict = Verdict::Error;
+    record.exit_status = 2;
+    record.error = Some("interrupted after 3 of 4 samples:\nthe result is partial".to_owned());
+    let faulty = vec![
+        faulty_output(1, Pattern::Row, 12.0, -0.5),
+        faulty_output(2, Pattern::Single, f32::INFINITY, 0.25),
+    ];
+    let map = ErrorMap::new(65, 96, [34 * 96 + 13].into_iter());
+    record.body.worst = vec![WorstSample {
+        output: faulty[1].clone(),
+        map,
+    }];
+    let result = record.body.result.as_mut().expect("a result");
+    result.samples = 3;
+    result.stopped = Some(Stop::Interrupted);
+    result.faulty_samples = faulty.len();
+    result.faulty = faulty;
+    result.total.mismatched_elements = 2;
+    result.total.non_finite_elements = 1;
+    result.repeats = Some(Repeats {
+        runs: 2,
+        total_runs: 5,
+        differing_samples: 1,
+        differing_elements: 3,
+        largest_difference: 1.5e-8,
+    });
+    result.faults = [
+        ("golden[1,34,13]=12", FaultOutcome::Detected, 12.5),
+        ("input[2,0,7]^30", FaultOutcome::Missed, 3e38),
+        ("output[0,0,0]^0", FaultOutcome::WithinTolerance, 1e-9),
+        ("weight:to_qkv_weight[1,2]^0", FaultOutcome::Masked, 0.0),
+        ("output[3,0,0]=inf", FaultOutcome::NotReached, 0.0),
+    ]
+    .map(|(text, outcome, change)| fault(text, outcome, change))
+    .to_vec();
+    record
+}
+
+fn fault(text: &str, outcome: FaultOutcome, largest_change: f64) -> FaultResult {
+    let beyond = matches!(outcome, FaultOutcome::Detected | FaultOutcome::Missed);
+    FaultResult {
+        outcome,
+        largest_change,
+        samples_beyond: usize::from(beyond),
+        samples_flagged: usize::from(outcome == FaultOutcome::Detected),
+        ..FaultResult::new(&text.parse().expect("a fault"))
+    }
+}
+
+fn faulty_output(sample: usize, pattern: Pattern, golden: f32, actual: f32) -> FaultyOutput {
+    let pair = ElementPair::new(vec![sample, 34, 13], golden, actual);
+    FaultyOutput {
+        sample,
+        info: SampleInfo {
+            sample_index: 100 + sample as i64,
+            label: Some(3),
+            prediction: Some(5),
+            confidence: Some(0.125),
+            tier: (sample == 2).then_some(1),
+        },
+        run: sample - 1,
+        output: "submodel_output".to_owned(),
+        mismatched_elements: usize::from(golden.is_finite()) * 2,
+        non_finite_elements: usize::from(!golden.is_finite()),
+        pattern,
+        first: pair.clone(),
+        worst: pair,
+    }
+}
+
+fn bench() -> Record<Bench> {
+    let timing = |batch_size: usize, milliseconds: f64| Timing {
+        batch_size,
+        runs: 100,
+        load_seconds: 0.02,
+        first_seconds: 3e-3 * milliseconds,
+        min_seconds: 0.9e-3 * milliseconds,
+        p50_seconds: 1e-3 * milliseconds,
+        p90_seconds: 1.1e-3 * milliseconds,
+        p99_seconds: 1.5e-3 * milliseconds,
+        max_seconds: 2e-3 * milliseconds,
+        samples_per_second: 1e3 * batch_size as f64 / milliseconds,
+        reading_seconds: 1e-5,
+        comparing_seconds: 2e-5,
+        comparing_share: 0.125,
+        samples: 103 * batch_size,
+        faulty_samples: 0,
+        max_abs_error: 4.8e-7,
+    };
+    record(Bench {
+        options: BenchOptions {
+            bundle: "bundles/nano".into(),
+            part: "submodel".to_owned(),
+            target: target(),
+            tolerance: Tolerance::DEFAULT,
+            batch_sizes: vec![1, 64],
+            warmup: 3,
+            runs: 100,
+            limit_seconds: 30.0,
+            samples: None,
+        },
+        runtime: Some(runtime()),
+        timings: vec![timing(1, 0.5), timing(64, 12.0)],
+    })
+}
+
+fn matrix() -> Record<Matrix> {
+    let difference = Difference {
+        elements: 24_960,
+        identical_elements: 12_615,
+        non_finite_elements: 0,
+        max_abs_difference: 4.8e-7,
+        max_ulp: 1_234,
+        same_argmax: None,
+        samples: 4,
+    };
+    let ran = Ran {
+        within_tolerance: true,
+        nodes: [("CPUExecutionProvider".to_owned(), 15)].into(),
+        faulty_samples: 0,
+        outside_elements: 0,
+        golden: difference,
+        running_seconds: 0.5,
+    };
+    let configuration = |number: usize, device: Device, outcome: Outcome| Configuration {
+        number,
+        runtime: "/opt/libonnxruntime.so".into(),
+        device,
+        optimization: Optimization::None,
+        version: Some("1.31.1".to_owned()),
+        sha256: Some("cc".to_owned()),
+        outcome,
+        seconds: 1.25,
+    };
+    let reason = "device `cuda` is not available:\nno CUDA-capable device".to_owned();
+    let mut record = record(Matrix {
+        options: MatrixOptions {
+            bundle: "bundles/nano".into(),
+            part: "submodel".to_owned(),
+            tolerance: Tolerance::DEFAULT,
+            batch_size: None,
+            samples: None,
+            threads: Some(2),
+            timeout_seconds: 600.0,
+        },
+        configurations: vec![
+            configuration(1, Device::Cpu, Outcome::Ran(Box::new(ran.clone()))),
+            configuration(2, Device::Cuda, Outcome::Failed { reason }),
+            configuration(3, Device::OpenVino, Outcome::Ran(Box::new(ran))),
+        ],
+        pairs: vec![Pair {
+            configurations: [1, 3],
+            difference,
+        }],
+    });
+    record.verdict = Verdict::Error;
+    record.exit_status = 2;
+    record
+}
+
+fn rendered<B: Body>(record: &Record<B>, format: Format) -> String {
+    B::render(record, format).expect("a text")
+}
+
+/// Written as JSON and read back, a record is the same; so is each of its other formats.
+fn assert_is_read_back<B: Body + PartialEq + std::fmt::Debug>(record: &Record<B>) {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("record.json");
+    record.write(&path).expect("written");
+    assert_eq!(&Record::<B>::read(&path).expect("read"), record);
+}
+
+#[test]
+fn records_are_read_back_from_json() {
+    let mut faults = check_with_faults();
+    faults.body.worst.clear(); // pictures are for the page alone
+    assert_is_read_back(&faults);
+    assert_is_read_back(&check());
+    assert_is_read_back(&bench());
+    assert_is_read_back(&matrix());
+}
+
+#[test]
+fn a_record_of_another_command_or_layout_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("record.json");
+    let mut later = check();
+    later.record_version = "4.0".to_owned();
+    later.write(&path).expect("written");
+    let error = Record::<Check>::read(&path)
+        .expect_err("a later layout")
+        .to_string();
+    assert_eq!(error, "record 4.0 of `check`, expected 3.0 of `check`");
+    bench().write(&path).expect("written");
+    assert!(Record::<Check>::read(&path).is_err());
+    later.record_version = "3.9".to_owned();
+    later.write(&path).expect("written");
+    assert!(
+        Record::<Check>::read(&path).is_ok(),
+        "a later minor version is read"
+    );
+}
+
+#[test]
+fn a_format_that_a_command_does_not_have_is_no_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("table.html");
+    assert!(bench().write(&path).is_err() && !path.exists());
+}
+
+#[test]
+fn json_of_a_check() {
+    let text = serde_json::to_string_pretty(&check_with_faults()).expect("JSON");
+    assert_snapshot!("check.json", text);
+}
+
+#[test]
+fn json_of_times_and_of_a_matrix() {
+    let text = serde_json::to_string_pretty(&bench()).expect("JSON");
+    assert_snapshot!("bench.json", text);
+    let text = serde_json::to_string_pretty(&matrix()).expect("JSON");
+    assert_snapshot!("compare.json", text);
+}
+
+#[test]
+fn pages_of_text() {
+    assert_snapshot!("check.md", rendered(&check(), Format::Markdown));
+    assert_snapshot!(
+        "check_faults.md",
+        rendered(&check_with_faults(), Format::Markdown)
+    );
+    assert_snapshot!("bench.md", rendered(&bench(), Format::Markdown));
+    assert_snapshot!("compare.md", rendered(&matrix(), Format::Markdown));
+}
+
+#[test]
+fn a_page_with_pictures() {
+    assert_snapshot!(
+        "check_faults.html",
+        rendered(&check_with_faults(), Format::Html)
+    );
+}
+
+#[test]
+fn lists() {
+    assert_snapshot!(
+        "check_faults.csv",
+        rendered(&check_with_faults(), Format::Csv)
+    );
+    assert_snapshot!("bench.csv", rendered(&bench(), Format::Csv));
+    assert_snapshot!(
+        "check_faults.xml",
+        rendered(&check_with_faults(), Format::Junit)
+    );
+}
+
+#[test]
+fn a_check_on_a_terminal() {
+    let record = check_with_faults();
+    let result = record.body.result.as_ref().expect("a result");
+    let mut shown = text::setting(&record);
+    shown += &text::comparison(result);
+    shown += &text::faults(result);
+    shown += &text::verdict(&record, result, 4);
+    assert_snapshot!("check_faults.txt", shown);
+    let record = check();
+    let result = record.body.result.as_ref().expect("a result");
+    let mut shown = text::setting(&record);
+    shown += &text::comparison(result);
+    shown += &text::verdict(&record, result, 4);
+    assert_snapshot!("check.txt", shown);
+}

@@ -1,0 +1,318 @@
+//! The record on a terminal: what ran where, how it compares, what became of the faults.
+
+use std::fmt::Write as _;
+
+use console::grouped;
+use proto::manifest::part;
+
+use super::check::Check;
+use super::record::{Record, Verdict};
+use crate::check::{
+    CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
+};
+use crate::compare::Largest;
+use crate::samples::SampleInfo;
+
+/// Outputs of faulty samples shown to a person; the record has all of them.
+const SHOWN: usize = 20;
+
+/// A line: a name in a column of its own, then what there is to say.
+macro_rules! line {
+    ($text:expr, $name:expr, $($argument:tt)*) => {{
+        let _ = write!($text, "{:<13}", $name);
+        let _ = writeln!($text, $($argument)*);
+    }};
+}
+
+/// Why a check ended early.
+pub fn stopped(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Interrupted => "interrupted",
+        Stop::FailFast => "ended at the first faulty batch",
+    }
+}
+
+/// Whether runs gave the same bits.
+pub fn repeats(repeats: &Repeats) -> String {
+    let runs = if repeats.runs == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{} runs", grouped(repeats.runs))
+    };
+    let total = grouped(repeats.total_runs);
+    if repeats.differing_elements == 0 {
+        return format!("{runs} of each batch, {total} in all, gave the same bits");
+    }
+    format!(
+        "{runs} of each batch, {total} in all: {} elements in {} samples of later runs have other \
+         bits than in the first, by up to {:.3e}",
+        grouped(repeats.differing_elements),
+        grouped(repeats.differing_samples),
+        repeats.largest_difference
+    )
+}
+
+/// How far a fault changed the outputs.
+pub fn change(fault: &FaultResult) -> String {
+    match (fault.outcome, fault.non_finite) {
+        (FaultOutcome::NotReached, _) => "–".to_owned(),
+        (_, true) => "not finite".to_owned(),
+        (_, false) => format!("{:.3e}", fault.largest_change),
+    }
+}
+
+/// What the bundle says of a sample.
+pub fn sample_info(info: &SampleInfo) -> String {
+    let mut text = format!("image {}", info.sample_index);
+    if let (Some(label), Some(prediction)) = (info.label, info.prediction) {
+        let _ = write!(text, ", class {label}, predicted {prediction}");
+    }
+    if let Some(confidence) = info.confidence {
+        let _ = write!(text, ", confidence {confidence:.4}");
+    }
+    if let Some(tier) = info.tier {
+        let _ = write!(text, ", tier {tier}");
+    }
+    text
+}
+
+/// How many elements are outside, and the shape they make.
+pub fn outside(output: &FaultyOutput) -> String {
+    let all = output.mismatched_elements + output.non_finite_elements;
+    let mut text = format!("{}, {}", grouped(all), output.pattern);
+    if output.non_finite_elements > 0 {
+        let _ = write!(text, ", {} not finite", grouped(output.non_finite_elements));
+    }
+    text
+}
+
+/// The largest value and where it is.
+pub fn largest<T: Copy>(largest: &Largest<T>, text: impl Fn(T) -> String) -> String {
+    match &largest.index {
+        None => "0: every element is equal to the golden".to_owned(),
+        Some(index) => format!("{} at {index:?}", text(largest.value)),
+    }
+}
+
+/// What a check runs, and where.
+pub fn setting(record: &Record<Check>) -> String {
+    let Check {
+        options, runtime, ..
+    } = &record.body;
+    let mut text = String::new();
+    if let Some(bundle) = &record.bundle {
+        let path = options.bundle.display();
+        line!(
+            text,
+            "bundle",
+            "{path} ({}, {})",
+            bundle.preset,
+            bundle.module
+        );
+        line!(text, "hashes", "{} files as in the manifest", bundle.files);
+    }
+    if options.part != part::SUBMODEL {
+        line!(text, "part", "{}", options.part);
+    }
+    if let Some(runtime) = runtime {
+        let library = &runtime.library;
+        let (version, path) = (&library.version, library.path.display());
+        line!(text, "runtime", "ONNX Runtime {version} ({path})");
+        line!(text, "", "SHA-256 {}", library.sha256);
+        let nodes: Vec<String> = runtime
+            .nodes
+            .iter()
+            .map(|(provider, count)| format!("{count} nodes on {provider}"))
+            .collect();
+        let (device, nodes) = (&options.target.device, nodes.join(", "));
+        line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
+    }
+    line!(text, "batch size", "{}", options.batch_size_text());
+    line!(text, "tolerance", "{}", options.tolerance_text());
+    text
+}
+
+/// How everything compares.
+pub fn comparison(result: &CheckResult) -> String {
+    let mut text = String::new();
+    let total = &result.total;
+    line!(
+        text,
+        "compared",
+        "{} samples, {} elements, {:.0} samples/s with reading and comparing",
+        grouped(result.samples),
+        grouped(total.elements),
+        result.samples_per_second()
+    );
+    line!(
+        text,
+        "differing",
+        "{} elements in {} samples are not equal to the golden",
+        grouped(total.differing_elements),
+        grouped(result.differing_samples)
+    );
+    for output in &result.outputs {
+        if result.outputs.len() > 1 {
+            line!(
+                text,
+                "output",
+                "{}",
+                output.name.as_deref().unwrap_or_default()
+            );
+        }
+        text.push_str(&largest_errors(output));
+    }
+    if let Some(found) = &result.repeats {
+        line!(text, "repeated", "{}", repeats(found));
+    }
+    line!(
+        text,
+        "outside",
+        "{} elements, and {} that are not finite, in {} samples",
+        grouped(total.mismatched_elements),
+        grouped(total.non_finite_elements),
+        grouped(result.faulty_samples)
+    );
+    for faulty in result.faulty.iter().take(SHOWN) {
+        text.push_str(&faulty_line(faulty, result.outputs.len() > 1));
+    }
+    if result.faulty.len() > SHOWN {
+        let more = grouped(result.faulty.len() - SHOWN);
+        let _ = writeln!(text, "  … and {more} more (--report lists them all)");
+    }
+    text
+}
+
+fn largest_errors(output: &OutputResult) -> String {
+    let mut text = String::new();
+    let error = largest(&output.max_abs_error, |value| format!("{value:.3e}"));
+    line!(text, "largest", "finite absolute error {error}");
+    let ulp = largest(&output.max_ulp, |value| grouped(value as usize));
+    line!(text, "", "finite ULP distance   {ulp} (large near zero)");
+    text
+}
+
+fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
+    let mut about = sample_info(&faulty.info);
+    if faulty.run > 0 {
+        let _ = write!(about, ", run {}", faulty.run);
+    }
+    if has_several_outputs {
+        let _ = write!(about, ", {}", faulty.output);
+    }
+    let worst = &faulty.worst;
+    format!(
+        "  sample {} ({about}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, actual \
+         {:e}, xor {:08x}\n",
+        faulty.sample,
+        faulty.mismatched_elements,
+        faulty.non_finite_elements,
+        faulty.pattern,
+        &worst.index[1..],
+        worst.golden,
+        worst.actual,
+        worst.xor
+    )
+}
+
+/// What became of the faults; nothing where there are none.
+pub fn faults(result: &CheckResult) -> String {
+    let mut text = String::new();
+    if result.faults.is_empty() {
+        return text;
+    }
+    let count = |outcome: FaultOutcome| {
+        let faults = result.faults.iter();
+        faults.filter(|fault| fault.outcome == outcome).count()
+    };
+    let mut counts = vec![
+        format!("{} detected", count(FaultOutcome::Detected)),
+        format!("{} missed", count(FaultOutcome::Missed)),
+        format!("{} within tolerance", count(FaultOutcome::WithinTolerance)),
+        format!("{} masked", count(FaultOutcome::Masked)),
+    ];
+    if count(FaultOutcome::NotReached) > 0 {
+        counts.push(format!("{} not reached", count(FaultOutcome::NotReached)));
+    }
+    line!(
+        text,
+        "injected",
+        "{} faults: {}; {} samples without one were flagged",
+        result.faults.len(),
+        counts.join(", "),
+        grouped(result.flagged_without_fault)
+    );
+    for fault in &result.faults {
+        text.push_str(&fault_line(fault));
+    }
+    text
+}
+
+fn fault_line(fault: &FaultResult) -> String {
+    let (name, outcome) = (&fault.fault, fault.outcome.name());
+    if fault.outcome == FaultOutcome::NotReached {
+        return format!("  {outcome:<16} {name}: its sample was not run\n");
+    }
+    let change = if fault.non_finite {
+        "to or from a value that is not finite".to_owned()
+    } else {
+        format!("by up to {:.3e}", fault.largest_change)
+    };
+    format!(
+        "  {outcome:<16} {name}: changed {change}; beyond the tolerance in {} samples, flagged in \
+         {}\n",
+        grouped(fault.samples_beyond),
+        grouped(fault.samples_flagged)
+    )
+}
+
+/// The verdict on a check that ended, of `asked` samples.
+pub fn verdict(record: &Record<Check>, result: &CheckResult, asked: usize) -> String {
+    let stopped = match result.stopped {
+        Some(_) => format!(
+            " (stopped after {} of {})",
+            grouped(result.samples),
+            grouped(asked)
+        ),
+        None => String::new(),
+    };
+    let count = |outcome: FaultOutcome| {
+        let faults = result.faults.iter();
+        faults.filter(|fault| fault.outcome == outcome).count()
+    };
+    let mut text = String::new();
+    match (record.verdict, record.body.options.expect_detected) {
+        (Verdict::Pass, true) => line!(
+            text,
+            "verdict",
+            "PASS: every fault beyond the tolerance was flagged, and no other sample; {} masked, \
+             {} within tolerance",
+            count(FaultOutcome::Masked),
+            count(FaultOutcome::WithinTolerance)
+        ),
+        (Verdict::Pass, false) => {
+            line!(
+                text,
+                "verdict",
+                "PASS: every element is within the tolerance"
+            );
+        }
+        (_, true) => line!(
+            text,
+            "verdict",
+            "FAIL: {} faults were missed, {} were not reached, {} samples without a fault were \
+             flagged{stopped}",
+            count(FaultOutcome::Missed),
+            count(FaultOutcome::NotReached),
+            grouped(result.flagged_without_fault)
+        ),
+        (_, false) => line!(
+            text,
+            "verdict",
+            "FAIL: {} of {} samples are faulty{stopped}",
+            grouped(result.faulty_samples),
+            grouped(result.samples)
+        ),
+    }
+    text
+}

@@ -1,0 +1,248 @@
+//! The one loop over recorded samples: batch after batch, until the last one or until told to stop.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use ndarray::ArrayViewD;
+use proto::npy::NpyError;
+
+use super::recording::{Recording, Window, windows};
+use super::tensors::elements;
+
+/// Consecutive samples, with a window of each recording.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// Which samples of the recordings.
+    pub samples: Range<usize>,
+    /// Seconds that mapping them took.
+    pub reading_seconds: f64,
+    recordings: &'a [Recording],
+    windows: Vec<Window<'a>>,
+}
+
+/// Iterates over batches; the last one may be smaller.
+#[derive(Debug)]
+pub struct Batches<'a> {
+    recordings: &'a [Recording],
+    left: Range<usize>,
+    batch_size: usize,
+    stop: &'a AtomicBool,
+    is_stopped: bool,
+}
+
+/// Samples that cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    #[error("the bundle holds no sample: nothing would be compared")]
+    Nothing,
+    #[error(
+        "samples {} to {} are asked for, there are {available}",
+        samples.start, samples.end.saturating_sub(1)
+    )]
+    Outside {
+        samples: Range<usize>,
+        available: usize,
+    },
+    #[error("{found} samples of `{name}`, {expected} of `{of}`")]
+    Counts {
+        name: String,
+        found: usize,
+        of: String,
+        expected: usize,
+    },
+    #[error(
+        "`{name}` of sample {sample} has {value} at element {element}: a recorded tensor must be \
+         finite\n\
+         hint: the bundle was made from broken weights or was damaged before its hashes were \
+         taken; export it again"
+    )]
+    NotFinite {
+        name: String,
+        sample: usize,
+        /// Flat index in the sample.
+        element: usize,
+        value: f32,
+    },
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+}
+
+impl<'a> Batches<'a> {
+    /// Over samples that all recordings have.
+    pub fn new(
+        recordings: &'a [Recording],
+        samples: Range<usize>,
+        batch_size: usize,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        Self {
+            recordings,
+            left: samples,
+            batch_size: batch_size.max(1),
+            stop,
+            is_stopped: false,
+        }
+    }
+
+    /// Whether it ended before the last sample because it was told to.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    fn batch(&mut self) -> Result<Batch<'a>, SamplesError> {
+        let started = Instant::now();
+        let end = self
+            .left
+            .end
+            .min(self.left.start.saturating_add(self.batch_size));
+        let samples = self.left.start..end;
+        let windows = windows(self.recordings, &samples)?;
+        self.left.start = samples.end;
+        Ok(Batch {
+            samples,
+            reading_seconds: started.elapsed().as_secs_f64(),
+            recordings: self.recordings,
+            windows,
+        })
+    }
+}
+
+impl<'a> Iterator for Batches<'a> {
+    type Item = Result<Batch<'a>, SamplesError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left.is_empty() {
+            return None;
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            self.is_stopped = true;
+            return None;
+        }
+        let batch = self.batch();
+        if batch.is_err() {
+            self.left.start = self.left.end;
+        }
+        Some(batch)
+    }
+}
+
+impl Batch<'_> {
+    /// Each recording's values of these samples, `[samples, …]`.
+    pub fn views(&self) -> Vec<ArrayViewD<'_, f32>> {
+        self.windows.iter().map(Window::view).collect()
+    }
+
+    /// Refuses a value that is infinite or not a number.
+    pub fn check_finite(&self) -> Result<(), SamplesError> {
+        for (recording, view) in self.recordings.iter().zip(self.views()) {
+            check_finite(recording.name(), &view, self.samples.start)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses values of recorded samples, `[samples, …]` from `first` on, that are not finite.
+pub fn check_finite(
+    name: &str,
+    values: &ArrayViewD<'_, f32>,
+    first: usize,
+) -> Result<(), SamplesError> {
+    let values_per_sample = values.len() / values.shape()[0].max(1);
+    let values = elements(values);
+    // Counted rather than searched: without an early end the compiler makes vector code of it.
+    if values.iter().filter(|value| !value.is_finite()).count() == 0 {
+        return Ok(());
+    }
+    let position = values.iter().position(|value| !value.is_finite());
+    let position = position.expect("one was counted above");
+    Err(SamplesError::NotFinite {
+        name: name.to_owned(),
+        sample: first + position / values_per_sample,
+        element: position % values_per_sample,
+        value: values[position],
+    })
+}
+
+/// Refuses recordings of different samples, of none, and samples that they do not have.
+pub fn check_samples<'a>(
+    mut recordings: impl Iterator<Item = &'a Recording> + Clone,
+    samples: &Range<usize>,
+) -> Result<(), SamplesError> {
+    let Some(first) = recordings.clone().next() else {
+        return Err(SamplesError::Nothing);
+    };
+    let available = first.samples();
+    if let Some(other) = recordings
+        .clone()
+        .find(|other| other.samples() != available)
+    {
+        return Err(SamplesError::Counts {
+            name: other.name().to_owned(),
+            found: other.samples(),
+            of: first.name().to_owned(),
+            expected: available,
+        });
+    }
+    if available == 0 || recordings.any(|recording| recording.sample_elements() == 0) {
+        return Err(SamplesError::Nothing);
+    }
+    if samples.is_empty() || samples.end > available {
+        return Err(SamplesError::Outside {
+            samples: samples.clone(),
+            available,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array;
+
+    use super::*;
+
+    fn recording() -> Recording {
+        let values = Array::from_iter((0..10u8).map(f32::from));
+        let values = values.into_shape_with_order((5, 2)).expect("ten");
+        Recording::in_memory("x", values.into_dyn()).expect("two axes")
+    }
+
+    #[test]
+    fn batches_cover_the_samples_in_order_and_the_last_one_is_what_is_left() {
+        let (data, stop) = ([recording()], AtomicBool::new(false));
+        let mut found = Vec::new();
+        for batch in Batches::new(&data, 1..5, 3, &stop) {
+            let batch = batch.expect("in memory");
+            found.push((batch.samples.clone(), batch.views()[0][[0, 1]]));
+        }
+        assert_eq!(found, [(1..4, 3.0), (4..5, 9.0)]);
+    }
+
+    #[test]
+    fn the_largest_batch_size_is_no_overflow() {
+        let (data, stop) = ([recording()], AtomicBool::new(false));
+        assert_eq!(Batches::new(&data, 2..5, usize::MAX, &stop).count(), 1);
+    }
+
+    #[test]
+    fn told_to_stop_it_ends_before_the_next_batch_and_says_so() {
+        let (data, stop) = ([recording()], AtomicBool::new(false));
+        let mut batches = Batches::new(&data, 0..5, 2, &stop);
+        assert!(batches.next().is_some());
+        stop.store(true, Ordering::Relaxed);
+        assert!(batches.next().is_none() && batches.is_stopped());
+        let mut whole = Batches::new(&data, 0..2, 2, &stop);
+        stop.store(false, Ordering::Relaxed);
+        assert!(whole.next().is_some() && whole.next().is_none());
+        assert!(!whole.is_stopped(), "the last sample was reached");
+    }
+
+    #[test]
+    fn a_restricted_recording_counts_its_samples_from_0() {
+        let part = recording().restricted(2..4);
+        assert_eq!((part.shape(), part.samples()), ([2, 2].as_slice(), 2));
+        let window = part.window(1..2).expect("in memory");
+        assert_eq!(elements(&window.view()), [6.0, 7.0]);
+    }
+}
