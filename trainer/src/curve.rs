@@ -30,14 +30,8 @@ fn draw<'a>(root: &Area<'a>, title: &str, history: &[EpochRow], epochs: usize) -
     root.fill(&WHITE)?;
     let root = root.titled(title, ("sans-serif", 18))?;
     let (left, right) = root.split_horizontally(SIZE.0 / 2);
-    let points = |value: fn(&EpochRow) -> f64| {
-        history
-            .iter()
-            .map(move |row| (row.epoch as f64, value(row)))
-    };
-
-    let train: Vec<_> = points(|row| row.train_loss).collect();
-    let test: Vec<_> = points(|row| row.test_loss).collect();
+    let train = points(history, |row| row.train_loss);
+    let test = points(history, |row| row.test_loss);
     let most = train
         .iter()
         .chain(&test)
@@ -52,7 +46,7 @@ fn draw<'a>(root: &Area<'a>, title: &str, history: &[EpochRow], epochs: usize) -
         None,
     )?;
 
-    let accuracy: Vec<_> = points(|row| 100.0 * row.test_accuracy()).collect();
+    let accuracy = points(history, |row| 100.0 * row.test_accuracy());
     let best = accuracy
         .iter()
         .copied()
@@ -67,6 +61,14 @@ fn draw<'a>(root: &Area<'a>, title: &str, history: &[EpochRow], epochs: usize) -
     )
 }
 
+/// A number of every epoch, over the epochs.
+fn points(history: &[EpochRow], number: fn(&EpochRow) -> f64) -> Vec<(f64, f64)> {
+    history
+        .iter()
+        .map(|row| (row.epoch as f64, number(row)))
+        .collect()
+}
+
 type Line<'a> = (&'a str, RGBColor, &'a [(f64, f64)]);
 
 fn panel<'a>(
@@ -77,6 +79,7 @@ fn panel<'a>(
     lines: &[Line<'_>],
     best: Option<(f64, f64)>,
 ) -> Drawn<'a> {
+    let decimals = if most < 20.0 { 1 } else { 0 };
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(36)
@@ -90,13 +93,7 @@ fn panel<'a>(
         .y_desc(name)
         .x_labels(epochs.clamp(1, 10) + 1)
         .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-        .y_label_formatter(&|value| {
-            if most < 20.0 {
-                format!("{value:.1}")
-            } else {
-                format!("{value:.0}")
-            }
-        })
+        .y_label_formatter(&|value| format!("{value:.decimals$}"))
         .draw()?;
     for &(label, colour, points) in lines {
         let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(2);
@@ -110,10 +107,9 @@ fn panel<'a>(
             .into_font()
             .color(&BEST)
             .pos(Pos::new(HPos::Center, VPos::Bottom));
-        let label = format!("best {value:.2} %");
         let mark = EmptyElement::at((epoch, value))
             + Circle::new((0, 0), 4, BEST.filled())
-            + Text::new(label, (0, -8), style);
+            + Text::new(format!("best {value:.2} %"), (0, -8), style);
         chart.draw_series([mark])?;
     }
     if lines.len() > 1 {

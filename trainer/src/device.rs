@@ -11,7 +11,6 @@ pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");
 pub enum DeviceChoice {
     /// CUDA when libtorch has it and a GPU answers, else the CPU; the choice is always reported.
     Auto,
-    /// The CPU.
     Cpu,
     /// A CUDA device, by index.
     Cuda(usize),
@@ -26,7 +25,6 @@ pub enum DeviceError {
     /// There is no such GPU, or libtorch was built without CUDA.
     #[error("device {asked} is not available: libtorch finds {found} CUDA device(s)")]
     Unavailable {
-        /// What was asked for.
         asked: DeviceChoice,
         /// CUDA devices that libtorch finds.
         found: i64,

@@ -8,13 +8,11 @@ use crate::images::Images;
 use crate::preprocess::Augmentation;
 use crate::vit::Vit;
 
-/// Classes of CIFAR-10.
 const CLASSES: usize = 10;
 
 /// What a network does on a split.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evaluation {
-    /// Images.
     pub samples: usize,
     /// Of these, correctly classified.
     pub correct: usize,

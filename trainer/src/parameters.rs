@@ -26,9 +26,7 @@ pub struct Parameters {
 /// Equal matrices that lie one after the other in the buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
-    /// Where they begin.
     pub start: usize,
-    /// How many there are.
     pub count: usize,
     /// Rows and columns of each.
     pub shape: [usize; 2],
@@ -47,54 +45,28 @@ impl Parameters {
     /// Moves the parameters of a network into one buffer.
     pub fn new(vit: &Vit) -> Self {
         let _no_grad = tch::no_grad_guard();
-        let mut variables = vit.variables();
         let order = order(vit.config());
-        let total: usize = order
-            .iter()
-            .map(|(_, _, shape)| shape.iter().product::<usize>())
-            .sum();
-        let flat = Tensor::zeros([total as i64], (Kind::Float, vit.device()));
-        let (mut hidden, mut ends, mut start): (Vec<(String, Stack)>, [usize; 2], usize) =
-            (Vec::new(), [0; 2], 0);
-        let mut views = Vec::new();
-        for (section, name, shape) in order {
+        let layout = Layout::of(&order);
+        let flat = Tensor::zeros([layout.count as i64], (Kind::Float, vit.device()));
+        let mut named = vit.variables();
+        let (mut variables, mut start) = (Vec::new(), 0);
+        for (_, name, shape) in &order {
             let count: usize = shape.iter().product();
-            let mut variable = variables.remove(&name).expect("a parameter of the config");
+            let mut variable = named.remove(name).expect("a parameter of the config");
             let mut view = flat
                 .narrow(0, start as i64, count as i64)
                 .view_as(&variable);
             view.copy_(&variable);
             variable.set_data(&view);
-            views.push(variable);
-            if let Section::Hidden(role) = &section {
-                // Queries, keys and values are three matrices, one below the other.
-                let parts = if role.contains("to_qkv") { 3 } else { 1 };
-                match hidden.last_mut().filter(|(last, _)| last == role) {
-                    Some((_, stack)) => stack.count += parts,
-                    None => {
-                        let stack = Stack {
-                            start,
-                            count: parts,
-                            shape: [shape[0] / parts, shape[1]],
-                        };
-                        hidden.push((role.clone(), stack));
-                    }
-                }
-            }
+            variables.push(variable);
             start += count;
-            match section {
-                Section::Hidden(_) => ends = [start, start],
-                Section::OtherMatrix => ends[1] = start,
-                Section::Rest => {}
-            }
         }
-        let hidden = hidden.into_iter().map(|(_, stack)| stack).collect();
         Self {
             flat,
-            variables: views,
-            hidden,
-            hidden_matrices: 0..ends[0],
-            matrices: 0..ends[1],
+            variables,
+            hidden: layout.hidden,
+            hidden_matrices: 0..layout.hidden_end,
+            matrices: 0..layout.matrices_end,
         }
     }
 
@@ -115,6 +87,15 @@ impl Parameters {
 }
 
 impl Stack {
+    /// Of a parameter whose rows are `parts` matrices, one below the other.
+    fn new(start: usize, parts: usize, shape: &[usize]) -> Self {
+        Self {
+            start,
+            count: parts,
+            shape: [shape[0] / parts, shape[1]],
+        }
+    }
+
     /// The matrices `[count, rows, columns]` as a view of a buffer.
     pub fn of(&self, flat: &Tensor) -> Tensor {
         let [rows, columns] = self.shape;
@@ -124,8 +105,50 @@ impl Stack {
     }
 }
 
-/// The parameters in the buffer's order: section, name and shape.
-fn order(config: &VitConfig) -> Vec<(Section, String, Vec<usize>)> {
+/// What lies where in the buffer.
+struct Layout {
+    hidden: Vec<Stack>,
+    hidden_end: usize,
+    matrices_end: usize,
+    /// Numbers in all.
+    count: usize,
+}
+
+impl Layout {
+    fn of(order: &[Parameter]) -> Self {
+        let mut stacks: Vec<(&str, Stack)> = Vec::new();
+        let (mut hidden_end, mut matrices_end, mut start) = (0, 0, 0);
+        for (section, _, shape) in order {
+            let end = start + shape.iter().product::<usize>();
+            match section {
+                Section::Hidden(role) => {
+                    // Queries, keys and values are three matrices, one below the other.
+                    let parts = if role.contains("to_qkv") { 3 } else { 1 };
+                    match stacks.last_mut() {
+                        Some((last, stack)) if last == role => stack.count += parts,
+                        _ => stacks.push((role, Stack::new(start, parts, shape))),
+                    }
+                    (hidden_end, matrices_end) = (end, end);
+                }
+                Section::OtherMatrix => matrices_end = end,
+                Section::Rest => {}
+            }
+            start = end;
+        }
+        Self {
+            hidden: stacks.into_iter().map(|(_, stack)| stack).collect(),
+            hidden_end,
+            matrices_end,
+            count: start,
+        }
+    }
+}
+
+/// A parameter's section, name and shape.
+type Parameter = (Section, String, Vec<usize>);
+
+/// The parameters in the buffer's order.
+fn order(config: &VitConfig) -> Vec<Parameter> {
     let mut order: Vec<_> = config
         .parameters()
         .into_iter()

@@ -13,9 +13,7 @@ pub struct Recipe {
     pub batch_size: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Highest learning rate.
     pub learning_rate: f64,
-    /// Update rule.
     pub optimizer: Optimizer,
     /// Decay of Adam's first moment.
     pub beta1: f64,
@@ -105,11 +103,8 @@ pub enum Keep {
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("recipe: {field} is {found}, expected {expected}")]
 pub struct RecipeError {
-    /// The number.
     pub field: &'static str,
-    /// Its value.
     pub found: f64,
-    /// What would do.
     pub expected: &'static str,
 }
 
@@ -168,30 +163,6 @@ impl Recipe {
 
     /// Refuses numbers out of their range.
     pub fn validate(&self) -> Result<(), RecipeError> {
-        let below_one = |field, found| {
-            let fits = (0.0..1.0).contains(&found);
-            if fits {
-                Ok(())
-            } else {
-                Err(RecipeError {
-                    field,
-                    found,
-                    expected: "a number from 0 up to, but not including, 1",
-                })
-            }
-        };
-        let not_negative = |field, found: f64| {
-            let fits = found.is_finite() && found >= 0.0;
-            if fits {
-                Ok(())
-            } else {
-                Err(RecipeError {
-                    field,
-                    found,
-                    expected: "a finite number, 0 or more",
-                })
-            }
-        };
         for (field, found) in [
             ("beta1", self.beta1),
             ("beta2", self.beta2),
@@ -201,24 +172,24 @@ impl Recipe {
             ("patch_dropout", self.patch_dropout),
             ("weight_average", self.weight_average),
         ] {
-            below_one(field, found)?;
+            let expected = "a number from 0 up to, but not including, 1";
+            check((0.0..1.0).contains(&found), field, found, expected)?;
         }
-        not_negative("weight_decay", self.weight_decay)?;
-        not_negative("clip_norm", self.clip_norm)?;
-        not_negative("embedding_std", self.embedding_std)?;
-        not_negative("learning_rate", self.learning_rate)?;
-        if self.optimizer == Optimizer::Adam && self.weight_decay != 0.0 {
-            let (found, expected) = (
-                self.weight_decay,
-                "0 with adam; adamw and muon have weight decay",
-            );
-            return Err(RecipeError {
-                field: "weight_decay",
-                found,
-                expected,
-            });
+        for (field, found) in [
+            ("weight_decay", self.weight_decay),
+            ("clip_norm", self.clip_norm),
+            ("embedding_std", self.embedding_std),
+            ("learning_rate", self.learning_rate),
+        ] {
+            let is_fine = found.is_finite() && found >= 0.0;
+            check(is_fine, field, found, "a finite number, 0 or more")?;
         }
-        Ok(())
+        check(
+            self.optimizer != Optimizer::Adam || self.weight_decay == 0.0,
+            "weight_decay",
+            self.weight_decay,
+            "0 with adam; adamw and muon have weight decay",
+        )
     }
 
     /// The learning rate of a step, counted from 0 over the whole run.
@@ -240,16 +211,36 @@ impl Recipe {
 
     /// The fields in which another recipe differs, each with this one's value and the other's.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
-        let fields = |recipe: &Self| match serde_json::to_value(recipe) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => unreachable!("a struct of plain fields is a JSON object"),
-        };
-        let others = fields(other);
-        let pairs = fields(self).into_iter().map(|(name, value)| {
+        let others = other.fields();
+        let pairs = self.fields().into_iter().map(|(name, value)| {
             let other = others[&name].to_string();
             (name, value.to_string(), other)
         });
         pairs.filter(|(_, own, other)| own != other).collect()
+    }
+
+    fn fields(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => unreachable!("a struct of plain fields is a JSON object"),
+        }
+    }
+}
+
+fn check(
+    is_fine: bool,
+    field: &'static str,
+    found: f64,
+    expected: &'static str,
+) -> Result<(), RecipeError> {
+    if is_fine {
+        Ok(())
+    } else {
+        Err(RecipeError {
+            field,
+            found,
+            expected,
+        })
     }
 }
 

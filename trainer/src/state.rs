@@ -24,11 +24,9 @@ const METADATA_KEY: &str = "vit_part_state";
 /// What a state says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The network's numbers.
     pub config: VitConfig,
     /// What decides the course of the run.
     pub plan: Plan,
-    /// How far it is.
     pub progress: Progress,
     /// What it ran on so far; another machine rounds differently in the last bits.
     pub machine: Machine,
@@ -41,7 +39,6 @@ pub struct Machine {
     pub device: String,
     /// Threads of one operation.
     pub threads: usize,
-    /// Version of libtorch.
     pub libtorch: String,
     /// Model of the processor.
     pub cpu: String,
@@ -51,16 +48,13 @@ pub struct Machine {
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {fault}")]
 pub struct StateError {
-    /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
     pub fault: StateFault,
 }
 
 /// The rule that a state file breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFault {
-    /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Not the format.
@@ -69,7 +63,6 @@ pub enum StateFault {
     /// The description is absent or cannot be understood.
     #[error("not a state of a training run of this version: `{METADATA_KEY}` in its metadata: {0}")]
     Description(String),
-    /// The plan cannot be followed.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The network is none.
@@ -80,7 +73,6 @@ pub enum StateFault {
     History {
         /// The row, from 1.
         row: usize,
-        /// What it says.
         found: Box<EpochRow>,
     },
     /// A number is infinite or not a number.
@@ -89,17 +81,13 @@ pub enum StateFault {
     /// A tensor does not fit the network.
     #[error("tensor `{name}`: expected {expected} float32 numbers, found {found}")]
     Tensor {
-        /// The tensor.
         name: &'static str,
-        /// Numbers expected.
         expected: usize,
-        /// What is there.
         found: String,
     },
     /// The run is further than its recipe goes.
     #[error("{epochs} epochs and {steps} steps done: more than the recipe has")]
     TooFar {
-        /// Epochs done.
         epochs: usize,
         /// Steps done in the next one.
         steps: usize,
@@ -202,22 +190,24 @@ pub struct SavedState {
 }
 
 impl SavedState {
-    /// Reads a state file.
     pub fn read(path: &Path) -> Result<Self, StateError> {
-        let at = |fault| StateError {
+        Self::read_file(path).map_err(|fault| StateError {
             path: path.to_owned(),
             fault,
-        };
-        let bytes = regular_file::read(path).map_err(|error| at(error.into()))?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| at(error.into()))?;
+        })
+    }
+
+    fn read_file(path: &Path) -> Result<Self, StateFault> {
+        let bytes = regular_file::read(path)?;
+        let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let text = header
             .metadata()
             .as_ref()
-            .and_then(|metadata| metadata.get(METADATA_KEY));
-        let text = text.ok_or_else(|| at(StateFault::Description("absent".to_owned())))?;
+            .and_then(|metadata| metadata.get(METADATA_KEY))
+            .ok_or_else(|| StateFault::Description("absent".to_owned()))?;
         let description: Description = serde_json::from_str(text)
-            .map_err(|error| at(StateFault::Description(error.to_string())))?;
-        description.check().map_err(at)?;
+            .map_err(|error| StateFault::Description(error.to_string()))?;
+        description.check()?;
         Ok(Self {
             path: path.to_owned(),
             bytes,
@@ -232,46 +222,39 @@ impl SavedState {
             bytes,
             description,
         } = self;
-        let at = |fault| StateError {
-            path: path.clone(),
-            fault,
-        };
-        let progress = description.progress;
-        let (epochs, steps) = (progress.epochs(), progress.step);
-        let is_complete = epochs == session.plan.recipe.epochs;
-        if epochs > session.plan.recipe.epochs
-            || steps
-                > if is_complete {
-                    0
-                } else {
-                    session.losses.numel()
-                }
-        {
-            return Err(at(StateFault::TooFar { epochs, steps }));
-        }
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| at(error.into()))?;
-        let _no_grad = tch::no_grad_guard();
-        for (name, mut tensor) in tensors(session) {
-            let expected = tensor.numel();
-            let view = file.tensor(name).map_err(|error| at(error.into()))?;
-            if view.dtype() != Dtype::F32 || view.shape() != [expected] {
-                let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
-                return Err(at(StateFault::Tensor {
-                    name,
-                    expected,
-                    found,
-                }));
-            }
-            tensor.copy_(&Tensor::from_data_size(
-                view.data(),
-                &[expected as i64],
-                Kind::Float,
-            ));
-            if tensor.isfinite().all().int64_value(&[]) == 0 {
-                return Err(at(StateFault::NotFinite(name)));
-            }
-        }
-        session.progress = progress;
-        Ok(())
+        restore(&bytes, description.progress, session).map_err(|fault| StateError { path, fault })
     }
+}
+
+fn restore(bytes: &[u8], progress: Progress, session: &mut Session<'_>) -> Result<(), StateFault> {
+    let (epochs, steps) = (progress.epochs(), progress.step);
+    let all_epochs = session.plan.recipe.epochs;
+    let most_steps = if epochs == all_epochs {
+        0
+    } else {
+        session.losses.numel()
+    };
+    if epochs > all_epochs || steps > most_steps {
+        return Err(StateFault::TooFar { epochs, steps });
+    }
+    let file = SafeTensors::deserialize(bytes)?;
+    let _no_grad = tch::no_grad_guard();
+    for (name, mut tensor) in tensors(session) {
+        let expected = tensor.numel();
+        let view = file.tensor(name)?;
+        if view.dtype() != Dtype::F32 || view.shape() != [expected] {
+            return Err(StateFault::Tensor {
+                name,
+                expected,
+                found: format!("{:?} of shape {:?}", view.dtype(), view.shape()),
+            });
+        }
+        let numbers = Tensor::from_data_size(view.data(), &[expected as i64], Kind::Float);
+        tensor.copy_(&numbers);
+        if tensor.isfinite().all().int64_value(&[]) == 0 {
+            return Err(StateFault::NotFinite(name));
+        }
+    }
+    session.progress = progress;
+    Ok(())
 }

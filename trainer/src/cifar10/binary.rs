@@ -17,14 +17,11 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 
 /// Appends a file's images to a split.
 pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
-    let at = |error| DataError::Io {
+    check_size(path)?;
+    let bytes = read(path).map_err(|error| DataError::Io {
         path: path.to_owned(),
         error,
-    };
-    check_size(path)?;
-    let mut file = regular_file::open(path).map_err(at)?;
-    let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
-    file.read_to_end(&mut bytes).map_err(at)?;
+    })?;
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
         let (label, image) = (bytes[0], &bytes[1..]);
         if label > 9 {
@@ -40,6 +37,12 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
         split.push(image, label);
     }
     Ok(())
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
+    regular_file::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Refuses a file that is absent or does not hold 10,000 records.

@@ -16,9 +16,7 @@ use super::npm::{NPM_PACKAGE, from_npm};
 pub enum Source {
     /// They were there already.
     Present,
-    /// The official archive.
     Archive,
-    /// The npm package.
     NpmPackage,
 }
 

@@ -14,7 +14,6 @@ pub struct Split {
 }
 
 impl Split {
-    /// Images in the split.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -42,7 +41,6 @@ impl Split {
         self.labels[index]
     }
 
-    /// All labels.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
@@ -53,7 +51,6 @@ impl Split {
         self.pixels.truncate(count * IMAGE_BYTES);
     }
 
-    /// Adds an image.
     pub fn push(&mut self, image: &Image, label: u8) {
         self.pixels.extend_from_slice(image);
         self.labels.push(label);

@@ -55,13 +55,6 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
 
 /// One row for each true class: its accuracy, and how many of its images were taken for what.
 fn print_confusion(result: &Evaluation) {
-    let short = |class: &str| {
-        if class.len() > 6 {
-            format!("{}.", &class[..5])
-        } else {
-            class.to_owned()
-        }
-    };
     let heads: String = CIFAR10_CLASSES
         .iter()
         .map(|class| format!("{:>7}", short(class)))
@@ -73,5 +66,13 @@ fn print_confusion(result: &Evaluation) {
             .class_accuracy(label)
             .map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
         say!("{class:<10} {accuracy:>10}{counts}");
+    }
+}
+
+fn short(class: &str) -> String {
+    if class.len() > 6 {
+        format!("{}.", &class[..5])
+    } else {
+        class.to_owned()
     }
 }

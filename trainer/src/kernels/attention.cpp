@@ -1,8 +1,9 @@
-// Attention, one head of one image at a time: its map of softmax stays in a core's cache and is never stored.
+// Attention, one head of one image at a time: its map of softmax stays in a core's cache and is
+// never stored.
 //
-// The backward pass computes the map again from the queries, the keys, and the largest score and the sum of exponentials
-// of each row, as FlashAttention does (arXiv:2205.14135, appendix B); it works on the transposed map, so that nothing of
-// the map's size has to be turned.
+// The backward pass computes the map again from the queries, the keys, and the largest score and
+// the sum of exponentials of each row, as FlashAttention does (arXiv:2205.14135, appendix B); it
+// works on the transposed map, so that nothing of the map's size has to be turned.
 
 #include "operations.h"
 
@@ -51,7 +52,8 @@ struct RowSums {
 };
 
 // Each row of scores becomes softmax(scale·scores); what lies behind the last column becomes 0.
-FOR_EVERY_CPU void softmax(float *scores, RowSums sums, int64_t rows, int64_t columns, float scale) {
+FOR_EVERY_CPU void softmax(float *scores, RowSums sums, int64_t rows, int64_t columns,
+                           float scale) {
     constexpr float NOTHING = -std::numeric_limits<float>::infinity();
     int64_t length = row_length(columns);
     for (int64_t r = 0; r < rows; r++, scores += length) {
@@ -72,9 +74,10 @@ FOR_EVERY_CPU void softmax(float *scores, RowSums sums, int64_t rows, int64_t co
     }
 }
 
-// The transposed scores become the transposed map, and its gradient that of the scores. `dots` is room for a row.
-FOR_EVERY_CPU void softmax_backward(float *scores, float *gradients, RowSums sums, float *dots, int64_t tokens,
-                                    float scale) {
+// The transposed scores become the transposed map, and its gradient that of the scores. `dots` is
+// room for a row.
+FOR_EVERY_CPU void softmax_backward(float *scores, float *gradients, RowSums sums, float *dots,
+                                    int64_t tokens, float scale) {
     int64_t length = row_length(tokens);
     for (int64_t c = 0; c < length; c++) dots[c] = 0;
     for (int64_t r = 0; r < tokens; r++) {
@@ -95,7 +98,8 @@ FOR_EVERY_CPU void round(const float *in, BFloat16 *out, int64_t count) {
 }
 
 // x [rows, columns] to its transpose, in blocks of 4 by 4.
-template <typename T> void transpose(Matrix<const T> x, int64_t rows, int64_t columns, Matrix<T> out) {
+template <typename T>
+void transpose(Matrix<const T> x, int64_t rows, int64_t columns, Matrix<T> out) {
     int64_t whole_rows = 0, whole_columns = 0;
     if constexpr (sizeof(T) == 4) {
         typedef uint32_t Four __attribute__((vector_size(16)));
@@ -112,17 +116,22 @@ template <typename T> void transpose(Matrix<const T> x, int64_t rows, int64_t co
                     turned[2 * i] = SHUFFLE(pairs[2 * i], pairs[2 * i + 1], 0, 4, 1, 5);
                     turned[2 * i + 1] = SHUFFLE(pairs[2 * i], pairs[2 * i + 1], 2, 6, 3, 7);
                 }
-                for (int i = 0; i < 4; i++) std::memcpy(out.row(c + i) + r, &turned[i], sizeof(Four));
+                for (int i = 0; i < 4; i++) {
+                    std::memcpy(out.row(c + i) + r, &turned[i], sizeof(Four));
+                }
             }
         }
     }
     for (int64_t r = 0; r < rows; r++) {
-        for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; c++) out.row(c)[r] = x.row(r)[c];
+        for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; c++) {
+            out.row(c)[r] = x.row(r)[c];
+        }
     }
 }
 
-// Products of T. The second factor is packed: GROUP rows of it lie side by side, element by element, as the processor's
-// instructions want them. An inner axis is therefore as long as a multiple of GROUP, and what was added to it is zero.
+// Products of T. The second factor is packed: GROUP rows of it lie side by side, element by
+// element, as the processor's instructions want them. An inner axis is therefore as long as a
+// multiple of GROUP, and what was added to it is zero.
 template <typename T> struct Product {
     static constexpr int64_t GROUP = sizeof(float) / sizeof(T);
 
@@ -137,19 +146,21 @@ template <typename T> struct Product {
 
     // Packs xᵀ; the number of columns is a multiple of GROUP, and a group is moved as one number.
     static void pack_transposed(Matrix<const T> x, int64_t rows, int64_t columns, T *out) {
-        Matrix<const uint32_t> groups = {reinterpret_cast<const uint32_t *>(x.data), x.stride / GROUP};
+        Matrix<const uint32_t> groups = {reinterpret_cast<const uint32_t *>(x.data),
+                                         x.stride / GROUP};
         transpose(groups, rows, columns / GROUP, {reinterpret_cast<uint32_t *>(out), rows});
     }
 
     // a [rows, inner] times b [inner, columns], which is packed.
-    static void run(Matrix<const T> a, Matrix<const T> b, int64_t rows, int64_t inner, int64_t columns,
-                    Matrix<float> out) {
-        at::native::cpublas::brgemm(rows, columns, inner, a.stride, b.stride, out.stride, /*add_C=*/false, a.data, b.data,
-                                    out.data, /*is_vnni=*/GROUP > 1);
+    static void run(Matrix<const T> a, Matrix<const T> b, int64_t rows, int64_t inner,
+                    int64_t columns, Matrix<float> out) {
+        at::native::cpublas::brgemm(rows, columns, inner, a.stride, b.stride, out.stride,
+                                    /*add_C=*/false, a.data, b.data, out.data,
+                                    /*is_vnni=*/GROUP > 1);
     }
 
-    static void run(Matrix<const T> a, const std::vector<T> &packed, int64_t rows, int64_t inner, int64_t columns,
-                    Matrix<float> out) {
+    static void run(Matrix<const T> a, const std::vector<T> &packed, int64_t rows, int64_t inner,
+                    int64_t columns, Matrix<float> out) {
         run(a, Matrix<const T>{packed.data(), columns}, rows, inner, columns, out);
     }
 };
@@ -158,15 +169,18 @@ struct Shape {
     int64_t batch, tokens, heads, dim_head;
 
     Shape(const Tensor &qkv, int64_t heads)
-        : batch(qkv.size(0)), tokens(qkv.size(1)), heads(heads), dim_head(qkv.size(2) / (3 * heads)) {}
+        : batch(qkv.size(0)), tokens(qkv.size(1)), heads(heads),
+          dim_head(qkv.size(2) / (3 * heads)) {}
 
     int64_t tasks() const { return batch * heads; }
     float scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(dim_head))); }
 
-    // What one task, a head of an image, has in a tensor [batch, tokens, parts, heads, dim_head]: [tokens, dim_head].
+    // What one task, a head of an image, has in a tensor [batch, tokens, parts, heads, dim_head]:
+    // [tokens, dim_head].
     template <typename T> Matrix<T> part(const Tensor &tensor, int64_t task, int64_t part) const {
         int64_t stride = tensor.size(2), image = task / heads, head = task % heads;
-        return {elements<T>(tensor) + image * tokens * stride + (part * heads + head) * dim_head, stride};
+        return {elements<T>(tensor) + image * tokens * stride + (part * heads + head) * dim_head,
+                stride};
     }
 
     // What one task has in a tensor [tasks, 2, tokens].
@@ -214,7 +228,9 @@ template <typename T> struct Workspace {
     // A map [tokens, tokens] as a first factor.
     Matrix<const T> factor(const std::vector<float> &map, std::vector<T> &rounded) {
         if constexpr (GROUPED) {
-            for (int64_t r = 0; r < tokens; r++) round(&map[r * length], &rounded[r * inner], tokens);
+            for (int64_t r = 0; r < tokens; r++) {
+                round(&map[r * length], &rounded[r * inner], tokens);
+            }
             return {rounded.data(), inner};
         } else {
             return {map.data(), length};
@@ -238,7 +254,8 @@ template <typename T> struct Workspace {
         Matrix<float> product = {result.data(), tokens};
         if constexpr (GROUPED) {
             Product<T>::pack(map, tokens, tokens, packed_gradient.data());
-            Product<T>::run({transposed.data(), inner}, packed_gradient, dim_head, inner, tokens, product);
+            Product<T>::run({transposed.data(), inner}, packed_gradient, dim_head, inner, tokens,
+                            product);
             transpose<float>({result.data(), tokens}, dim_head, tokens, {turned.data(), dim_head});
             write(turned, out);
         } else {
@@ -252,13 +269,17 @@ template <typename T> struct Workspace {
     }
 
     void forward(const Tensor &qkv, const Tensor &out, RowSums sums, int64_t task) {
-        scores(shape.part<const T>(qkv, task, QUERY), shape.part<const T>(qkv, task, KEY), map.data());
+        scores(shape.part<const T>(qkv, task, QUERY), shape.part<const T>(qkv, task, KEY),
+               map.data());
         softmax(map.data(), sums, tokens, tokens, shape.scale());
-        mix(factor(map, rounded_map), shape.part<const T>(qkv, task, VALUE), shape.part<T>(out, task, 0));
+        mix(factor(map, rounded_map), shape.part<const T>(qkv, task, VALUE),
+            shape.part<T>(out, task, 0));
     }
 
-    void backward(const Tensor &qkv, const Tensor &grad_out, RowSums sums, const Tensor &grad, int64_t task) {
-        auto query = shape.part<const T>(qkv, task, QUERY), key = shape.part<const T>(qkv, task, KEY);
+    void backward(const Tensor &qkv, const Tensor &grad_out, RowSums sums, const Tensor &grad,
+                  int64_t task) {
+        auto query = shape.part<const T>(qkv, task, QUERY),
+             key = shape.part<const T>(qkv, task, KEY);
         auto slope = shape.part<const T>(grad_out, task, 0);
         scores(key, query, map.data());
         scores(shape.part<const T>(qkv, task, VALUE), slope, map_gradient.data());
@@ -271,7 +292,8 @@ template <typename T> struct Workspace {
 };
 
 // Runs every task, on all threads, with a workspace for the kind of elements.
-template <typename F> void for_every_task(const Tensor &qkv, const Shape &shape, bool backward, F run) {
+template <typename F>
+void for_every_task(const Tensor &qkv, const Shape &shape, bool backward, F run) {
     auto in_kind = [&]<typename T>(T) {
         parallel_for(0, shape.tasks(), 1, [&](int64_t start, int64_t end) {
             Workspace<T> workspace(shape, backward);
@@ -288,7 +310,8 @@ bool multiplies_bfloat16() {
         BFloat16 ones[2] = {1, 1};
         float result = 0;
         try {
-            Product<BFloat16>::run({ones, 2}, Matrix<const BFloat16>{ones, 1}, 1, 2, 1, {&result, 1});
+            Product<BFloat16>::run({ones, 2}, Matrix<const BFloat16>{ones, 1}, 1, 2, 1,
+                                   {&result, 1});
             at::native::cpublas::brgemm_release(true);
         } catch (const c10::Error &) {
         }
@@ -327,8 +350,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 
 Tensor attention(const Tensor &qkv, int64_t heads) {
     check(qkv, "qkv", true);
-    TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "qkv of shape ", qkv.sizes(),
-                " is not [batch, tokens, 3·heads·dim_head] with ", heads, " heads");
+    TORCH_CHECK(qkv.dim() == 3 && heads > 0 && qkv.size(2) % (3 * heads) == 0, "qkv of shape ",
+                qkv.sizes(), " is not [batch, tokens, 3·heads·dim_head] with ", heads, " heads");
     bool exact = qkv.scalar_type() == at::kFloat;
     bool pairs = qkv.size(2) / (3 * heads) % 2 == 0;
     if (exact || (pairs && multiplies_bfloat16())) return AttentionFunction::apply(qkv, heads);

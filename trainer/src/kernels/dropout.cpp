@@ -1,4 +1,5 @@
-// Dropout of every element by its position alone: the mask is computed again in the backward pass instead of stored.
+// Dropout of every element by its position alone: the mask is computed again in the backward pass
+// instead of stored.
 
 #include "dropout.h"
 #include "operations.h"
@@ -10,29 +11,37 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-FOR_EVERY_CPU void drop(const float *in, float *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
-                        float scale) {
+FOR_EVERY_CPU void drop(const float *in, float *out, int64_t start, int64_t end, uint32_t key,
+                        uint32_t threshold, float scale) {
     for (int64_t i = start; i < end; i++) out[i] = survivor(in[i] * scale, i, key, threshold);
 }
 
-FOR_EVERY_CPU void drop(const uint16_t *in, uint16_t *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
-                        float scale) {
-    for (int64_t i = start; i < end; i++) out[i] = narrow(survivor(widen(in[i]) * scale, i, key, threshold));
+FOR_EVERY_CPU void drop(const uint16_t *in, uint16_t *out, int64_t start, int64_t end, uint32_t key,
+                        uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) {
+        out[i] = narrow(survivor(widen(in[i]) * scale, i, key, threshold));
+    }
 }
 
-FOR_EVERY_CPU void drop(const float *in, uint16_t *out, int64_t start, int64_t end, uint32_t key, uint32_t threshold,
-                        float scale) {
-    for (int64_t i = start; i < end; i++) out[i] = narrow(survivor(in[i] * scale, i, key, threshold));
+FOR_EVERY_CPU void drop(const float *in, uint16_t *out, int64_t start, int64_t end, uint32_t key,
+                        uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) {
+        out[i] = narrow(survivor(in[i] * scale, i, key, threshold));
+    }
 }
 
-FOR_EVERY_CPU void drop_add(const float *in, const float *other, float *out, int64_t start, int64_t end, uint32_t key,
-                            uint32_t threshold, float scale) {
-    for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(in[i] * scale, i, key, threshold);
+FOR_EVERY_CPU void drop_add(const float *in, const float *other, float *out, int64_t start,
+                            int64_t end, uint32_t key, uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) {
+        out[i] = other[i] + survivor(in[i] * scale, i, key, threshold);
+    }
 }
 
-FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, int64_t start, int64_t end, uint32_t key,
-                            uint32_t threshold, float scale) {
-    for (int64_t i = start; i < end; i++) out[i] = other[i] + survivor(widen(in[i]) * scale, i, key, threshold);
+FOR_EVERY_CPU void drop_add(const uint16_t *in, const float *other, float *out, int64_t start,
+                            int64_t end, uint32_t key, uint32_t threshold, float scale) {
+    for (int64_t i = start; i < end; i++) {
+        out[i] = other[i] + survivor(widen(in[i]) * scale, i, key, threshold);
+    }
 }
 
 template <typename F> void in_parallel(const Tensor &tensor, const Dropout &dropout, F run) {
@@ -80,22 +89,25 @@ struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
 
 // residual + dropout(x) in one pass; x may be bfloat16, the residual is float32.
 struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
-    static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &residual, double p, int64_t key) {
+    static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &residual,
+                          double p, int64_t key) {
         Dropout dropout = checked_dropout(p, key);
         check(x, "x", true);
         check(residual, "residual", false);
-        TORCH_CHECK(x.sizes() == residual.sizes(), "x ", x.sizes(), " and residual ", residual.sizes(), " differ in shape");
+        TORCH_CHECK(x.sizes() == residual.sizes(), "x ", x.sizes(), " and residual ",
+                    residual.sizes(), " differ in shape");
         save(context, dropout);
         context->saved_data["kind"] = static_cast<int64_t>(x.scalar_type());
         if (p == 0) return at::add(residual, x);
         Tensor in = x.contiguous(), other = residual.contiguous(), out = at::empty_like(other);
         auto run = [&](auto *from) {
             in_parallel(in, dropout, [&](int64_t start, int64_t end, uint32_t block) {
-                drop_add(from, elements<const float>(other), elements<float>(out), start, end, block,
-                         dropout.threshold(), dropout.scale());
+                drop_add(from, elements<const float>(other), elements<float>(out), start, end,
+                         block, dropout.threshold(), dropout.scale());
             });
         };
-        in.scalar_type() == at::kFloat ? run(elements<const float>(in)) : run(elements<const uint16_t>(in));
+        in.scalar_type() == at::kFloat ? run(elements<const float>(in))
+                                       : run(elements<const uint16_t>(in));
         return out;
     }
 
@@ -103,7 +115,8 @@ struct DropoutAddFunction : torch::autograd::Function<DropoutAddFunction> {
         auto kind = static_cast<at::ScalarType>(context->saved_data["kind"].toInt());
         Dropout dropout = saved(context);
         if (dropout.p == 0) return {grads[0].to(kind), grads[0], Tensor(), Tensor()};
-        Tensor grad = grads[0].contiguous(), grad_x = at::empty_like(grad, grad.options().dtype(kind));
+        Tensor grad = grads[0].contiguous(),
+               grad_x = at::empty_like(grad, grad.options().dtype(kind));
         drop_into(grad, grad_x, dropout);
         return {grad_x, grad, Tensor(), Tensor()};
     }

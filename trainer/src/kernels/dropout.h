@@ -9,7 +9,8 @@
 
 #include "elements.h"
 
-// The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser) is below p·2³².
+// The value, or 0 for an element that is dropped: a hash of its position (MurmurHash3's finaliser)
+// is below p·2³².
 IN_LOOP float survivor(float value, int64_t index, uint32_t key, uint32_t threshold) {
     uint32_t hash = static_cast<uint32_t>(index) ^ key;
     hash = (hash ^ (hash >> 16)) * 0x85ebca6bu;
@@ -44,7 +45,8 @@ inline void save(torch::autograd::AutogradContext *context, const Dropout &dropo
 }
 
 inline Dropout saved(torch::autograd::AutogradContext *context) {
-    return {context->saved_data["p"].toDouble(), static_cast<uint64_t>(context->saved_data["key"].toInt())};
+    return {context->saved_data["p"].toDouble(),
+            static_cast<uint64_t>(context->saved_data["key"].toInt())};
 }
 
 // Where the loop over one row drops elements.
@@ -53,8 +55,8 @@ struct RowDropout {
     float scale;
 
     RowDropout(const Dropout &dropout, int64_t first)
-        : first(static_cast<uint32_t>(first)), key(dropout.key_of_block(first)), threshold(dropout.threshold()),
-          scale(dropout.scale()) {}
+        : first(static_cast<uint32_t>(first)), key(dropout.key_of_block(first)),
+          threshold(dropout.threshold()), scale(dropout.scale()) {}
 
     IN_LOOP float operator()(float value, int64_t column) const {
         return survivor(value * scale, first + column, key, threshold);

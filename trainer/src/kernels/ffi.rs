@@ -187,7 +187,6 @@ pub fn add_norm(
 pub struct AdamStep {
     /// Steps so far, this one included.
     pub step: usize,
-    /// Learning rate.
     pub learning_rate: f64,
     /// Decay of the first moment.
     pub beta1: f64,
@@ -213,7 +212,7 @@ pub fn adam(parameters: &Tensor, gradient: &Tensor, moments: [&Tensor; 2], numbe
     let (p, g, [m, v]) = (pointer(parameters), pointer(gradient), moments.map(pointer));
     // SAFETY: as above; the three buffers that change are tensors, whose interior libtorch may
     // change.
-    let run = || unsafe {
+    let message = unsafe {
         vit_part_adam(
             p,
             g,
@@ -227,7 +226,7 @@ pub fn adam(parameters: &Tensor, gradient: &Tensor, moments: [&Tensor; 2], numbe
             ADAM_EPSILON,
         )
     };
-    check(run()).expect("libtorch runs the operation");
+    check(message).expect("libtorch runs the operation");
 }
 
 /// Whether float32 products on CUDA may be rounded to TF32. libtorch's own default is no.

@@ -13,7 +13,8 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Φ(x) and φ(x) of the normal distribution; Φ to 7.5e-8 by Abramowitz & Stegun's 7.1.26, which needs the same exponential.
+// Φ(x) and φ(x) of the normal distribution; Φ to 7.5e-8 by Abramowitz & Stegun's 7.1.26, which
+// needs the same exponential.
 struct Normal {
     float below, density;
 };
@@ -36,7 +37,8 @@ IN_LOOP float gelu_slope(float x) {
     return at.below + x * at.density;
 }
 
-template <typename T> IN_LOOP void forward_loop(const T *x, const float *bias, T *out, int64_t width, RowDropout drop) {
+template <typename T>
+IN_LOOP void forward_loop(const T *x, const float *bias, T *out, int64_t width, RowDropout drop) {
     if (drop.threshold == 0) {
         for (int64_t i = 0; i < width; i++) put(gelu(read(x[i]) + bias[i]), out + i);
     } else {
@@ -46,8 +48,8 @@ template <typename T> IN_LOOP void forward_loop(const T *x, const float *bias, T
 
 // The gradient is added to `sums`, too.
 template <typename T>
-IN_LOOP void backward_loop(const T *grad, const T *x, const float *bias, T *out, float *sums, int64_t width,
-                           RowDropout drop) {
+IN_LOOP void backward_loop(const T *grad, const T *x, const float *bias, T *out, float *sums,
+                           int64_t width, RowDropout drop) {
     if (drop.threshold == 0) {
         for (int64_t i = 0; i < width; i++) {
             float slope = read(grad[i]) * gelu_slope(read(x[i]) + bias[i]);
@@ -63,27 +65,29 @@ IN_LOOP void backward_loop(const T *grad, const T *x, const float *bias, T *out,
     }
 }
 
-FOR_EVERY_CPU void forward_row(const float *x, const float *bias, float *out, int64_t width, RowDropout drop) {
+FOR_EVERY_CPU void forward_row(const float *x, const float *bias, float *out, int64_t width,
+                               RowDropout drop) {
     forward_loop(x, bias, out, width, drop);
 }
 
-FOR_EVERY_CPU void forward_row(const uint16_t *x, const float *bias, uint16_t *out, int64_t width, RowDropout drop) {
+FOR_EVERY_CPU void forward_row(const uint16_t *x, const float *bias, uint16_t *out, int64_t width,
+                               RowDropout drop) {
     forward_loop(x, bias, out, width, drop);
 }
 
-FOR_EVERY_CPU void backward_row(const float *grad, const float *x, const float *bias, float *out, float *sums,
-                                int64_t width, RowDropout drop) {
+FOR_EVERY_CPU void backward_row(const float *grad, const float *x, const float *bias, float *out,
+                                float *sums, int64_t width, RowDropout drop) {
     backward_loop(grad, x, bias, out, sums, width, drop);
 }
 
-FOR_EVERY_CPU void backward_row(const uint16_t *grad, const uint16_t *x, const float *bias, uint16_t *out, float *sums,
-                                int64_t width, RowDropout drop) {
+FOR_EVERY_CPU void backward_row(const uint16_t *grad, const uint16_t *x, const float *bias,
+                                uint16_t *out, float *sums, int64_t width, RowDropout drop) {
     backward_loop(grad, x, bias, out, sums, width, drop);
 }
 
 struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
-    static Tensor forward(AutogradContext *context, const Tensor &x, const std::optional<Tensor> &given_bias, double p,
-                          int64_t key) {
+    static Tensor forward(AutogradContext *context, const Tensor &x,
+                          const std::optional<Tensor> &given_bias, double p, int64_t key) {
         Dropout dropout = checked_dropout(p, key);
         check(x, "x", true);
         save(context, dropout);
@@ -108,7 +112,8 @@ struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
     static variable_list backward(AutogradContext *context, variable_list grads) {
         Dropout dropout = saved(context);
         auto tensors = context->get_saved_variables();
-        Tensor x = tensors[0], bias = tensors[1], grad = grads[0].contiguous(), out = at::empty_like(grad);
+        Tensor x = tensors[0], bias = tensors[1], grad = grads[0].contiguous(),
+               out = at::empty_like(grad);
         int64_t width = bias.size(0), rows = width == 0 ? 0 : x.numel() / width;
         ThreadSums sums(1, width);
         const float *add = elements<const float>(bias);
@@ -118,7 +123,8 @@ struct GeluDropoutFunction : torch::autograd::Function<GeluDropoutFunction> {
             for_rows(rows, width, [&](int64_t thread, int64_t start, int64_t end) {
                 float *own = sums.of(thread, 0);
                 for (int64_t row = start * width; row < end * width; row += width) {
-                    backward_row(slope + row, from + row, add, to + row, own, width, RowDropout(dropout, row));
+                    backward_row(slope + row, from + row, add, to + row, own, width,
+                                 RowDropout(dropout, row));
                 }
             });
         });

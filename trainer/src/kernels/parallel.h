@@ -1,7 +1,8 @@
 // Loops on libtorch's own threads, whatever the compiler.
 //
-// `at::parallel_for` needs a compiler whose OpenMP is the library that libtorch has loaded, which is GNU's; clang's own
-// is another one, with threads of its own. So the loop is handed to GNU's library by the function that gcc compiles
+// `at::parallel_for` needs a compiler whose OpenMP is the library that libtorch has loaded, which
+// is GNU's; clang's own is another one, with threads of its own. So the loop is handed to GNU's
+// library by the function that gcc compiles
 // `#pragma omp parallel` to. Which thread takes what is as in ATen/ParallelOpenMP.h.
 
 #pragma once
@@ -15,7 +16,8 @@
 #include <c10/util/ParallelGuard.h>
 
 extern "C" {
-// `threads` 0: as many as `omp_set_num_threads` was told, which is what `at::set_num_threads` calls.
+// `threads` 0: as many as `omp_set_num_threads` was told, which is what `at::set_num_threads`
+// calls.
 void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, unsigned flags);
 int omp_get_num_threads();
 int omp_get_thread_num();
@@ -44,8 +46,8 @@ template <typename F> struct ParallelLoop {
     }
 };
 
-// Calls run(first, end) on the threads for parts of the range, none shorter than `grain` unless it is the last; for an
-// empty range, not at all.
+// Calls run(first, end) on the threads for parts of the range, none shorter than `grain` unless it
+// is the last; for an empty range, not at all.
 template <typename F> void parallel_for(int64_t start, int64_t end, int64_t grain, const F &run) {
     if (start >= end) return;
     at::internal::lazy_init_num_threads();
@@ -57,6 +59,7 @@ template <typename F> void parallel_for(int64_t start, int64_t end, int64_t grai
         return;
     }
     ParallelLoop<F> loop{start, end, grain, run};
-    GOMP_parallel([](void *data) { static_cast<ParallelLoop<F> *>(data)->run_part(); }, &loop, 0, 0);
+    GOMP_parallel([](void *data) { static_cast<ParallelLoop<F> *>(data)->run_part(); }, &loop, 0,
+                  0);
     if (loop.error) std::rethrow_exception(loop.error);
 }

@@ -12,19 +12,15 @@ use super::pickle::PickleFault;
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {fault}")]
 pub struct PthError {
-    /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
     pub fault: PthFault,
 }
 
 /// The rule that a checkpoint breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum PthFault {
-    /// There is no such file.
     #[error("no such file")]
     Absent,
-    /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Not of `torch.save` at all.
@@ -47,7 +43,6 @@ pub enum PthFault {
     /// Bytes of one entry are bytes of another.
     #[error("not a valid zip archive: its entries overlap")]
     Overlap,
-    /// An entry is missing.
     #[error("no entry `{0}` in the archive")]
     NoEntry(String),
     /// An entry is compressed or encrypted.
@@ -55,16 +50,10 @@ pub enum PthFault {
     Compressed(String),
     /// An entry's bytes are not those that were written.
     #[error("entry `{name}`: {error}\nhint: the file is damaged; copy or download it again")]
-    Entry {
-        /// The entry.
-        name: String,
-        /// What zip said.
-        error: io::Error,
-    },
+    Entry { name: String, error: io::Error },
     /// An entry has another size.
     #[error("entry `{name}`: {found} bytes, expected {expected}")]
     EntrySize {
-        /// The entry.
         name: String,
         /// What the pickle says.
         expected: u128,
@@ -74,9 +63,7 @@ pub enum PthFault {
     /// The pickle or a note beside it is larger than that of any state dict.
     #[error("entry `{name}`: {found} bytes, expected at most {most}")]
     TooLarge {
-        /// The entry.
         name: String,
-        /// Its size.
         found: u64,
         /// The largest size accepted.
         most: u64,
@@ -100,12 +87,7 @@ pub enum PthFault {
         "entry `{name}`: expected a tensor, found {found}\n\
          hint: a file is a state dict, or has one under `model_state_dict`"
     )]
-    NotTensor {
-        /// The entry.
-        name: String,
-        /// What it is.
-        found: &'static str,
-    },
+    NotTensor { name: String, found: &'static str },
     /// A name stands twice in the state dict.
     #[error("tensor `{0}` appears twice")]
     Twice(String),
@@ -121,9 +103,7 @@ pub enum PthFault {
     /// A view reaches past its storage.
     #[error("tensor `{name}`: reaches past the {elements} elements of its storage `{key}`")]
     OutOfBounds {
-        /// The parameter.
         name: String,
-        /// The storage.
         key: String,
         /// Elements of the storage.
         elements: usize,
@@ -131,11 +111,9 @@ pub enum PthFault {
     /// A parameter is infinite or not a number.
     #[error("tensor `{name}`: element {element} is {value}, expected a finite number")]
     NotFinite {
-        /// The parameter.
         name: String,
         /// Flat index, C order.
         element: usize,
-        /// The value.
         value: f32,
     },
 }
@@ -143,30 +121,16 @@ pub enum PthFault {
 /// What a state dict has otherwise than the network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Difference {
-    /// A parameter is absent.
     #[error("tensor `{name}` is missing, expected with shape {expected:?}")]
-    Missing {
-        /// The parameter.
-        name: String,
-        /// The network's shape.
-        expected: Vec<usize>,
-    },
+    Missing { name: String, expected: Vec<usize> },
     /// A tensor belongs to no parameter.
     #[error("tensor `{name}` of shape {found:?} is no parameter of the network")]
-    Extra {
-        /// The tensor.
-        name: String,
-        /// Its shape.
-        found: Vec<usize>,
-    },
+    Extra { name: String, found: Vec<usize> },
     /// A parameter has another shape.
     #[error("tensor `{name}`: expected shape {expected:?}, found {found:?}")]
     Shape {
-        /// The parameter.
         name: String,
-        /// The network's shape.
         expected: Vec<usize>,
-        /// The file's shape.
         found: Vec<usize>,
     },
     /// A parameter is not float32.
@@ -175,7 +139,6 @@ pub enum Difference {
          hint: torch.save(model.float().state_dict(), FILE) converts it"
     )]
     Dtype {
-        /// The parameter.
         name: String,
         /// The file's dtype, as PyTorch calls it.
         found: &'static str,

@@ -21,19 +21,9 @@ pub(super) struct StateDict<'a> {
 impl<'a> StateDict<'a> {
     /// The state dict that a pickle is or holds, and the epoch beside it.
     pub(super) fn of(pickle: &'a Pickle<'a>) -> Result<(Self, Option<i64>), PthFault> {
-        let dict = |value| {
-            pickle
-                .dict(value)
-                .ok_or_else(|| PthFault::NoStateDict(pickle.type_name(value)))
-        };
-        let root = dict(pickle.root)?;
-        let get = |wanted| {
-            root.iter()
-                .find(|(key, _)| *key == Value::Text(wanted))
-                .map(|(_, value)| *value)
-        };
-        let (entries, epoch) = match get(STATE_DICT_KEY) {
-            Some(value) => (dict(value)?, get("epoch")),
+        let root = entries(pickle, pickle.root)?;
+        let (entries, epoch) = match value_of(root, STATE_DICT_KEY) {
+            Some(value) => (entries(pickle, value)?, value_of(root, "epoch")),
             None => (root, None),
         };
         let mut state_dict = Self {
@@ -103,17 +93,34 @@ impl<'a> StateDict<'a> {
 
     /// A preset other than the config that has these names and shapes.
     pub(super) fn fitting_preset(&self, config: &VitConfig) -> Option<Preset> {
-        let fits = |Parameter { name, shape, .. }: &Parameter| {
-            self.tensors
-                .get(name.as_str())
-                .is_some_and(|view| view.shape == *shape)
-        };
         Preset::ALL
             .into_iter()
             .filter(|preset| preset.config() != *config)
             .find(|preset| {
                 let parameters = preset.config().parameters();
-                parameters.len() == self.names.len() && parameters.iter().all(fits)
+                parameters.len() == self.names.len()
+                    && parameters.iter().all(|parameter| self.has(parameter))
             })
     }
+    /// Whether there is a tensor of this name and shape.
+    fn has(&self, parameter: &Parameter) -> bool {
+        self.tensors
+            .get(parameter.name.as_str())
+            .is_some_and(|view| view.shape == parameter.shape)
+    }
+}
+
+type Entries<'a> = &'a [(Value<'a>, Value<'a>)];
+
+fn entries<'a>(pickle: &'a Pickle<'a>, value: Value<'a>) -> Result<Entries<'a>, PthFault> {
+    pickle
+        .dict(value)
+        .ok_or_else(|| PthFault::NoStateDict(pickle.type_name(value)))
+}
+
+fn value_of<'a>(entries: Entries<'a>, wanted: &str) -> Option<Value<'a>> {
+    entries
+        .iter()
+        .find(|(key, _)| matches!(key, Value::Text(text) if *text == wanted))
+        .map(|(_, value)| *value)
 }

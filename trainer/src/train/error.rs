@@ -10,7 +10,6 @@ pub enum TrainError {
         epoch: usize,
         /// The step in the epoch, from 1.
         step: usize,
-        /// Its loss.
         loss: f32,
     },
     /// A parameter or moment is infinite or not a number though no loss was.
@@ -26,7 +25,6 @@ pub enum TrainError {
     TestNotFinite {
         /// The epoch, from 1.
         epoch: usize,
-        /// The loss.
         loss: f64,
     },
 }

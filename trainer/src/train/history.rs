@@ -15,7 +15,6 @@ pub struct EpochRow {
     pub test_loss: f64,
     /// Correctly classified test images.
     pub test_correct: usize,
-    /// Test images.
     pub test_samples: usize,
 }
 

@@ -34,21 +34,15 @@ pub enum PlanError {
     /// A step needs more images than there are.
     #[error("batch_size is {batch_size}, more than the {train_samples} training images")]
     Batch {
-        /// Images in a step.
         batch_size: usize,
-        /// Training images.
         train_samples: usize,
     },
     /// A count is out of its range.
     #[error("{field} is {found}, expected {least} to {most}")]
     Range {
-        /// The count.
         field: &'static str,
-        /// Its value.
         found: usize,
-        /// The least that would do.
         least: usize,
-        /// The most that would do.
         most: usize,
     },
 }

@@ -31,29 +31,23 @@ pub enum Event<'a> {
     Trained(usize),
     /// The epoch's steps are done; the test split comes next.
     Evaluating,
-    /// An epoch is done.
     Epoch(&'a EpochRow),
 }
 
 /// How [`Session::run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// All epochs are done.
     Complete,
-    /// It was told to stop.
     Stopped,
 }
 
 /// A training run: everything that changes in it, and what it is made from.
 #[derive(Debug)]
 pub struct Session<'a> {
-    /// The network.
     pub vit: Vit,
     /// What decides the course.
     pub plan: Plan,
-    /// How far it is.
     pub progress: Progress,
-    /// The network's parameters.
     pub parameters: Parameters,
     /// The optimizer's memory.
     pub moments: Moments,

@@ -148,17 +148,7 @@ impl Block {
             feed_forward,
         } = self;
         // No output lacks its bias where an observer looks: only steps of training leave it out.
-        let mut tell = |kind, input: &Tensor, output: &Tensor| {
-            observe(
-                &Module {
-                    layer: *layer,
-                    kind,
-                }
-                .to_string(),
-                input,
-                output,
-            );
-        };
+        let mut tell = |kind, input: &_, output: &_| observe(&name(*layer, kind), input, output);
         let output = attention.apply(normed, mode);
         tell(ModuleKind::Attention, normed, &output.value);
         tell(ModuleKind::NormAttention, x, &output.value);
@@ -180,4 +170,8 @@ impl Block {
         tell(ModuleKind::Block, x, &result);
         (result, normed)
     }
+}
+
+fn name(layer: usize, kind: ModuleKind) -> String {
+    Module { layer, kind }.to_string()
 }

@@ -68,7 +68,6 @@ impl Vit {
         }
     }
 
-    /// The network's numbers.
     pub fn config(&self) -> &VitConfig {
         &self.config
     }

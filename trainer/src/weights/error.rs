@@ -12,19 +12,15 @@ use super::info::METADATA_KEY;
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {fault}")]
 pub struct WeightsError {
-    /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
     pub fault: WeightsFault,
 }
 
 /// The rule that a weights file breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsFault {
-    /// There is no such file.
     #[error("no such file\nhint: `trainer train` or `trainer import` writes one")]
     Absent,
-    /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// A file of PyTorch.
@@ -51,7 +47,6 @@ pub enum WeightsFault {
     /// The network is not of the preset asked for.
     #[error("weights of preset {found}, expected {expected}")]
     Preset {
-        /// The preset asked for.
         expected: Preset,
         /// The file's preset, or `custom`.
         found: &'static str,
@@ -61,13 +56,7 @@ pub enum WeightsFault {
         "a network for {channels} channels and {classes} classes: \
          expected 3 and 10, as CIFAR-10 has"
     )]
-    NotCifar10 {
-        /// Channels of its input.
-        channels: usize,
-        /// Classes of its output.
-        classes: usize,
-    },
-    /// A parameter is absent.
+    NotCifar10 { channels: usize, classes: usize },
     #[error("tensor `{0}` is missing")]
     Missing(String),
     /// A tensor belongs to no parameter.
@@ -76,29 +65,19 @@ pub enum WeightsFault {
     /// A parameter has another shape.
     #[error("tensor `{name}`: expected shape {expected:?}, found {found:?}")]
     Shape {
-        /// The parameter.
         name: String,
-        /// The network's shape.
         expected: Vec<usize>,
-        /// The file's shape.
         found: Vec<usize>,
     },
     /// A parameter is not float32.
     #[error("tensor `{name}`: expected dtype F32, found {found}")]
-    Dtype {
-        /// The parameter.
-        name: String,
-        /// The file's dtype.
-        found: String,
-    },
+    Dtype { name: String, found: String },
     /// A parameter is infinite or not a number.
     #[error("tensor `{name}`: element {element} is {value}, expected a finite number")]
     NotFinite {
-        /// The parameter.
         name: String,
         /// Flat index.
         element: usize,
-        /// The value.
         value: f32,
     },
 }

@@ -52,7 +52,6 @@ fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault>
 /// A weights file, read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The file.
     pub path: PathBuf,
     /// The network with these weights.
     pub vit: Vit,
@@ -64,17 +63,20 @@ pub struct Loaded {
 
 /// Reads a weights file into a network on a device, one tensor after the other.
 pub fn load(path: &Path, device: tch::Device) -> Result<Loaded, WeightsError> {
-    let at = |fault| WeightsError {
+    load_file(path, device).map_err(|fault| WeightsError {
         path: path.to_owned(),
         fault,
-    };
+    })
+}
+
+fn load_file(path: &Path, device: tch::Device) -> Result<Loaded, WeightsFault> {
     let file = regular_file::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => at(WeightsFault::Absent),
-        _ => at(error.into()),
+        io::ErrorKind::NotFound => WeightsFault::Absent,
+        _ => error.into(),
     })?;
-    let length = file.metadata().map_err(|error| at(error.into()))?.len();
+    let length = file.metadata()?.len();
     let mut source = DigestReader::new(file);
-    let (vit, info) = read(&mut source, length, device).map_err(at)?;
+    let (vit, info) = read(&mut source, length, device)?;
     Ok(Loaded {
         path: path.to_owned(),
         vit,
@@ -218,16 +220,14 @@ fn check(file: &Metadata, config: &VitConfig) -> Result<(), WeightsFault> {
 }
 
 fn check_values(name: &str, bytes: &[u8]) -> Result<(), WeightsFault> {
-    let values = || {
-        bytes
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
-    };
     // The whole is summed up first: a search that may stop anywhere is slower.
-    if values().fold(true, |all, value| all & value.is_finite()) {
+    if values(bytes).fold(true, |all, value| all & value.is_finite()) {
         return Ok(());
     }
-    match values().enumerate().find(|(_, value)| !value.is_finite()) {
+    match values(bytes)
+        .enumerate()
+        .find(|(_, value)| !value.is_finite())
+    {
         None => Ok(()),
         Some((element, value)) => Err(WeightsFault::NotFinite {
             name: name.to_owned(),
@@ -235,4 +235,9 @@ fn check_values(name: &str, bytes: &[u8]) -> Result<(), WeightsFault> {
             value,
         }),
     }
+}
+
+fn values(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let (values, _) = bytes.as_chunks();
+    values.iter().map(|&bytes| f32::from_le_bytes(bytes))
 }

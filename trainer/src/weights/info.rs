@@ -12,7 +12,6 @@ pub const METADATA_KEY: &str = "vit_part";
 /// What a weights file says about itself. No times and no paths: the same run gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightsInfo {
-    /// The network's numbers.
     pub config: VitConfig,
     /// How the weights came about, if that is known.
     pub training: Option<Training>,
@@ -31,7 +30,6 @@ pub struct Training {
     pub kept_epoch: usize,
     /// One row an epoch.
     pub history: Vec<EpochRow>,
-    /// Version of libtorch.
     pub libtorch: String,
     /// Device trained on.
     pub device: String,

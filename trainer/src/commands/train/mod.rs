@@ -63,15 +63,9 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
 
     let training = save::finish(&mut session, &path)?;
     show::print_accuracy(&training);
-    say!("weights      {}", path.display());
-    say!(
-        "run          {} (run.json, metrics.jsonl, curve.svg, best and last weights)",
-        run.path().display()
-    );
-    say!(
-        "time         {training_seconds:.1} s training, {:.1} s in all",
-        started.elapsed().as_secs_f64()
-    );
+    show::print_files(&path, run.path());
+    let seconds = started.elapsed().as_secs_f64();
+    say!("time         {training_seconds:.1} s training, {seconds:.1} s in all");
     Ok(())
 }
 

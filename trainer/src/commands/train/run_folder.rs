@@ -170,12 +170,7 @@ impl RunFolder {
     pub(crate) fn append_metrics(&self, metrics: &Metrics) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
         let line = serde_json::to_string(metrics)? + "\n";
-        let write = || {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            file.write_all(line.as_bytes())?;
-            file.sync_data()
-        };
-        write().with_context(|| path.display().to_string())
+        append(&path, &line).with_context(|| path.display().to_string())
     }
 
     /// Makes `metrics.jsonl` have one line for each epoch of a history and no other: a run that was
@@ -206,7 +201,6 @@ impl RunFolder {
             .with_context(|| path.display().to_string())
     }
 
-    /// Draws `curve.svg`.
     pub(crate) fn draw_curve(
         &self,
         title: &str,
@@ -218,6 +212,12 @@ impl RunFolder {
         staging::write_file(&path, |writer| writer.write_all(text.as_bytes()))
             .with_context(|| path.display().to_string())
     }
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_data()
 }
 
 /// Memory that this process holds: the second number of Linux's `/proc/self/statm`, in pages of 4

@@ -1,5 +1,7 @@
 //! What a training run prints on stdout.
 
+use std::path::Path;
+
 use console::say;
 use trainer::recipe::{Keep, Recipe};
 use trainer::state::Machine;
@@ -108,4 +110,13 @@ pub(super) fn print_accuracy(training: &Training) {
             percent(last)
         ),
     }
+}
+
+/// What a run has left.
+pub(super) fn print_files(weights: &Path, run: &Path) {
+    say!("weights      {}", weights.display());
+    say!(
+        "run          {} (run.json, metrics.jsonl, curve.svg, best and last weights)",
+        run.display()
+    );
 }

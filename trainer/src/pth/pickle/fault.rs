@@ -13,12 +13,7 @@ pub enum PickleFault {
     Global(String),
     /// It has an instruction that a state dict has no use for.
     #[error("its pickle has opcode {opcode:#04x} at byte {at}, which no state dict needs")]
-    Opcode {
-        /// The opcode.
-        opcode: u8,
-        /// Where.
-        at: usize,
-    },
+    Opcode { opcode: u8, at: usize },
     /// It is cut short.
     #[error("its pickle ends within an instruction or without STOP")]
     EndsEarly,
@@ -28,11 +23,8 @@ pub enum PickleFault {
     /// An instruction finds something else than it needs.
     #[error("its pickle is malformed at byte {at}: expected {expected}, found {found}")]
     Malformed {
-        /// Where.
         at: usize,
-        /// What the instruction needs.
         expected: &'static str,
-        /// What it finds.
         found: &'static str,
     },
 }
