@@ -3,7 +3,7 @@
 //! | room | owns |
 //! |---|---|
 //! | [`samples`] | recordings of a bundle, the one loop over them in batches, outputs as files |
-//! | [`engine`] | what gives outputs: ONNX Runtime, a fake; the device, and proof that it ran there |
+//! | [`engine`] | what gives outputs: ONNX Runtime or a fake; the device, and its proof |
 //! | [`compare`] | tolerance, one sample, sizes of errors, their pattern, two sets of outputs |
 //! | [`inject`] | how a fault is written, where it goes, how it is put there |
 //! | [`mod@check`] | run, compare, judge the faults |

@@ -12,7 +12,8 @@ pub struct FaultResult {
     pub fault: Fault,
     /// What became of it.
     pub outcome: FaultOutcome,
-    /// Largest absolute change of an output (of the golden, for a fault there), over finite numbers.
+    /// Largest absolute change of an output (of the golden, for a fault there), over finite
+    /// numbers.
     pub largest_change: f64,
     /// Whether a value became or stopped being finite.
     pub non_finite: bool,
