@@ -284,7 +284,7 @@ fn each_batch(
     } = request.recordings;
     let samples = request.samples.clone();
     let mut batches = Batches::new(inputs, samples, request.batch_size, request.stop);
-    while let Some(batch) = batches.next() {
+    for batch in batches.by_ref() {
         let batch = batch?;
         batch.check_finite()?;
         let outputs = run_batch(engine, &batch, &batch.views(), goldens)?;

@@ -20,7 +20,9 @@ use crate::samples::elements;
 pub struct Dump {
     folder: PathBuf,
     tolerance: Tolerance,
-    outputs: usize,
+    /// The folder of the last sample, and how many there are.
+    last: PathBuf,
+    samples: usize,
 }
 
 /// Why faulty samples cannot be kept.
@@ -48,7 +50,8 @@ impl Dump {
         Ok(Self {
             folder: folder.to_owned(),
             tolerance,
-            outputs: 0,
+            last: PathBuf::new(),
+            samples: 0,
         })
     }
 
@@ -78,13 +81,15 @@ impl Dump {
             shape,
             elements(actual),
         )?;
-        self.outputs += 1;
+        // The outputs of a sample come one after the other.
+        self.samples += usize::from(folder != self.last);
+        self.last = folder;
         Ok(())
     }
 
-    /// How many outputs of faulty samples were kept.
-    pub fn outputs(&self) -> usize {
-        self.outputs
+    /// How many samples were kept.
+    pub fn samples(&self) -> usize {
+        self.samples
     }
 }
 

@@ -39,7 +39,7 @@ pub fn check(
     let mut run = Run::new(request, &injection);
     let samples = request.samples.clone();
     let mut batches = Batches::new(inputs, samples, request.batch_size, request.stop);
-    while let Some(batch) = batches.next() {
+    for batch in batches.by_ref() {
         let batch = batch?;
         run.batch(&batch, engines, observe)?;
         observe(Event::Done(batch.samples.len()))?;

@@ -10,7 +10,7 @@ use verifier::compare::Tolerance;
 use verifier::engine::onnxruntime::Source;
 use verifier::report::bench::{Bench, BenchOptions, LEGEND};
 use verifier::report::record::RuntimeRecord;
-use verifier::report::{Record, Verdict};
+use verifier::report::{Record, Verdict, text};
 
 use super::prepare::{Opened, Prepared, stop_flag};
 use super::recorded::recorded;
@@ -69,7 +69,7 @@ fn time(
     if record.body.runtime.is_none() {
         let library = prepared.library.info();
         let runtime = RuntimeRecord::new(library, &session, &prepared.options);
-        let (device, nodes) = (&prepared.options.device, runtime.nodes_text());
+        let (device, nodes) = (&prepared.options.device, text::nodes(&runtime.nodes));
         say!("bundle       {}", prepared.opened.bundle.root().display());
         say!(
             "runtime      ONNX Runtime {} ({})",

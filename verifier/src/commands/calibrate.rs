@@ -21,7 +21,7 @@ use super::recorded::refuse_inside;
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
-    run(arguments).map_err(with_hint)
+    run(arguments).map_err(|error| with_hint(error, "calibrate"))
 }
 
 fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -119,15 +119,12 @@ fn say_setting(prepared: &Prepared, placement: &verifier::engine::placement::Pla
         library.path.display()
     );
     say!("             SHA-256 {}", library.sha256);
-    let nodes: Vec<String> = placement
-        .iter()
-        .map(|(provider, nodes)| format!("{nodes} nodes on {provider}"))
-        .collect();
+    let nodes = text::nodes(placement);
     let options = &prepared.options;
     say!(
         "device       {} ({}), {}",
         options.device,
-        nodes.join(", "),
+        nodes,
         options.precision()
     );
     say!("batch size   {}", prepared.batch_size);

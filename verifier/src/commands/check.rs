@@ -85,7 +85,7 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
         &sessions.fault_free,
         &prepared.options,
     ));
-    say_text(&text::setting(record));
+    say_text(&text::setting(record, prepared.opened.recordings.origin));
     say_about_calibration(calibration.as_ref(), &prepared);
 
     let opened = &prepared.opened;
@@ -201,9 +201,9 @@ fn conclude(
     progress.finish();
     record.body.worst = worst.into_samples();
     if let (Some(dump), Some(folder)) = (&dump, &arguments.dump_faulty) {
-        let outputs = grouped(dump.outputs());
+        let samples = grouped(dump.samples());
         say!(
-            "kept         {outputs} outputs of faulty samples in {}",
+            "kept         {samples} faulty samples in {}",
             folder.display()
         );
     }

@@ -12,7 +12,7 @@ use super::hints::with_hint;
 use crate::cli::DevicesArgs;
 
 pub(crate) fn devices(arguments: &DevicesArgs) -> Result<Verdict> {
-    run(arguments).map_err(with_hint)
+    run(arguments).map_err(|error| with_hint(error, "devices"))
 }
 
 fn run(arguments: &DevicesArgs) -> Result<Verdict> {

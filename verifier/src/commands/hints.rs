@@ -9,15 +9,15 @@ use verifier::engine::onnxruntime::LoadError;
 use verifier::engine::onnxruntime::locate::{LocateError, VARIABLE};
 use verifier::samples::recordings::RecordingError;
 
-/// The error with a hint, if there is one for it.
-pub(super) fn with_hint(error: Error) -> Error {
-    match error.chain().find_map(hint) {
+/// An error of a command with a hint, if there is one for it.
+pub(super) fn with_hint(error: Error, command: &str) -> Error {
+    match error.chain().find_map(|cause| hint(cause, command)) {
         Some(hint) => anyhow::anyhow!("{error:#}\nhint: {hint}"),
         None => error,
     }
 }
 
-fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+fn hint(error: &(dyn std::error::Error + 'static), command: &str) -> Option<String> {
     if let Some(LocateError::NotFound) = error.downcast_ref() {
         return Some(format!(
             "`make setup` fetches one; --runtime FILE or {VARIABLE} names your own"
@@ -28,7 +28,13 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some(text.to_owned());
     }
     if let Some(FileError::Malformed { .. }) = error.downcast_ref() {
-        return Some("move the file away and run `verifier calibrate` again".to_owned());
+        let other_way = match command {
+            "check" => ", or use --no-calibration",
+            _ => "",
+        };
+        return Some(format!(
+            "remove it and run `verifier calibrate` again{other_way}"
+        ));
     }
     if let Some(BenchError::BatchSize { .. }) = error.downcast_ref() {
         return Some("a smaller --batch-size".to_owned());

@@ -21,7 +21,7 @@ pub(super) fn recorded<B: Body>(
         refuse_inside("--report", path)?;
         write(&record, path)?;
     }
-    let result = run(&mut record).map_err(with_hint);
+    let result = run(&mut record).map_err(|error| with_hint(error, B::COMMAND));
     let error = result.as_ref().err().map(|error| format!("{error:#}"));
     record.end(*result.as_ref().unwrap_or(&Verdict::Error), error);
     for path in paths {

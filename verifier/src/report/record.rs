@@ -77,7 +77,7 @@ pub enum Format {
 pub trait Body: Serialize + DeserializeOwned + JsonSchema {
     /// The command's name.
     const COMMAND: &'static str;
-    /// The formats that it can be written in, JSON first.
+    /// The formats that it can be written in, JSON among them.
     const FORMATS: &'static [Format];
 
     /// Renders the record in a format other than JSON.

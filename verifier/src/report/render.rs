@@ -11,8 +11,8 @@ use super::{csv, html, junit, markdown};
 impl Body for Check {
     const COMMAND: &'static str = "check";
     const FORMATS: &'static [Format] = &[
-        Format::Json,
         Format::Html,
+        Format::Json,
         Format::Markdown,
         Format::Csv,
         Format::Junit,

@@ -416,14 +416,14 @@ fn lists() {
 fn a_check_on_a_terminal() {
     let record = check_with_faults();
     let result = record.body.result.as_ref().expect("a result");
-    let mut shown = text::setting(&record);
+    let mut shown = text::setting(&record, Origin::Npy);
     shown += &text::comparison(result);
     shown += &text::faults(result);
     shown += &text::verdict(&record, result, 4);
     assert_snapshot!("check_faults.txt", shown);
     let record = check();
     let result = record.body.result.as_ref().expect("a result");
-    let mut shown = text::setting(&record);
+    let mut shown = text::setting(&record, Origin::Npy);
     shown += &text::comparison(result);
     shown += &text::verdict(&record, result, 4);
     assert_snapshot!("check.txt", shown);

@@ -11,7 +11,8 @@ use crate::check::{
     CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
 use crate::compare::Largest;
-use crate::samples::SampleInfo;
+use crate::engine::placement::Placement;
+use crate::samples::{Origin, SampleInfo};
 
 /// Outputs of faulty samples shown to a person; the record has all of them.
 const SHOWN: usize = 20;
@@ -94,8 +95,17 @@ pub fn largest<T: Copy>(largest: &Largest<T>, text: impl Fn(T) -> String) -> Str
     }
 }
 
-/// What a check runs, and where.
-pub fn setting(record: &Record<Check>) -> String {
+/// How many nodes ran on each provider.
+pub fn nodes(placement: &Placement) -> String {
+    let nodes = placement.iter();
+    let texts: Vec<String> = nodes
+        .map(|(provider, count)| format!("{count} nodes on {provider}"))
+        .collect();
+    texts.join(", ")
+}
+
+/// What a check runs, and where; its tensors were recorded in `origin`.
+pub fn setting(record: &Record<Check>, origin: Origin) -> String {
     let Check {
         options, runtime, ..
     } = &record.body;
@@ -112,19 +122,14 @@ pub fn setting(record: &Record<Check>) -> String {
         line!(text, "hashes", "{} files as in the manifest", bundle.files);
     }
     if options.part != part::SUBMODEL {
-        line!(text, "part", "{}", options.part);
+        line!(text, "part", "{}, recorded in {origin}", options.part);
     }
     if let Some(runtime) = runtime {
         let library = &runtime.library;
         let (version, path) = (&library.version, library.path.display());
         line!(text, "runtime", "ONNX Runtime {version} ({path})");
         line!(text, "", "SHA-256 {}", library.sha256);
-        let nodes: Vec<String> = runtime
-            .nodes
-            .iter()
-            .map(|(provider, count)| format!("{count} nodes on {provider}"))
-            .collect();
-        let (device, nodes) = (&options.target.device, nodes.join(", "));
+        let (device, nodes) = (&options.target.device, nodes(&runtime.nodes));
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
     }
     line!(text, "batch size", "{}", options.batch_size_text());

@@ -170,19 +170,24 @@ fn configure(
         Optimization::Extended => GraphOptimizationLevel::Level2,
         Optimization::All => GraphOptimizationLevel::All,
     };
-    let configured = builder
+    let builder = builder
         .with_no_environment_execution_providers()
-        .and_then(|builder| builder.with_optimization_level(level))
-        .and_then(|builder| builder.with_deterministic_compute(true))
-        .and_then(|builder| builder.with_profiling(profile.join("profile")))
-        .and_then(|builder| builder.with_log_level(LOG_LEVEL))
-        // A plan of where tensors lie would keep those of all operators apart.
-        .and_then(|builder| builder.with_memory_pattern(false))
-        .and_then(|builder| match options.threads {
-            Some(threads) => builder.with_intra_threads(threads),
-            None => Ok(builder),
-        });
-    configured.map_err(|error| error.to_string())
+        .map_err(text)?;
+    let builder = builder.with_optimization_level(level).map_err(text)?;
+    let builder = builder.with_deterministic_compute(true).map_err(text)?;
+    let profile = profile.join("profile");
+    let builder = builder.with_profiling(profile).map_err(text)?;
+    let builder = builder.with_log_level(LOG_LEVEL).map_err(text)?;
+    // A plan of where tensors lie would keep those of all operators apart.
+    let builder = builder.with_memory_pattern(false).map_err(text)?;
+    match options.threads {
+        Some(threads) => builder.with_intra_threads(threads).map_err(text),
+        None => Ok(builder),
+    }
+}
+
+fn text(error: ort::Error<SessionBuilder>) -> String {
+    error.to_string()
 }
 
 /// The model must have the inputs and outputs of the manifest.
