@@ -1,4 +1,4 @@
-//! Flags. Meaning lives in the library, printing in `commands`.
+//! Flags of the verifier. Meaning lives in the library, printing in `commands`.
 
 mod bench;
 mod calibrate;

@@ -1,4 +1,4 @@
-//! `verifier bench`.
+//! `verifier bench`: each batch size on a session of its own, timed and compared.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,10 @@ use console::{Progress, grouped, say};
 use verifier::bench::{self, BenchError, Request, Timing};
 use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
-use verifier::engine::onnxruntime::Source;
 use verifier::report::bench::{Bench, BenchOptions, LEGEND};
-use verifier::report::record::RuntimeRecord;
 use verifier::report::{Record, Verdict, text};
 
-use super::prepare::{Opened, Prepared, stop_flag};
+use super::prepare::{Loaded, Opened, Prepared, stop_flag};
 use super::recorded::recorded;
 use crate::cli::BenchArgs;
 
@@ -64,18 +62,17 @@ fn time(
     record: &mut Record<Bench>,
     progress: &Progress,
 ) -> Result<Timing> {
-    let mut session = prepared.load(Source::File(&prepared.path))?;
-    let load_seconds = session.load_seconds();
+    let Loaded {
+        mut engine,
+        runtime,
+    } = prepared.load()?;
+    let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
-        let library = prepared.library.info();
-        let runtime = RuntimeRecord::new(library, &session, &prepared.options);
+        let library = &runtime.library;
         let (device, nodes) = (&prepared.options.device, text::nodes(&runtime.nodes));
+        let path = library.path.display();
         say!("bundle       {}", prepared.opened.bundle.root().display());
-        say!(
-            "runtime      ONNX Runtime {} ({})",
-            library.version,
-            library.path.display()
-        );
+        say!("runtime      ONNX Runtime {} ({path})", library.version);
         say!("device       {device} ({nodes}), {}", runtime.precision);
         record.body.runtime = Some(runtime);
     }
@@ -95,7 +92,7 @@ fn time(
         runs: arguments.runs,
         limit: Duration::from_secs_f64(arguments.seconds),
     };
-    let timing = bench::bench(&request, &mut session, load_seconds, &mut |event| {
+    let timing = bench::bench(&request, &mut *engine, load_seconds, &mut |event| {
         if let Event::Done(samples) = event {
             progress.advance(samples as u64);
         }

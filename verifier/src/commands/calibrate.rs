@@ -1,4 +1,4 @@
-//! `verifier calibrate`.
+//! `verifier calibrate`: passes without a fault, the tolerance that follows, and its file.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,6 @@ use proto::staging;
 use verifier::calibrate::file::{self, Entry, Setting};
 use verifier::calibrate::{self, BITS, Calibration, Floor, Request};
 use verifier::check::Event;
-use verifier::engine::onnxruntime::Source;
 use verifier::report::check::Check;
 use verifier::report::floor_plot::floor_plot;
 use verifier::report::{Verdict, text, unix_seconds};
@@ -32,9 +31,9 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
     let prepared = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
-    let mut session = prepared.load(Source::File(&prepared.path))?;
+    let mut loaded = prepared.load()?;
     let opened = &prepared.opened;
-    say_setting(&prepared, session.placement());
+    say_setting(&prepared, &loaded.runtime.nodes);
 
     let request = Request {
         recordings: &opened.recordings,
@@ -47,7 +46,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     };
     let steps = opened.samples.len() as u64 * (arguments.passes as u64 + 1);
     let progress = Progress::count("samples of all passes", steps);
-    let found = calibrate::calibrate(&request, &mut session, &mut |event| {
+    let found = calibrate::calibrate(&request, &mut *loaded.engine, &mut |event| {
         if let Event::Done(samples) = event {
             progress.advance(samples as u64);
         }

@@ -1,4 +1,4 @@
-//! `verifier check`.
+//! `verifier check`: load the engines, run the check, keep and say what it finds.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,17 +12,14 @@ use verifier::check::{
     self, CheckResult, Engines, Event, FaultOutcome, ObserveError, Request, Stop,
 };
 use verifier::compare::Tolerance;
-use verifier::engine::Engine;
 use verifier::engine::batch_size;
-use verifier::engine::onnxruntime::{Session, Source};
 use verifier::inject::Fault;
 use verifier::inject::weights::with_weight_faults;
 use verifier::report::check::{CalibrationRecord, Check, CheckOptions, ToleranceOrigin};
-use verifier::report::record::RuntimeRecord;
 use verifier::report::{Record, Verdict, text};
 use verifier::samples::outputs::OutputsFolder;
 
-use super::prepare::{Opened, Prepared, stop_flag};
+use super::prepare::{Loaded, Opened, Prepared, stop_flag};
 use super::recorded::{recorded, refuse_inside};
 use crate::cli::CheckArgs;
 
@@ -30,9 +27,9 @@ use crate::cli::CheckArgs;
 const LAST_INJECTED: usize = 300;
 
 /// The model, and the model with weight faults if there are any.
-struct Sessions {
-    fault_free: Session,
-    corrupted: Option<Session>,
+struct LoadedEngines {
+    fault_free: Loaded,
+    corrupted: Option<Loaded>,
 }
 
 /// Where a check keeps what it meets.
@@ -79,12 +76,8 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
     let calibration = apply_calibration(arguments, &prepared, record)?;
     let mut keepers = Keepers::new(arguments, &prepared, record.body.options.tolerance)?;
     let faults = record.body.options.faults.clone();
-    let mut sessions = Sessions::load(&mut prepared, &faults)?;
-    record.body.runtime = Some(RuntimeRecord::new(
-        prepared.library.info(),
-        &sessions.fault_free,
-        &prepared.options,
-    ));
+    let mut loaded = LoadedEngines::load(&mut prepared, &faults)?;
+    record.body.runtime = Some(loaded.fault_free.runtime.clone());
     say_text(&text::setting(record, prepared.opened.recordings.origin));
     say_about_calibration(calibration.as_ref(), &prepared);
 
@@ -100,7 +93,7 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
         histogram: !arguments.reports.is_empty(),
         stop: &prepared.stop,
     };
-    let result = check::check(&request, &mut sessions.engines(), &mut |event| {
+    let result = check::check(&request, &mut loaded.engines(), &mut |event| {
         keepers.take(event)
     })?;
     say_text(&text::comparison(&result));
@@ -111,16 +104,16 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
     Ok(verdict)
 }
 
-impl Sessions {
+impl LoadedEngines {
     fn load(prepared: &mut Prepared, faults: &[Fault]) -> Result<Self> {
         let model = prepared
             .model
             .take()
             .context("the model was taken already")?;
         let changed = with_weight_faults(model, faults)?;
-        let fault_free = prepared.load(Source::File(&prepared.path))?;
+        let fault_free = prepared.load()?;
         let corrupted = match &changed {
-            Some(bytes) => Some(prepared.load(Source::Memory(bytes))?),
+            Some(bytes) => Some(prepared.load_changed(bytes)?),
             None => None,
         };
         Ok(Self {
@@ -130,10 +123,12 @@ impl Sessions {
     }
 
     fn engines(&mut self) -> Engines<'_> {
-        let corrupted = self.corrupted.as_mut();
         Engines {
-            fault_free: &mut self.fault_free,
-            corrupted: corrupted.map(|session| session as &mut dyn Engine),
+            fault_free: &mut *self.fault_free.engine,
+            corrupted: match &mut self.corrupted {
+                Some(loaded) => Some(&mut *loaded.engine),
+                None => None,
+            },
         }
     }
 }

@@ -11,10 +11,10 @@ use console::Progress;
 use proto::bundle::Bundle;
 use proto::graph::Graph;
 use proto::manifest::Part;
-use verifier::engine::batch_size;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
-use verifier::report::record::{Body, BundleRecord, Record};
+use verifier::engine::{Engine, batch_size};
+use verifier::report::record::{Body, BundleRecord, Record, RuntimeRecord};
 use verifier::samples::batches::check_samples;
 use verifier::samples::{Recordings, SamplesError};
 
@@ -43,6 +43,13 @@ pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) batch_size: usize,
     pub(super) stop: Arc<AtomicBool>,
+}
+
+/// An engine with the part's model in it.
+pub(super) struct Loaded {
+    pub(super) engine: Box<dyn Engine>,
+    /// What it is and where it ran.
+    pub(super) runtime: RuntimeRecord,
 }
 
 impl Opened {
@@ -93,8 +100,17 @@ impl Prepared {
         })
     }
 
-    /// The part's model on the device, with a proof that it runs there.
-    pub(super) fn load(&self, source: Source<'_>) -> Result<Session> {
+    /// The part's model as it lies in the bundle, on the device, with a proof that it runs there.
+    pub(super) fn load(&self) -> Result<Loaded> {
+        self.load_from(Source::File(&self.path))
+    }
+
+    /// The part's model with its bytes changed.
+    pub(super) fn load_changed(&self, model: &[u8]) -> Result<Loaded> {
+        self.load_from(Source::Memory(model))
+    }
+
+    fn load_from(&self, source: Source<'_>) -> Result<Loaded> {
         let Opened {
             part, recordings, ..
         } = &self.opened;
@@ -112,8 +128,11 @@ impl Prepared {
             part,
             &self.options,
             &first,
-        );
-        Ok(session?)
+        )?;
+        Ok(Loaded {
+            runtime: RuntimeRecord::new(self.library.info(), &session, &self.options),
+            engine: Box::new(session),
+        })
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Closeness {
 }
 
 impl Tolerance {
-    /// The Python repository's: 5e-6 and 1e-5.
+    /// That of the Python repository's example: 5e-6 and 1e-5.
     pub const DEFAULT: Self = Self {
         atol: 5e-6,
         rtol: 1e-5,

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Fault {
-    /// The tensor.
     pub target: Target,
     /// The element, in the tensor's own shape; the first number of all but a weight is the sample.
     pub index: Vec<usize>,
@@ -44,11 +43,8 @@ pub enum FaultError {
     /// Its position is outside the tensor.
     #[error("fault {fault} lies outside `{tensor}`, whose shape is {shape:?}")]
     OutOfBounds {
-        /// The fault.
         fault: String,
-        /// The tensor.
         tensor: String,
-        /// Its shape.
         shape: Vec<usize>,
     },
     /// Its position has another number of axes than the tensor.
@@ -57,19 +53,14 @@ pub enum FaultError {
         shape.len()
     )]
     Axes {
-        /// The fault.
         fault: String,
-        /// How many indices it has.
         found: usize,
-        /// The tensor.
         tensor: String,
-        /// Its shape.
         shape: Vec<usize>,
     },
     /// There is no such tensor.
     #[error("fault {fault}: no {kind} `{name}`; there are {available}")]
     NoTensor {
-        /// The fault.
         fault: String,
         /// `input`, `output` or `weight`.
         kind: &'static str,
@@ -81,9 +72,7 @@ pub enum FaultError {
     /// Its sample is not among those that are checked.
     #[error("fault {fault} is in sample {sample}, but samples {first} to {last} are checked")]
     NotChecked {
-        /// The fault.
         fault: String,
-        /// Its sample.
         sample: usize,
         /// First sample checked.
         first: usize,
@@ -93,9 +82,7 @@ pub enum FaultError {
     /// The initializer is not float32, or its data are in another file.
     #[error("fault {fault}: initializer `{name}` {reason}")]
     Weight {
-        /// The fault.
         fault: String,
-        /// The initializer.
         name: String,
         /// Why it cannot be changed.
         reason: &'static str,

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seeds_five_are_written_in_the_grammar_of_faults() {
+    fn the_python_repositorys_five_are_written_in_the_grammar() {
         let written: Vec<String> = Fault::python_repository_faults()
             .iter()
             .map(Fault::to_string)

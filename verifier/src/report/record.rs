@@ -311,7 +311,7 @@ impl RuntimeRecord {
     }
 
     /// How many nodes ran on each provider.
-    pub fn nodes_text(&self) -> String {
+    fn nodes_text(&self) -> String {
         let nodes = self.nodes.iter();
         let texts: Vec<String> = nodes
             .map(|(name, count)| format!("{count} on {name}"))
