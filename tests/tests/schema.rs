@@ -46,10 +46,20 @@ fn reports_of_every_verdict_are_valid() {
     let arguments = ["--calibration", utf8(&made), "--report", utf8(calibrated)];
     check(&bundle, &arguments).expect_status(0);
 
+    let (times, matrix) = (file("times.json"), file("matrix.json"));
+    verify("bench", &bundle, &["--runs", "2", "--report", utf8(&times)]).expect_status(0);
+    let levels = ["--optimization", "none", "--optimization", "all"];
+    let arguments = [&levels[..], &["--report", utf8(&matrix)]].concat();
+    verify("compare", &bundle, &arguments).expect_status(0);
+    let refused = file("refused.json");
+    let arguments = ["--device", "openvino", "--report", utf8(&refused)];
+    verify("compare", &bundle, &arguments).expect_status(2);
+
     let schema = root().join("verifier/record.schema.json");
     let files: Vec<&Path> = [&schema]
         .into_iter()
         .chain(&reports)
+        .chain([&times, &matrix, &refused])
         .map(AsRef::as_ref)
         .collect();
     python("judge_records", &files)

@@ -152,6 +152,7 @@ impl CheckResult {
 
     /// Sums up what was compared.
     pub(super) fn sum_up(&mut self) {
+        self.repeats = self.repeats.filter(|repeats| repeats.total_runs > 0);
         self.total = OutputResult::default();
         for output in &self.outputs {
             self.total.merge(output);

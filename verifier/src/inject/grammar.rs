@@ -64,15 +64,9 @@ impl FromStr for Fault {
         let (index, change) = rest
             .split_once(']')
             .ok_or_else(|| format!("the index has no end; {GRAMMAR}"))?;
-        let index = index
-            .split(',')
-            .map(|number| {
-                number
-                    .trim()
-                    .parse()
-                    .map_err(|_| format!("index `{number}` is no whole number; {GRAMMAR}"))
-            })
-            .collect::<Result<Vec<usize>, String>>()?;
+        let target: Target = target.parse()?;
+        let is_scalar = index.trim().is_empty() && matches!(target, Target::Weight(_));
+        let index = if is_scalar { vec![] } else { indices(index)? };
         let change = match change.split_at_checked(1) {
             Some(("=", value)) => Change::Value(float(value)?),
             Some(("^", bit)) => match bit.parse() {
@@ -86,11 +80,20 @@ impl FromStr for Fault {
             }
         };
         Ok(Self {
-            target: target.parse()?,
+            target,
             index,
             change,
         })
     }
+}
+
+/// Whole numbers between commas.
+fn indices(text: &str) -> Result<Vec<usize>, String> {
+    let numbers = text.split(',').map(|number| {
+        let parsed = number.trim().parse();
+        parsed.map_err(|_| format!("index `{number}` is no whole number; {GRAMMAR}"))
+    });
+    numbers.collect()
 }
 
 impl FromStr for Target {
@@ -159,6 +162,7 @@ mod tests {
             "golden[200,5,5]=-inf",
             "input:residual[1,2,3]=-0",
             "output[0,0]=1e-45",
+            "weight:scale[]^30",
         ];
         for text in faults {
             let fault: Fault = text.parse().expect(text);

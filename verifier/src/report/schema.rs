@@ -4,6 +4,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use super::bench::Bench;
 use super::check::Check;
@@ -25,7 +26,15 @@ pub fn record_schema() -> Schema {
         "oneOf": records,
     });
     schema.insert("$defs".to_owned(), generator.take_definitions(true).into());
-    schema
+    let mut schema = schema.to_value();
+    let mut shared = Vec::new();
+    close_alternatives(&mut schema, &mut shared);
+    for pointer in shared {
+        if let Some(definition) = schema.pointer_mut(pointer.trim_start_matches('#')) {
+            open(definition);
+        }
+    }
+    Schema::try_from(schema).expect("a schema that was one before")
 }
 
 /// Of `<bundle>.calibration.json`.
@@ -48,6 +57,40 @@ fn record_of<B: Body>(generator: &mut SchemaGenerator) -> Schema {
     }
     close(&mut schema);
     schema
+}
+
+/// Fields of an object and of one of its alternatives stand side by side: only both together say
+/// what may stand there. Collects the definitions that alternatives refer to.
+fn close_alternatives(value: &mut Value, shared: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => {
+            for value in values {
+                close_alternatives(value, shared);
+            }
+        }
+        Value::Object(fields) => {
+            let has_fields = fields.contains_key("properties");
+            if has_fields && let Some(Value::Array(alternatives)) = fields.get_mut("oneOf") {
+                for alternative in alternatives {
+                    let reference = alternative.get("$ref").and_then(Value::as_str);
+                    shared.extend(reference.map(str::to_owned));
+                    open(alternative);
+                }
+                fields.remove("additionalProperties");
+                fields.insert("unevaluatedProperties".to_owned(), false.into());
+            }
+            for value in fields.values_mut() {
+                close_alternatives(value, shared);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn open(schema: &mut Value) {
+    if let Value::Object(fields) = schema {
+        fields.remove("additionalProperties");
+    }
 }
 
 fn close(schema: &mut Schema) {

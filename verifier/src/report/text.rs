@@ -35,12 +35,13 @@ pub fn stopped(stop: Stop) -> &'static str {
 
 /// Whether runs gave the same bits.
 pub fn repeats(repeats: &Repeats) -> String {
-    let runs = if repeats.runs == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{} runs", grouped(repeats.runs))
-    };
     let total = grouped(repeats.total_runs);
+    let runs = match (repeats.runs, repeats.total_runs % repeats.runs.max(1)) {
+        (1, 0) => "1 run".to_owned(),
+        (runs, 0) => format!("{} runs", grouped(runs)),
+        // Told to stop in the middle of a batch.
+        (runs, _) => format!("at least {} runs", grouped(runs)),
+    };
     if repeats.differing_elements == 0 {
         return format!("{runs} of each batch, {total} in all, gave the same bits");
     }
@@ -141,6 +142,10 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
 pub fn comparison(result: &CheckResult) -> String {
     let mut text = String::new();
     let total = &result.total;
+    if result.samples == 0 {
+        line!(text, "compared", "nothing");
+        return text;
+    }
     line!(
         text,
         "compared",
