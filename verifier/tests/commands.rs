@@ -17,14 +17,19 @@ const COMMANDS: [&str; 6] = [
     "inspect",
 ];
 
+/// The project's folder, as messages name it.
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let root = root.and_then(|root| root.canonicalize().ok());
+    root.expect("the workspace")
+}
+
 fn tiny_bundle() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("tests");
-    tests.join("fixtures/tiny_bundle")
+    root().join("tests/fixtures/tiny_bundle")
 }
 
 fn onnxruntime() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let library = root.join(".deps/onnxruntime/onnxruntime/capi/libonnxruntime.so.1.31.1");
+    let library = root().join(".deps/onnxruntime/onnxruntime/capi/libonnxruntime.so.1.31.1");
     if library.is_file() {
         return Some(library);
     }
@@ -62,10 +67,14 @@ fn run_in(folder: &Path, arguments: &[&str]) -> String {
 /// What differs from machine to machine and from run to run is replaced.
 fn settings() -> Settings {
     let mut settings = Settings::clone_current();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the workspace");
-    settings.add_filter(&format!("{}/", root.display()), "ROOT/");
+    let mut prefix = String::new();
+    for character in root().display().to_string().chars() {
+        if !character.is_alphanumeric() && character.is_ascii() {
+            prefix.push('\\');
+        }
+        prefix.push(character);
+    }
+    settings.add_filter(&format!("{prefix}/"), "ROOT/");
     settings.add_filter(r"SHA-256 [0-9a-f]{64}", "SHA-256 HASH");
     settings.add_filter(r"time         [0-9.]+ s", "time         SECONDS s");
     settings.add_filter(r"[0-9]+ samples/s", "RATE samples/s");
