@@ -10,10 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::regular_file;
+
 /// Large enough for BLAKE3 to use every core, small enough to stay in cache.
 const BLOCK: usize = 1 << 20;
 
-/// What a core reads of a block at once.
+/// What a core reads at once, to hash it while it is in its cache.
 const PIECE: usize = BLOCK / 8;
 
 /// Size and hashes of a file.
@@ -116,25 +118,78 @@ impl<R: Read> Read for DigestReader<R> {
     }
 }
 
-/// BLAKE3 of a file, hexadecimal; `progress` is told the bytes as they are read.
+/// BLAKE3 of bytes as they come.
+#[derive(Debug, Default)]
+pub struct StreamHash(blake3::Hasher);
+
+impl StreamHash {
+    /// Bytes of a block that is read, then hashed while it is in cache, by every core.
+    pub const BLOCK: usize = BLOCK;
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update_rayon(bytes);
+    }
+
+    /// BLAKE3 of all bytes taken, hexadecimal.
+    pub fn finish(&self) -> String {
+        self.0.finalize().to_string()
+    }
+}
+
+/// Fills `bytes` from a file, beginning at byte `start`, and hashes them on the way if asked.
 ///
-/// All cores read: copying a cached file takes one longer than hashing it. It is not mapped, so
-/// that a medium which fails is an error and not the end of the process.
-pub fn blake3_file(path: &Path, mut progress: impl FnMut(u64)) -> io::Result<String> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let mut hasher = blake3::Hasher::new();
-    let mut block = vec![0; BLOCK.min(size as usize)];
-    for start in (0..size).step_by(BLOCK) {
-        let block = &mut block[..BLOCK.min((size - start) as usize)];
+/// On one core: between two runs of a model the others are busy waiting for the next. It is not
+/// mapped, so that a medium which fails, or a file cut short, is an error and not the end of the
+/// process.
+pub fn read_at(
+    file: &File,
+    start: u64,
+    bytes: &mut [u8],
+    mut hash: Option<&mut StreamHash>,
+) -> io::Result<()> {
+    for (number, piece) in bytes.chunks_mut(PIECE).enumerate() {
+        file.read_exact_at(piece, start + (number * PIECE) as u64)?;
+        if let Some(hash) = &mut hash {
+            hash.0.update(piece);
+        }
+    }
+    Ok(())
+}
+
+/// As [`read_at`], on all cores: copying a cached file takes one longer than hashing it.
+pub fn read_at_on_all_cores(
+    file: &File,
+    start: u64,
+    bytes: &mut [u8],
+    hash: &mut StreamHash,
+) -> io::Result<()> {
+    for (number, block) in bytes.chunks_mut(BLOCK).enumerate() {
+        let start = start + (number * BLOCK) as u64;
         let read = |(number, piece): (usize, &mut [u8])| {
             file.read_exact_at(piece, start + (number * PIECE) as u64)
         };
         block.par_chunks_mut(PIECE).enumerate().try_for_each(read)?;
-        hasher.update_rayon(block);
-        progress(block.len() as u64);
+        hash.update(block);
     }
-    Ok(hasher.finalize().to_string())
+    Ok(())
+}
+
+/// BLAKE3 of a file, hexadecimal; `go_on` is told the bytes as they are read and may end it, then
+/// there is none.
+pub fn blake3_file(path: &Path, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Option<String>> {
+    let file = regular_file::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hash = StreamHash::default();
+    let mut block = vec![0; BLOCK.min(size as usize)];
+    for start in (0..size).step_by(BLOCK) {
+        let block = &mut block[..BLOCK.min((size - start) as usize)];
+        read_at_on_all_cores(&file, start, block, &mut hash)?;
+        if !go_on(block.len() as u64) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(hash.finish()))
 }
 
 /// BLAKE3 of bytes in memory, hexadecimal.
@@ -149,16 +204,24 @@ pub fn sha256_bytes(bytes: &[u8]) -> String {
 
 /// SHA-256 of a file, hexadecimal.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
+    sha256_reader(regular_file::open(path)?)
+}
+
+/// SHA-256 of all that can be read, hexadecimal.
+pub fn sha256_reader(reader: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
-    for_each_block(path, |block| hasher.update(block))?;
+    blocks_of(reader, |block| hasher.update(block))?;
     Ok(hexadecimal(&hasher.finalize()))
 }
 
-fn for_each_block(path: &Path, mut consume: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut file = File::open(path)?;
+fn for_each_block(path: &Path, consume: impl FnMut(&[u8])) -> io::Result<()> {
+    blocks_of(regular_file::open(path)?, consume)
+}
+
+fn blocks_of(mut reader: impl Read, mut consume: impl FnMut(&[u8])) -> io::Result<()> {
     let mut block = vec![0; BLOCK];
     loop {
-        match file.read(&mut block) {
+        match reader.read(&mut block) {
             Ok(0) => return Ok(()),
             Ok(length) => consume(&block[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -193,8 +256,8 @@ mod tests {
             "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
         );
         assert_eq!(
-            digest.blake3,
-            blake3_file(file.path(), |_| {}).expect("digest")
+            Some(digest.blake3),
+            blake3_file(file.path(), |_| true).expect("digest")
         );
     }
     #[test]
@@ -214,10 +277,14 @@ mod tests {
             let file = tempfile::NamedTempFile::new().expect("temporary file");
             std::fs::write(file.path(), &bytes).expect("write");
             let mut told = 0;
-            let digest = blake3_file(file.path(), |bytes| told += bytes).expect("digest");
+            let digest = blake3_file(file.path(), |bytes| {
+                told += bytes;
+                true
+            })
+            .expect("digest");
             assert_eq!(
                 (digest, told),
-                (blake3_bytes(&bytes), size as u64),
+                (Some(blake3_bytes(&bytes)), size as u64),
                 "{size} bytes"
             );
         }

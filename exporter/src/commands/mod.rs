@@ -6,6 +6,9 @@ mod images;
 mod subset;
 mod tiers;
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use console::{Progress, say};
 use proto::bundle::Bundle;
 use proto::manifest::Manifest;
@@ -14,16 +17,19 @@ pub(crate) use bundle::bundle;
 pub(crate) use subset::subset;
 pub(crate) use tiers::tiers;
 
-/// Opens a bundle and compares every file with its hash.
-fn open_checked(path: &std::path::Path) -> anyhow::Result<Bundle> {
-    let bundle = Bundle::open(path)?;
-    let progress = Progress::bytes("hashed", bundle.total_bytes());
-    bundle.verify_files(|bytes| progress.advance(bytes))?;
-    Ok(bundle)
+/// Compares every file of a bundle with its hash, but for those of `later`, which the caller hashes
+/// as it reads them; `stop` ends it.
+fn check_hashes(bundle: &Bundle, later: &[&str], stop: &AtomicBool) -> anyhow::Result<()> {
+    let progress = Progress::bytes("hashed", bundle.unverified_bytes(later));
+    bundle.verify_files(later, |bytes| {
+        progress.advance(bytes);
+        !stop.load(Ordering::Relaxed)
+    })?;
+    Ok(())
 }
 
 /// What was written, in two lines.
-fn say_written(manifest: &Manifest, out: &std::path::Path) {
+fn say_written(manifest: &Manifest, out: &Path) {
     let accuracy = &manifest.accuracy;
     let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
     if accuracy.samples > 0 {

@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::interop;
-use proto::bundle::Samples;
 use proto::bundle::subset::{self, Request};
+use proto::bundle::{Bundle, Samples};
 use proto::manifest::Choice;
 
-use super::{hints, open_checked, say_written};
+use super::{check_hashes, hints, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
@@ -23,7 +23,10 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         Some(out) => out.clone(),
         None => default_out(&arguments.bundle, &choice)?,
     };
-    let bundle = open_checked(&arguments.bundle)?;
+    let bundle = Bundle::open(&arguments.bundle)?;
+    let arrays = bundle.manifest().datasets.values();
+    let arrays: Vec<&str> = arrays.map(|dataset| dataset.file.as_str()).collect();
+    check_hashes(&bundle, &arrays, &stop)?;
     let progress = Progress::endless_bytes("written");
     let request = Request {
         bundle: &bundle,

@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use console::{print_result, say};
+use console::exit::INTERRUPTED;
+use console::{print_result, say, stop_flag};
 use exporter::histogram;
-use proto::bundle::{self, Samples};
+use proto::bundle::{self, Bundle, Samples};
 use proto::staging;
 use proto::tier::Tiers;
 use serde::Serialize;
 
-use super::open_checked;
+use super::check_hashes;
 use crate::cli::TiersArgs;
 
 /// One tier, for programs.
@@ -30,7 +31,9 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
     if let Some(path) = &arguments.plot {
         check_plot(path)?;
     }
-    let bundle = open_checked(&arguments.bundle)?;
+    let stop = stop_flag(INTERRUPTED).context("no handler for signals")?;
+    let bundle = Bundle::open(&arguments.bundle)?;
+    check_hashes(&bundle, &[], &stop)?;
     let samples = Samples::read(&bundle)?;
     let all = samples.correct.len();
     ensure!(

@@ -63,6 +63,15 @@ pub enum BundleError {
          hint: one of the two was changed or damaged; copy the bundle again"
     )]
     Sums(PathBuf),
+    /// Another manifest lies in the folder than when it was opened.
+    #[error(
+        "{0}: the bundle was replaced or changed while it was used\n\
+         hint: run the command again"
+    )]
+    Replaced(PathBuf),
+    /// The caller ended it.
+    #[error("interrupted while hashes were checked")]
+    Interrupted,
     /// Something the caller needs is not in the manifest.
     #[error("{path}: no {kind} `{name}`; it has {available}")]
     Absent {

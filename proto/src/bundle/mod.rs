@@ -13,7 +13,7 @@
 //!
 //! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tiny_bundle");
 //! let bundle = Bundle::open(folder.as_ref())?;
-//! bundle.verify_files(|_bytes| {})?;
+//! bundle.verify_files(&[], |_bytes| true)?;
 //! let golden = bundle.dataset::<f32>(dataset::SUBMODEL_OUTPUT)?;
 //! assert_eq!(golden.rows(0..4)?.view().shape(), [4, 17, 16]);
 //! assert_eq!(bundle.graph(part::TAIL)?.input_names(), ["residual", "submodel_output"]);
@@ -36,7 +36,7 @@ mod tests;
 
 pub use choose::{ChoiceError, Chosen, choose};
 pub use error::{BundleError, NoRoom, WriteError};
-pub use open::Bundle;
+pub use open::{Bundle, ModelFiles, PartModel};
 pub use path::around;
 pub use samples::{Samples, SamplesError};
 pub use write::{BundleWriter, README_FILE};

@@ -1,24 +1,45 @@
 //! Opening a bundle safely: nothing in it is trusted before version, paths, sizes and hashes have
-//! been checked.
+//! been checked, and what is used are the very bytes that were hashed.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::error::BundleError;
 use super::parse::parse;
 use super::path::{file_inside, read_text};
-use crate::digest;
-use crate::graph::Graph;
+use crate::digest::{self, FileDigest, StreamHash};
+use crate::graph::{Graph, ReadError};
 use crate::manifest::{Dataset, MANIFEST_FILE, Manifest, Part, SHA256SUMS_FILE};
 use crate::npy::{Element, Npy};
 
-/// A bundle whose manifest, paths and file sizes have been checked. Hashes are checked by
-/// [`Bundle::verify_files`].
+/// A bundle whose manifest, paths and file sizes have been checked.
+///
+/// Hashes are checked of what is read: a whole file by [`Bundle::read`], an array by its
+/// [`Npy::all`] and [`Npy::hashed`], and of what is left by [`Bundle::verify_files`].
 #[derive(Debug)]
 pub struct Bundle {
     root: PathBuf,
     manifest: Manifest,
     manifest_json: String,
+    /// Files that were read as a whole and have their hash.
+    verified: Mutex<BTreeSet<String>>,
+}
+
+/// A part's model in memory, as it lies in its file and decoded.
+#[derive(Debug)]
+pub struct PartModel {
+    pub files: ModelFiles,
+    pub graph: Graph,
+}
+
+/// The bytes of a model's files, which have their hashes.
+#[derive(Debug)]
+pub struct ModelFiles {
+    pub model: Vec<u8>,
+    /// Name and bytes of the file beside it that holds its large weights, if there is one.
+    pub external_data: Option<(String, Vec<u8>)>,
 }
 
 impl Bundle {
@@ -38,6 +59,7 @@ impl Bundle {
             root: root.to_owned(),
             manifest,
             manifest_json,
+            verified: Mutex::default(),
         };
         bundle.check_listed()?;
         bundle.check_sizes()?;
@@ -45,24 +67,88 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Compares every file with its BLAKE3; `progress` is told the bytes as they are read.
-    pub fn verify_files(&self, mut progress: impl FnMut(u64)) -> Result<(), BundleError> {
-        for (file, digest) in &self.manifest.files {
+    /// Compares every file with its BLAKE3, but for those that were read as a whole and those of
+    /// `later`, which the caller hashes as it reads them; `go_on` is told the bytes as they are read
+    /// and may end it.
+    pub fn verify_files(
+        &self,
+        later: &[&str],
+        mut go_on: impl FnMut(u64) -> bool,
+    ) -> Result<(), BundleError> {
+        for file in &self.unverified(later) {
             let path = self.root.join(file);
-            match digest::blake3_file(&path, &mut progress) {
-                Ok(found) if found == digest.blake3 => {}
-                Ok(found) => {
-                    return Err(BundleError::Hash {
-                        path,
-                        algorithm: "BLAKE3",
-                        found,
-                        expected: digest.blake3.clone(),
-                    });
-                }
+            match digest::blake3_file(&path, &mut go_on) {
+                Ok(Some(found)) => self.check_hash(file, path, found)?,
+                Ok(None) => return Err(BundleError::Interrupted),
                 Err(error) => return Err(BundleError::Io { path, error }),
             }
         }
         Ok(())
+    }
+
+    /// Bytes that [`Self::verify_files`] would read now.
+    pub fn unverified_bytes(&self, later: &[&str]) -> u64 {
+        let files = &self.manifest.files;
+        let files = self
+            .unverified(later)
+            .into_iter()
+            .map(|file| files[&file].size);
+        files.sum()
+    }
+
+    fn unverified(&self, later: &[&str]) -> Vec<String> {
+        let verified = self.verified.lock().expect("nothing panics with it");
+        let is_due = |file: &&String| !verified.contains(*file) && !later.contains(&file.as_str());
+        self.manifest.files.keys().filter(is_due).cloned().collect()
+    }
+
+    /// Reads a file that the manifest lists; its bytes have the manifest's hash.
+    pub fn read(&self, file: &str) -> Result<Vec<u8>, BundleError> {
+        let Some(digest) = self.manifest.files.get(file) else {
+            let path = self.root.join(file);
+            let reason = "not listed under `files` of the manifest".to_owned();
+            return Err(BundleError::Malformed { path, reason });
+        };
+        let (path, _) = file_inside(&self.root, file)?;
+        let mut bytes = vec![0; digest.size as usize];
+        let mut hash = StreamHash::default();
+        // Bytes that were added since its size was compared stay unread.
+        let read = File::open(&path)
+            .and_then(|file| digest::read_at_on_all_cores(&file, 0, &mut bytes, &mut hash));
+        if let Err(error) = read {
+            return Err(BundleError::Io { path, error });
+        }
+        self.check_hash(file, path, hash.finish())?;
+        let mut verified = self.verified.lock().expect("nothing panics with it");
+        verified.insert(file.to_owned());
+        Ok(bytes)
+    }
+
+    /// Refuses a folder in which there is another bundle by now: reads its manifest again.
+    pub fn check_unchanged(&self) -> Result<(), BundleError> {
+        let path = self.root.join(MANIFEST_FILE);
+        match read_text(&path) {
+            Ok(text) if text == self.manifest_json => Ok(()),
+            _ => Err(BundleError::Replaced(self.root.clone())),
+        }
+    }
+
+    /// Refuses the copy of a file that has not its hash.
+    pub(super) fn check_copy(&self, file: &str, copy: &FileDigest) -> Result<(), BundleError> {
+        self.check_hash(file, self.root.join(file), copy.blake3.clone())
+    }
+
+    fn check_hash(&self, file: &str, path: PathBuf, found: String) -> Result<(), BundleError> {
+        let expected = &self.manifest.files[file].blake3;
+        if found == *expected {
+            return Ok(());
+        }
+        Err(BundleError::Hash {
+            path,
+            algorithm: "BLAKE3",
+            found,
+            expected: expected.clone(),
+        })
     }
 
     pub fn root(&self) -> &Path {
@@ -93,13 +179,33 @@ impl Bundle {
         Ok((self.root.join(&part.file), part))
     }
 
-    /// A part's model, read into memory; external data are where the manifest says.
-    pub fn graph(&self, name: &str) -> Result<Graph, BundleError> {
+    /// A part's model: one graph of standard operators whose weights lie where the manifest says.
+    pub fn model(&self, name: &str) -> Result<PartModel, BundleError> {
         let (path, part) = self.part(name)?;
-        Ok(Graph::open(&path, part.external_file_name())?)
+        let model = self.read(&part.file)?;
+        let external_data = match (part.external_file_name(), &part.external_data) {
+            (Some(name), Some(file)) => Some((name.to_owned(), self.read(file)?)),
+            _ => None,
+        };
+        let listed = external_data.as_ref();
+        let listed = listed.map(|(name, data)| (name.as_str(), data.len() as u64));
+        let graph = Graph::read(&path, &model, listed)?;
+        graph
+            .check_standard()
+            .map_err(|reason| ReadError::NotStandard { path, reason })?;
+        let files = ModelFiles {
+            model,
+            external_data,
+        };
+        Ok(PartModel { files, graph })
     }
 
-    /// A dataset, open; its shape and dtype are those of the manifest.
+    /// The graph of [`Self::model`] alone.
+    pub fn graph(&self, name: &str) -> Result<Graph, BundleError> {
+        Ok(self.model(name)?.graph)
+    }
+
+    /// A dataset, open; its shape and dtype are those of the manifest, and it expects its hash.
     pub fn dataset<T: Element>(&self, name: &str) -> Result<Npy<T>, BundleError> {
         let datasets = &self.manifest.datasets;
         let dataset: &Dataset = datasets
@@ -122,7 +228,7 @@ impl Bundle {
                 expected,
             });
         }
-        Ok(npy)
+        Ok(npy.expecting(&self.manifest.files[&dataset.file].blake3))
     }
 
     fn absent<'a>(

@@ -36,7 +36,7 @@ pub enum SamplesError {
 }
 
 impl Samples {
-    /// Reads them; the bundle's hashes should have been checked.
+    /// Reads them; their files have their hashes.
     pub fn read(bundle: &Bundle) -> Result<Self, SamplesError> {
         let confidence: Vec<f32> = read(bundle, dataset::CONFIDENCE)?;
         let is_share = |value: &f32| (0.0..=1.0).contains(value);
@@ -100,7 +100,7 @@ fn read<T: Element>(bundle: &Bundle, name: &'static str) -> Result<Vec<T>, Sampl
             samples,
         });
     }
-    Ok(npy.rows(0..samples)?.to_vec())
+    Ok(npy.all()?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Tensors of ONNX's own test data sets.
 
-use std::fs;
-
 use prost::Message as _;
 
 use super::error::BundleError;
@@ -17,14 +15,7 @@ impl Bundle {
             path: path.clone(),
             reason,
         };
-        if !self.manifest().files.contains_key(file) {
-            let reason = "not listed under `files` of the manifest".to_owned();
-            return Err(malformed(reason));
-        }
-        let bytes = fs::read(&path).map_err(|error| BundleError::Io {
-            path: path.clone(),
-            error,
-        })?;
+        let bytes = self.read(file)?;
         let tensor =
             TensorProto::decode(bytes.as_slice()).map_err(|error| malformed(error.to_string()))?;
         let axes_of_file = axes.iter().map(|&axis| axis as i64);

@@ -73,15 +73,15 @@ impl BundleWriter {
         self.files.insert(file, digest);
     }
 
-    /// Copies a file from its byte `start` on.
-    pub fn copy(&mut self, from: &Path, start: u64, file: &str) -> Result<(), WriteError> {
+    /// Copies a file from its byte `start` on; gives the hashes of what was copied.
+    pub fn copy(&mut self, from: &Path, start: u64, file: &str) -> Result<&FileDigest, WriteError> {
         let digest = self.stream(file, |out| {
             let mut source = File::open(from)?;
             io::copy(&mut (&mut source).take(start), &mut io::sink())?;
             io::copy(&mut source, out).map(|_| ())
         })?;
         self.add(file.to_owned(), digest);
-        Ok(())
+        Ok(&self.files[file])
     }
 
     /// Begins `npy/NAME.npy`; the caller has to [`Self::add_array`] it.

@@ -2,8 +2,6 @@
 //! hash covers them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use crate::onnx::{ModelProto, TensorProto};
 
@@ -16,17 +14,12 @@ pub struct ExternalDataError {
     pub reason: String,
 }
 
-/// Every tensor whose data are not in the model must have them in the file `name` beside it, and
-/// inside that file. ONNX looks for such a file in the model's own folder.
+/// Every tensor whose data are not in the model must have them in the file of this name beside it,
+/// and inside its bytes. ONNX looks for such a file in the model's own folder.
 pub(super) fn check_external_data(
-    path: &Path,
     model: &ModelProto,
-    name: Option<&str>,
+    listed: Option<(&str, u64)>,
 ) -> Result<(), ExternalDataError> {
-    let listed = name.map(|name| {
-        let size = fs::metadata(path.with_file_name(name)).map_or(0, |metadata| metadata.len());
-        (name, size)
-    });
     model
         .external_tensors()
         .into_iter()

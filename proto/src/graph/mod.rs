@@ -9,6 +9,7 @@
 //! | `cut` | the part of a graph between given tensors |
 //! | `rewrite` | inserting and replacing nodes |
 //! | `links` | which node writes a tensor and which nodes read it |
+//! | `rules` | what a bundle's model may be made of |
 //! | `shape`, `size` | shapes of tensors, and what an operator reads and writes |
 
 mod builder;
@@ -21,6 +22,7 @@ pub mod node;
 mod operators;
 mod read;
 mod rewrite;
+mod rules;
 mod shape;
 mod size;
 pub mod write;

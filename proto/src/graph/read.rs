@@ -1,5 +1,6 @@
 //! A model file as a graph in memory.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
@@ -41,21 +42,47 @@ pub enum ReadError {
         path: PathBuf,
         error: ExternalDataError,
     },
+    /// It is more than a graph of standard operators.
+    #[error(
+        "{path}: {reason}\n\
+         hint: a bundle's model is one graph of standard ONNX operators, as `exporter bundle` \
+         writes it"
+    )]
+    NotStandard { path: PathBuf, reason: String },
 }
 
 impl Graph {
     /// Reads a model file. Data outside of it must lie in the file of this name beside it, which
     /// the manifest names, and inside that file; for a model without external data it is `None`.
     pub fn open(path: &Path, external_data: Option<&str>) -> Result<Self, ReadError> {
-        let unreadable = |reason: String| ReadError::Unreadable {
+        let bytes = regular_file::read(path).map_err(|error| ReadError::Unreadable {
             path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let external = external_data.map(|name| {
+            let size = fs::metadata(path.with_file_name(name)).map_or(0, |metadata| metadata.len());
+            (name, size)
+        });
+        Self::read(path, &bytes, external)
+    }
+
+    /// The same of a file's bytes, which are in memory already; of the file beside it the name and
+    /// the size in bytes.
+    pub fn read(
+        path: &Path,
+        bytes: &[u8],
+        external_data: Option<(&str, u64)>,
+    ) -> Result<Self, ReadError> {
+        let path = || path.to_owned();
+        let graph = Self::decode(bytes).map_err(|reason| ReadError::Unreadable {
+            path: path(),
             reason,
-        };
-        let bytes = regular_file::read(path).map_err(|error| unreadable(error.to_string()))?;
-        let graph = Self::decode(&bytes).map_err(unreadable)?;
-        check_external_data(path, &graph.model, external_data).map_err(|error| {
-            let path = path.to_owned();
-            ReadError::ExternalData { path, error }
+        })?;
+        check_external_data(&graph.model, external_data).map_err(|error| {
+            ReadError::ExternalData {
+                path: path(),
+                error,
+            }
         })?;
         Ok(graph)
     }

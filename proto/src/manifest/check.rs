@@ -23,13 +23,19 @@ impl Manifest {
         self.check_submodel()
     }
 
-    /// They become names of files.
+    /// Names of datasets, parts and tensors become names of files.
     fn check_names(&self) -> Result<(), String> {
-        let mut names = self.datasets.keys().chain(self.parts.keys());
+        let tensors = self
+            .parts
+            .values()
+            .flat_map(|part| part.inputs.iter().chain(&part.outputs));
+        let names = self.datasets.keys().chain(self.parts.keys());
+        let mut names = names.chain(tensors.map(|tensor| &tensor.name));
         match names.find(|name| !is_identifier(name)) {
             None => Ok(()),
             Some(name) => Err(format!(
-                "{name:?} names a dataset or a part: expected letters, digits and underscores"
+                "{name:?} names a dataset, a part or a tensor: expected letters, digits and \
+                 underscores, not a digit first"
             )),
         }
     }
@@ -62,7 +68,10 @@ impl Manifest {
     }
 }
 
-fn is_identifier(name: &str) -> bool {
+/// Whether a name is a C identifier, so that it is also a sound name of a file.
+pub fn is_identifier(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !name.is_empty() && name.bytes().all(is_allowed)
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(is_allowed)
 }

@@ -6,6 +6,7 @@ mod names;
 mod schema;
 mod text;
 
+pub use check::is_identifier;
 pub use layout::{
     Accuracy, Axis, Choice, Dataset, Float64Golden, Golden, Initializer, Manifest, Model, Part,
     Producer, Role, Selection, Split, Subset, Tensor,

@@ -48,6 +48,18 @@ pub enum NpyFault {
         promised: u64,
         found: u64,
     },
+    /// Other contents than expected.
+    #[error(
+        "BLAKE3 is {found}, expected {expected}\n\
+         hint: the file was changed or damaged; copy it again"
+    )]
+    Hash { found: String, expected: String },
+    /// Rows differ from what they were when the file was hashed.
+    #[error("the file was changed while it was used\nhint: run the command again")]
+    Changed,
+    /// The caller ended it.
+    #[error("interrupted while its hash was checked")]
+    Interrupted,
     /// Rows were asked for that are not there.
     #[error("rows {start}..{end} lie outside the array, which has {rows}")]
     Rows {

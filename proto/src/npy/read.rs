@@ -1,4 +1,4 @@
-//! Reading: the file is checked once, then windows of rows are mapped without a copy.
+//! Reading: the file is checked once, then windows of rows are read.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -6,28 +6,32 @@ use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
-use memmap2::{Mmap, MmapOptions};
 use ndarray::ArrayViewD;
 
 use super::dtype::Element;
 use super::error::{NpyError, NpyFault};
 use super::header::Header;
+use crate::digest::{StreamHash, read_at};
 
 /// An open NPY file whose header agrees with its size.
 ///
-/// Rows are mapped a window at a time, so that a process which walks through a file of any length
-/// holds only the window in memory.
+/// Rows are read a window at a time, so that a process which walks through a file of any length
+/// holds only the window in memory. They are copies: whoever changes or cuts the file meanwhile
+/// changes nothing that was read.
 #[derive(Debug)]
 pub struct Npy<T> {
     path: PathBuf,
-    file: File,
+    pub(super) file: File,
     shape: Vec<usize>,
-    data_start: u64,
+    /// The bytes before the data, as they were read.
+    pub(super) header: Vec<u8>,
     row_elements: usize,
+    /// BLAKE3 that the file should have, hexadecimal.
+    pub(super) expected: Option<String>,
     element: PhantomData<T>,
 }
 
-/// Consecutive rows of an array, mapped; dereferences to their elements in C order.
+/// Consecutive rows of an array; dereferences to their elements in C order.
 ///
 /// ```
 /// # use proto::npy::{Npy, NpyWriter};
@@ -47,9 +51,7 @@ pub struct Npy<T> {
 pub struct Rows<T> {
     /// Axes, the rows first.
     shape: Vec<usize>,
-    /// `None` for a window without bytes, which cannot be mapped.
-    map: Option<Mmap>,
-    element: PhantomData<T>,
+    pub(super) elements: Vec<T>,
 }
 
 /// Reads the header alone; checks that the data has the size it promises.
@@ -69,7 +71,7 @@ impl<T: Element> Npy<T> {
             path: path.to_owned(),
             fault,
         };
-        let (file, header, data_start) = open(path).map_err(at)?;
+        let (file, header, bytes) = open(path).map_err(at)?;
         if header.dtype != T::DTYPE {
             let (found, expected) = (header.dtype.descr().to_owned(), T::DTYPE.descr().to_owned());
             return Err(at(NpyFault::Dtype { found, expected }));
@@ -87,10 +89,24 @@ impl<T: Element> Npy<T> {
             path: path.to_owned(),
             file,
             shape: header.shape,
-            data_start,
+            header: bytes,
             row_elements,
+            expected: None,
             element: PhantomData,
         })
+    }
+
+    /// The same with the BLAKE3, hexadecimal, that [`super::HashedRows::finish`] expects.
+    pub fn expecting(self, blake3: &str) -> Self {
+        Self {
+            expected: Some(blake3.to_owned()),
+            ..self
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Axes, slowest first.
@@ -108,51 +124,43 @@ impl<T: Element> Npy<T> {
         self.row_elements
     }
 
-    /// Maps a window of rows.
+    /// Reads a window of rows; its bytes are not hashed.
     pub fn rows(&self, range: Range<usize>) -> Result<Rows<T>, NpyError> {
-        let at = |fault| NpyError {
-            path: self.path.clone(),
-            fault,
-        };
+        self.read(range, None)
+    }
+
+    pub(super) fn read(
+        &self,
+        range: Range<usize>,
+        hash: Option<&mut StreamHash>,
+    ) -> Result<Rows<T>, NpyError> {
         if range.start > range.end || range.end > self.rows_len() {
-            return Err(at(NpyFault::Rows {
+            return Err(self.at(NpyFault::Rows {
                 start: range.start,
                 end: range.end,
                 rows: self.rows_len(),
             }));
         }
-        // No product overflows: the whole array's bytes were compared with the file's size.
-        let row_bytes = self.row_elements * T::DTYPE.size();
-        let length = (range.end - range.start) * row_bytes;
         let mut shape = self.shape.clone();
         shape[0] = range.end - range.start;
-        if length == 0 {
-            return Ok(Rows {
-                shape,
-                map: None,
-                element: PhantomData,
-            });
+        let mut elements = vec![T::zeroed(); shape[0] * self.row_elements];
+        let bytes = bytemuck::cast_slice_mut(&mut elements);
+        read_at(&self.file, self.offset(range.start), bytes, hash)
+            .map_err(|error| self.at(error.into()))?;
+        Ok(Rows { shape, elements })
+    }
+
+    /// Where a row begins in the file. Nothing overflows: the whole array's bytes were compared
+    /// with the file's size.
+    pub(super) fn offset(&self, row: usize) -> u64 {
+        (self.header.len() + row * self.row_elements * T::DTYPE.size()) as u64
+    }
+
+    pub(super) fn at(&self, fault: NpyFault) -> NpyError {
+        NpyError {
+            path: self.path.clone(),
+            fault,
         }
-        let offset = self.data_start + (range.start * row_bytes) as u64;
-        #[expect(
-            unsafe_code,
-            reason = "mapping a file; the bytes are plain numbers, valid whatever their value"
-        )]
-        // SAFETY: the map is read-only and private to this process's view. If another process
-        // truncates the file meanwhile the kernel raises SIGBUS, as for every mapped file: it ends
-        // the run.
-        let map = unsafe {
-            MmapOptions::new()
-                .offset(offset)
-                .len(length)
-                .populate()
-                .map(&self.file)
-        };
-        Ok(Rows {
-            shape,
-            map: Some(map.map_err(|error| at(error.into()))?),
-            element: PhantomData,
-        })
     }
 }
 
@@ -160,23 +168,19 @@ impl<T: Element> Rows<T> {
     /// The same elements with their shape, `[rows, …]`; nothing is copied.
     pub fn view(&self) -> ArrayViewD<'_, T> {
         ArrayViewD::from_shape(self.shape.as_slice(), self)
-            .expect("as many elements as the shape holds were mapped")
+            .expect("as many elements as the shape holds were read")
     }
 }
 
-impl<T: Element> Deref for Rows<T> {
+impl<T> Deref for Rows<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // A header's length and every row are multiples of the element's size, so the cast cannot
-        // fail.
-        self.map
-            .as_ref()
-            .map_or(&[], |map| bytemuck::cast_slice(map))
+        &self.elements
     }
 }
 
-fn open(path: &Path) -> Result<(File, Header, u64), NpyFault> {
+fn open(path: &Path) -> Result<(File, Header, Vec<u8>), NpyFault> {
     if !path.metadata()?.is_file() {
         return Err(NpyFault::NotAFile); // opening a pipe would wait for ever
     }
@@ -191,6 +195,7 @@ fn open(path: &Path) -> Result<(File, Header, u64), NpyFault> {
             "the data begins at byte {data_start}, which is not aligned"
         )));
     }
+    beginning.truncate(data_start);
     let promised = header.data_bytes()?;
     let found = file.metadata()?.len().saturating_sub(data_start as u64);
     if found != promised {
@@ -200,7 +205,7 @@ fn open(path: &Path) -> Result<(File, Header, u64), NpyFault> {
             found,
         });
     }
-    Ok((file, header, data_start as u64))
+    Ok((file, header, beginning))
 }
 
 #[cfg(test)]

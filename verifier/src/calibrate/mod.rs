@@ -20,7 +20,6 @@ use crate::check::{Event, Observe, ObserveError, OutputResult};
 use crate::compare::{Largest, SampleComparison, Tolerance, compare_sample};
 use crate::engine::{BatchError, Engine, run_batch};
 use crate::samples::batches::check_samples;
-use crate::samples::recording::windows;
 use crate::samples::{Batches, Recording, Recordings, SamplesError, elements, sample_of};
 
 pub use floor::{BITS, Floor};
@@ -279,26 +278,26 @@ fn each_batch(
     observe: &mut Observe<'_>,
     mut take: impl FnMut(&ComparedBatch<'_>) -> Result<(), CalibrationError>,
 ) -> Result<(), CalibrationError> {
-    let Recordings {
-        inputs, goldens, ..
-    } = request.recordings;
     let samples = request.samples.clone();
-    let mut batches = Batches::new(inputs, samples, request.batch_size, request.stop);
+    let mut batches = Batches::new(
+        request.recordings,
+        samples,
+        request.batch_size,
+        request.stop,
+    );
     for batch in batches.by_ref() {
         let batch = batch?;
         batch.check_finite()?;
-        let outputs = run_batch(engine, &batch, &batch.views(), goldens)?;
-        let windows = windows(goldens, &batch.samples).map_err(SamplesError::from)?;
-        let goldens: Vec<ArrayViewD<'_, f32>> =
-            windows.iter().map(|window| window.view()).collect();
+        let goldens = &request.recordings.goldens;
+        let outputs = run_batch(engine, &batch, &batch.inputs(), goldens)?;
         take(&ComparedBatch {
             samples: batch.samples.clone(),
             outputs: &outputs.tensors,
-            goldens: &goldens,
+            goldens: &batch.goldens(),
         })?;
         observe(Event::Done(batch.samples.len()))?;
     }
-    if batches.is_stopped() {
+    if batches.is_stopped() || !batches.finish()? {
         return Err(CalibrationError::Interrupted);
     }
     Ok(())

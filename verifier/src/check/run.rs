@@ -18,12 +18,7 @@ use crate::compare::{Histogram, compare_sample};
 use crate::engine::{Engine, run_batch};
 use crate::inject::{Injection, Kind};
 use crate::samples::batches::{check_finite, check_samples};
-use crate::samples::recording::windows;
 use crate::samples::{Batch, Batches, Recordings, SamplesError, elements, sample_of};
-
-/// Bytes of the goldens that are mapped at once: enough to keep all cores busy, and little beside a
-/// run's own memory.
-const WINDOW_BYTES: usize = 4 << 20;
 
 /// Runs the check. When it is stopped, what was compared until then is the result.
 pub fn check(
@@ -38,7 +33,12 @@ pub fn check(
     let injection = Injection::new(request.faults, inputs, goldens, &request.samples)?;
     let mut run = Run::new(request, &injection);
     let samples = request.samples.clone();
-    let mut batches = Batches::new(inputs, samples, request.batch_size, request.stop);
+    let mut batches = Batches::new(
+        request.recordings,
+        samples,
+        request.batch_size,
+        request.stop,
+    );
     for batch in batches.by_ref() {
         let batch = batch?;
         run.batch(&batch, engines, observe)?;
@@ -51,7 +51,8 @@ pub fn check(
             break;
         }
     }
-    if batches.is_stopped() {
+    // Only now it is known that what was compared is what the hashes say.
+    if batches.is_stopped() || !batches.finish()? {
         run.result.stopped = Some(Stop::Interrupted);
     }
     run.result.sum_up();
@@ -63,6 +64,7 @@ struct BatchOutputs<'a> {
     samples: &'a Range<usize>,
     /// Which run of the batch, from 0.
     run: usize,
+    goldens: &'a [ArrayViewD<'a, f32>],
     computed: Vec<ArrayViewD<'a, f32>>,
     fault_free: Option<&'a [ArrayD<f32>]>,
 }
@@ -100,7 +102,7 @@ impl<'a> Run<'a> {
         batch.check_finite()?;
         self.result.seconds.reading += batch.reading_seconds + started.elapsed().as_secs_f64();
 
-        let recorded = batch.views();
+        let recorded = batch.inputs();
         let corrupted = self.injection.corrupted_inputs(&batch.samples, &recorded);
         // What the model without faults makes of inputs without faults shows what the faults
         // change.
@@ -117,6 +119,7 @@ impl<'a> Run<'a> {
             Some(engine) => &mut **engine,
             None => &mut *engines.fault_free,
         };
+        let goldens = batch.goldens();
         let mut runs = 0;
         let mut first: Option<Vec<ArrayD<f32>>> = None;
         while runs < self.request.repeat.max(1) {
@@ -129,6 +132,7 @@ impl<'a> Run<'a> {
             let outputs = BatchOutputs {
                 samples: &batch.samples,
                 run: runs,
+                goldens: &goldens,
                 computed: outputs.tensors,
                 fault_free: fault_free.as_deref(),
             };
@@ -160,7 +164,7 @@ impl<'a> Run<'a> {
         first: &mut Option<Vec<ArrayD<f32>>>,
         observe: &mut Observe<'_>,
     ) -> Result<(), CheckError> {
-        let (started, reading) = (Instant::now(), self.result.seconds.reading);
+        let started = Instant::now();
         let samples = match first {
             // What a later run repeats bit for bit is compared already.
             Some(first) => self.differing_from_first(outputs, first),
@@ -175,8 +179,7 @@ impl<'a> Run<'a> {
             }
         };
         self.compare(outputs, &samples, observe)?;
-        let reading = self.result.seconds.reading - reading;
-        self.result.seconds.comparing += started.elapsed().as_secs_f64() - reading;
+        self.result.seconds.comparing += started.elapsed().as_secs_f64();
         Ok(())
     }
 
@@ -210,47 +213,30 @@ impl<'a> Run<'a> {
         samples: &[usize],
         observe: &mut Observe<'_>,
     ) -> Result<(), CheckError> {
-        let goldens = &self.request.recordings.goldens;
-        let sample_bytes: usize = goldens
-            .iter()
-            .map(|golden| 4 * golden.sample_elements())
-            .sum();
-        for samples in samples.chunks((WINDOW_BYTES / sample_bytes).max(1)) {
-            let started = Instant::now();
-            let mapped = samples[0]..samples[samples.len() - 1] + 1;
-            let windows = windows(goldens, &mapped).map_err(SamplesError::from)?;
-            self.result.seconds.reading += started.elapsed().as_secs_f64();
-            let recorded: Vec<ArrayViewD<'_, f32>> =
-                windows.iter().map(|window| window.view()).collect();
-            // Every sample on its own, on all cores; the sums are made in order.
-            let compared: Vec<Vec<Compared<'_>>> = samples
-                .par_iter()
-                .map(|&sample| self.compare_one(outputs, &recorded, mapped.start, sample))
-                .collect::<Result<_, SamplesError>>()?;
-            for (&sample, compared) in samples.iter().zip(&compared) {
-                self.add(sample, outputs.run, compared, observe)?;
-            }
+        // Every sample on its own, on all cores; the sums are made in order.
+        let compared: Vec<Vec<Compared<'_>>> = samples
+            .par_iter()
+            .map(|&sample| self.compare_one(outputs, sample))
+            .collect::<Result<_, SamplesError>>()?;
+        for (&sample, compared) in samples.iter().zip(&compared) {
+            self.add(sample, outputs.run, compared, observe)?;
         }
         Ok(())
     }
 
-    /// Compares every output of one sample; `recorded` holds the goldens from sample `first` on.
+    /// Compares every output of one sample.
     fn compare_one<'v>(
         &self,
         outputs: &'v BatchOutputs<'_>,
-        recorded: &'v [ArrayViewD<'_, f32>],
-        first: usize,
         sample: usize,
     ) -> Result<Vec<Compared<'v>>, SamplesError> {
         let position = sample - outputs.samples.start;
-        let mut compared = Vec::with_capacity(recorded.len());
-        for (output, golden) in self.request.recordings.goldens.iter().enumerate() {
-            let recorded = sample_of(&recorded[output].view(), sample - first);
-            check_finite(
-                golden.name(),
-                &recorded.clone().insert_axis(Axis(0)),
-                sample,
-            )?;
+        let goldens = &self.request.recordings.goldens;
+        let mut compared = Vec::with_capacity(goldens.len());
+        for (output, golden) in goldens.iter().enumerate() {
+            let recorded = sample_of(&outputs.goldens[output].view(), position);
+            let as_batch = recorded.clone().insert_axis(Axis(0));
+            check_finite(golden.name(), &as_batch, sample)?;
             let computed = sample_of(&outputs.computed[output].view(), position);
             let fault_free = outputs
                 .fault_free

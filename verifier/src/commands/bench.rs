@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use console::{Progress, grouped, say};
+use proto::bundle::ModelFiles;
 use verifier::bench::{self, BenchError, Request, Timing};
 use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
@@ -29,7 +30,8 @@ fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
     let opened = Opened::new(&arguments.input, Some(record))?;
     let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
     record.body.options.batch_sizes.clone_from(&batch_sizes);
-    let prepared = Prepared::new(opened, &arguments.target, Some(1), stop)?;
+    let opened = opened.verified(&stop)?;
+    let (prepared, model) = Prepared::new(opened, &arguments.target, Some(1), stop)?;
 
     let runs = arguments.warmup + arguments.runs;
     let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
@@ -37,7 +39,14 @@ fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
     let mut done = 0;
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
         progress.set_message(format!("batch size {batch_size}"));
-        match time(arguments, &prepared, batch_size, record, &progress) {
+        match time(
+            arguments,
+            &prepared,
+            &model.files,
+            batch_size,
+            record,
+            &progress,
+        ) {
             Ok(timing) => record.body.timings.push(timing),
             Err(error) if matches!(error.downcast_ref(), Some(BenchError::Interrupted)) => {
                 progress.finish();
@@ -51,6 +60,7 @@ fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
         progress.set_position(done as u64);
     }
     progress.finish();
+    prepared.check_unchanged()?;
     Ok(conclude(record, started))
 }
 
@@ -58,6 +68,7 @@ fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
 fn time(
     arguments: &BenchArgs,
     prepared: &Prepared,
+    model: &ModelFiles,
     batch_size: usize,
     record: &mut Record<Bench>,
     progress: &Progress,
@@ -65,7 +76,7 @@ fn time(
     let Loaded {
         mut engine,
         runtime,
-    } = prepared.load()?;
+    } = prepared.load(model)?;
     let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
         let library = &runtime.library;

@@ -30,8 +30,9 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let opened = Opened::new::<Check>(&arguments.input, None)?;
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
-    let prepared = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
-    let mut loaded = prepared.load()?;
+    let (prepared, model) = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
+    let mut loaded = prepared.load(&model.files)?;
+    drop(model);
     let opened = &prepared.opened;
     say_setting(&prepared, &loaded.runtime.nodes);
 
@@ -53,6 +54,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
         Ok(())
     })?;
     progress.finish();
+    prepared.check_unchanged()?;
     say_summary(&request, &found);
     if let Some(path) = &arguments.plot {
         plot(path, arguments, &found)?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use console::{Progress, grouped, say};
+use proto::bundle::PartModel;
 use verifier::calibrate::file::{self, LookUp, Setting};
 use verifier::check::dump::Dump;
 use verifier::check::worst::WorstSamples;
@@ -71,12 +72,12 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
          hint: export at least {} samples, or choose your own with --fault",
         LAST_INJECTED + 1
     );
-    let mut prepared = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
+    let (prepared, model) = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
     record.body.options.batch_size = Some(prepared.batch_size);
     let calibration = apply_calibration(arguments, &prepared, record)?;
     let mut keepers = Keepers::new(arguments, &prepared, record.body.options.tolerance)?;
     let faults = record.body.options.faults.clone();
-    let mut loaded = LoadedEngines::load(&mut prepared, &faults)?;
+    let mut loaded = LoadedEngines::load(&prepared, model, &faults)?;
     record.body.runtime = Some(loaded.fault_free.runtime.clone());
     say_text(&text::setting(record, prepared.opened.recordings.origin));
     say_about_calibration(calibration.as_ref(), &prepared);
@@ -96,6 +97,7 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
     let result = check::check(&request, &mut loaded.engines(), &mut |event| {
         keepers.take(event)
     })?;
+    prepared.check_unchanged()?;
     say_text(&text::comparison(&result));
     say_text(&text::faults(&result));
     conclude(arguments, record, result, keepers)?;
@@ -105,13 +107,9 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
 }
 
 impl LoadedEngines {
-    fn load(prepared: &mut Prepared, faults: &[Fault]) -> Result<Self> {
-        let model = prepared
-            .model
-            .take()
-            .context("the model was taken already")?;
-        let changed = with_weight_faults(model, faults)?;
-        let fault_free = prepared.load()?;
+    fn load(prepared: &Prepared, model: PartModel, faults: &[Fault]) -> Result<Self> {
+        let changed = with_weight_faults(model.graph, faults)?;
+        let fault_free = prepared.load(&model.files)?;
         let corrupted = match &changed {
             Some(bytes) => Some(prepared.load_changed(bytes)?),
             None => None,

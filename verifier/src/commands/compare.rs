@@ -252,7 +252,7 @@ fn read_outputs(folder: &Path, opened: &Opened) -> Result<Vec<Recording>> {
     let mut outputs = Vec::new();
     for golden in &opened.recordings.goldens {
         let npy = Npy::open(&folder.join(file_name(golden.name())))?;
-        let output = Recording::mapped(golden.name(), npy);
+        let output = Recording::in_file(golden.name(), npy);
         let expected = [&[opened.samples.len()], golden.sample_shape()].concat();
         ensure!(
             output.shape() == expected,

@@ -1,15 +1,15 @@
 //! What the commands that run a model do first: open the bundle, check its hashes, choose samples,
 //! find and start the runtime.
 
+use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use console::Progress;
-use proto::bundle::Bundle;
-use proto::graph::Graph;
+use proto::bundle::{Bundle, ModelFiles, PartModel};
 use proto::manifest::Part;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
@@ -37,8 +37,6 @@ pub(super) struct Prepared {
     pub(super) opened: Opened,
     /// The model's file.
     pub(super) path: PathBuf,
-    /// The model in memory, until it is taken for weight faults.
-    pub(super) model: Option<Graph>,
     pub(super) library: Library,
     pub(super) options: Options,
     pub(super) batch_size: usize,
@@ -53,6 +51,20 @@ pub(super) struct Loaded {
 }
 
 impl Opened {
+    /// Hashes the recordings now, so that their samples can be read in any order.
+    pub(super) fn verified(self, stop: &AtomicBool) -> Result<Self> {
+        let files = self.recordings.files.iter();
+        let bytes = files
+            .map(|file| self.bundle.manifest().files[file].size)
+            .sum();
+        let progress = Progress::bytes("hashed", bytes);
+        let recordings = self.recordings.verified(|bytes| {
+            progress.advance(bytes);
+            !stop.load(Ordering::Relaxed)
+        })?;
+        Ok(Self { recordings, ..self })
+    }
+
     /// Opens a bundle and notes it in the record. Its hashes are not checked yet.
     pub(super) fn new<B: Body>(input: &PartArgs, record: Option<&mut Record<B>>) -> Result<Self> {
         let bundle = Bundle::open(&input.bundle)?;
@@ -74,35 +86,48 @@ impl Opened {
 }
 
 impl Prepared {
-    /// Checks every hash, starts the runtime, and chooses a batch size unless one is given.
+    /// Reads the model, checks every hash but those of the recordings, which are checked as they are
+    /// read, starts the runtime, and chooses a batch size unless one is given.
     pub(super) fn new(
         opened: Opened,
         target: &TargetArgs,
         batch_size: Option<usize>,
         stop: Arc<AtomicBool>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, PartModel)> {
         let library = locate(target.runtime.as_deref())?;
-        check_hashes(&opened.bundle)?;
-        let library = Library::start(&library)?;
         let (path, _) = opened.bundle.part(&opened.part_name)?;
-        let model = opened.bundle.graph(&opened.part_name)?;
+        let model = opened.bundle.model(&opened.part_name)?;
+        check_hashes(&opened, &stop)?;
+        let library = Library::start(&library)?;
         let options = target.options();
-        let batch_size = batch_size
-            .unwrap_or_else(|| batch_size::choose(&options.device, model.largest_operator_bytes()));
-        Ok(Self {
+        let operator_bytes = model.graph.largest_operator_bytes();
+        let batch_size =
+            batch_size.unwrap_or_else(|| batch_size::choose(&options.device, operator_bytes));
+        let prepared = Self {
             path,
-            model: Some(model),
             library,
             batch_size,
             options,
             stop,
             opened,
-        })
+        };
+        Ok((prepared, model))
     }
 
     /// The part's model as it lies in the bundle, on the device, with a proof that it runs there.
-    pub(super) fn load(&self) -> Result<Loaded> {
-        self.load_from(Source::File(&self.path))
+    pub(super) fn load(&self, files: &ModelFiles) -> Result<Loaded> {
+        match &files.external_data {
+            None => self.load_from(Source::Memory(&files.model)),
+            Some((name, data)) => {
+                // A runtime reads the second file by itself: it gets a copy of what was hashed.
+                let folder = tempfile::tempdir().context("a copy of the model")?;
+                let copy = folder.path().join("model.onnx");
+                fs::write(&copy, &files.model).context("a copy of the model")?;
+                let external = folder.path().join(name);
+                fs::write(external, data).context("a copy of the model's weights")?;
+                self.load_from(Source::File(&copy))
+            }
+        }
     }
 
     /// The part's model with its bytes changed.
@@ -110,15 +135,22 @@ impl Prepared {
         self.load_from(Source::Memory(model))
     }
 
+    /// Refuses a result of a bundle or a runtime that is another one by now.
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        self.opened.bundle.check_unchanged()?;
+        Ok(self.library.check_unchanged()?)
+    }
+
     fn load_from(&self, source: Source<'_>) -> Result<Loaded> {
         let Opened {
             part, recordings, ..
         } = &self.opened;
-        // One sample is enough to see where the nodes run.
+        // As many samples as in the runs to come: a provider may choose by the batch size.
+        let first = 0..self.batch_size.min(recordings.samples());
         let first: Vec<_> = recordings
             .inputs
             .iter()
-            .map(|input| input.window(0..1))
+            .map(|input| input.reader().window(first.clone()))
             .collect::<Result<_, _>>()?;
         let first: Vec<_> = first.iter().map(|window| window.view()).collect();
         let session = Session::load(
@@ -141,11 +173,15 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     console::stop_flag(TOLD_TWICE).context("signals")
 }
 
-/// Compares every file of the bundle with its hash.
-fn check_hashes(bundle: &Bundle) -> Result<()> {
-    let progress = Progress::bytes("hashed", bundle.total_bytes());
-    bundle.verify_files(|bytes| progress.advance(bytes))?;
-    Ok(())
+/// Compares every file of the bundle with its hash, but for those that are hashed as they are read.
+fn check_hashes(opened: &Opened, stop: &AtomicBool) -> Result<()> {
+    let later = opened.recordings.file_names();
+    let progress = Progress::bytes("hashed", opened.bundle.unverified_bytes(&later));
+    let go_on = |bytes| {
+        progress.advance(bytes);
+        !stop.load(Ordering::Relaxed)
+    };
+    Ok(opened.bundle.verify_files(&later, go_on)?)
 }
 
 /// The samples asked for, all of them unless a range is given; at least one.

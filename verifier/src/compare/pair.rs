@@ -1,17 +1,14 @@
 //! Two recordings of the same samples against each other, element by element.
 
-use std::slice;
-use std::sync::atomic::AtomicBool;
-
 use ndarray::ArrayViewD;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ulp_distance;
-use crate::samples::{Batches, Recording, SamplesError, elements, sample_of};
+use crate::samples::{Recording, SamplesError, elements, sample_of};
 
-/// Bytes of a recording that are mapped at once.
+/// Bytes of a recording that are read at once.
 const WINDOW_BYTES: usize = 8 << 20;
 
 /// How far two recordings are apart.
@@ -57,13 +54,15 @@ pub fn difference(a: &Recording, b: &Recording) -> Result<Difference, SamplesErr
     let is_scores = a.sample_shape().len() == 1;
     let samples = 0..a.samples();
     let batch_size = (WINDOW_BYTES / (4 * a.sample_elements().max(1))).max(1);
-    let never = AtomicBool::new(false);
     let mut total = Difference::default();
-    let of_a = Batches::new(slice::from_ref(a), samples.clone(), batch_size, &never);
-    let of_b = Batches::new(slice::from_ref(b), samples, batch_size, &never);
-    for (a, b) in of_a.zip(of_b) {
-        let (a, b) = (a?, b?);
-        total = total.merge(of_batch(&a.views()[0], &b.views()[0], is_scores));
+    let (mut of_a, mut of_b) = (a.reader(), b.reader());
+    for start in samples.clone().step_by(batch_size) {
+        let window = start..samples.end.min(start + batch_size);
+        let (a, b) = (of_a.window(window.clone())?, of_b.window(window)?);
+        total = total.merge(of_batch(&a.view(), &b.view(), is_scores));
+    }
+    for reader in [of_a, of_b] {
+        reader.finish(|_| true)?;
     }
     Ok(total)
 }

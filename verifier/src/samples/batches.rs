@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ndarray::ArrayViewD;
-use proto::npy::NpyError;
+use proto::npy::{NpyError, NpyFault};
 
-use super::recording::{Recording, Window, windows};
+use super::recording::{Reader, Recording, Window};
+use super::recordings::Recordings;
 use super::tensors::elements;
 
 /// Consecutive samples, with a window of each recording.
@@ -15,16 +16,20 @@ use super::tensors::elements;
 pub struct Batch<'a> {
     /// Which samples of the recordings.
     pub samples: Range<usize>,
-    /// Seconds that mapping them took.
+    /// Seconds that reading and hashing them took.
     pub reading_seconds: f64,
-    recordings: &'a [Recording],
-    windows: Vec<Window<'a>>,
+    recordings: &'a Recordings,
+    inputs: Vec<Window<'a>>,
+    goldens: Vec<Window<'a>>,
 }
 
-/// Iterates over batches; the last one may be smaller.
+/// Iterates over batches; the last one may be smaller. What they hold is known to be what the
+/// bundle's hashes say only when [`Batches::finish`] says so.
 #[derive(Debug)]
 pub struct Batches<'a> {
-    recordings: &'a [Recording],
+    recordings: &'a Recordings,
+    inputs: Vec<Reader<'a>>,
+    goldens: Vec<Reader<'a>>,
     left: Range<usize>,
     batch_size: usize,
     stop: &'a AtomicBool,
@@ -71,13 +76,15 @@ pub enum SamplesError {
 impl<'a> Batches<'a> {
     /// Over samples that all recordings have.
     pub fn new(
-        recordings: &'a [Recording],
+        recordings: &'a Recordings,
         samples: Range<usize>,
         batch_size: usize,
         stop: &'a AtomicBool,
     ) -> Self {
         Self {
             recordings,
+            inputs: recordings.inputs.iter().map(Recording::reader).collect(),
+            goldens: recordings.goldens.iter().map(Recording::reader).collect(),
             left: samples,
             batch_size: batch_size.max(1),
             stop,
@@ -90,6 +97,19 @@ impl<'a> Batches<'a> {
         self.is_stopped
     }
 
+    /// Reads what is left of the recordings' files, and compares every file with its hash. False if
+    /// it was told to stop before.
+    pub fn finish(self) -> Result<bool, SamplesError> {
+        for reader in self.inputs.into_iter().chain(self.goldens) {
+            match reader.finish(|_| !self.stop.load(Ordering::Relaxed)) {
+                Ok(()) => {}
+                Err(error) if matches!(error.fault, NpyFault::Interrupted) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
     fn batch(&mut self) -> Result<Batch<'a>, SamplesError> {
         let started = Instant::now();
         let end = self
@@ -97,13 +117,15 @@ impl<'a> Batches<'a> {
             .end
             .min(self.left.start.saturating_add(self.batch_size));
         let samples = self.left.start..end;
-        let windows = windows(self.recordings, &samples)?;
+        let inputs = windows(&mut self.inputs, &samples)?;
+        let goldens = windows(&mut self.goldens, &samples)?;
         self.left.start = samples.end;
         Ok(Batch {
             samples,
             reading_seconds: started.elapsed().as_secs_f64(),
             recordings: self.recordings,
-            windows,
+            inputs,
+            goldens,
         })
     }
 }
@@ -128,18 +150,34 @@ impl<'a> Iterator for Batches<'a> {
 }
 
 impl Batch<'_> {
-    /// Each recording's values of these samples, `[samples, …]`.
-    pub fn views(&self) -> Vec<ArrayViewD<'_, f32>> {
-        self.windows.iter().map(Window::view).collect()
+    /// Each input's values of these samples, `[samples, …]`.
+    pub fn inputs(&self) -> Vec<ArrayViewD<'_, f32>> {
+        self.inputs.iter().map(Window::view).collect()
     }
 
-    /// Refuses a value that is infinite or not a number.
+    /// Each golden's values of these samples, `[samples, …]`.
+    pub fn goldens(&self) -> Vec<ArrayViewD<'_, f32>> {
+        self.goldens.iter().map(Window::view).collect()
+    }
+
+    /// Refuses an input that is infinite or not a number.
     pub fn check_finite(&self) -> Result<(), SamplesError> {
-        for (recording, view) in self.recordings.iter().zip(self.views()) {
+        for (recording, view) in self.recordings.inputs.iter().zip(self.inputs()) {
             check_finite(recording.name(), &view, self.samples.start)?;
         }
         Ok(())
     }
+}
+
+/// The same samples of several recordings.
+fn windows<'a>(
+    readers: &mut [Reader<'a>],
+    samples: &Range<usize>,
+) -> Result<Vec<Window<'a>>, NpyError> {
+    let windows = readers
+        .iter_mut()
+        .map(|reader| reader.window(samples.clone()));
+    windows.collect()
 }
 
 /// Refuses values of recorded samples, `[samples, …]` from `first` on, that are not finite.
@@ -201,6 +239,7 @@ mod tests {
     use ndarray::Array;
 
     use super::*;
+    use crate::samples::recordings::fixtures::recordings;
 
     fn recording() -> Recording {
         let values = Array::from_iter((0..10u8).map(f32::from));
@@ -208,26 +247,30 @@ mod tests {
         Recording::in_memory("x", values.into_dyn()).expect("two axes")
     }
 
+    fn echo() -> Recordings {
+        recordings(recording(), recording())
+    }
+
     #[test]
     fn batches_cover_the_samples_in_order_and_the_last_one_is_what_is_left() {
-        let (data, stop) = ([recording()], AtomicBool::new(false));
+        let (data, stop) = (echo(), AtomicBool::new(false));
         let mut found = Vec::new();
         for batch in Batches::new(&data, 1..5, 3, &stop) {
             let batch = batch.expect("in memory");
-            found.push((batch.samples.clone(), batch.views()[0][[0, 1]]));
+            found.push((batch.samples.clone(), batch.inputs()[0][[0, 1]]));
         }
         assert_eq!(found, [(1..4, 3.0), (4..5, 9.0)]);
     }
 
     #[test]
     fn the_largest_batch_size_is_no_overflow() {
-        let (data, stop) = ([recording()], AtomicBool::new(false));
+        let (data, stop) = (echo(), AtomicBool::new(false));
         assert_eq!(Batches::new(&data, 2..5, usize::MAX, &stop).count(), 1);
     }
 
     #[test]
     fn told_to_stop_it_ends_before_the_next_batch_and_says_so() {
-        let (data, stop) = ([recording()], AtomicBool::new(false));
+        let (data, stop) = (echo(), AtomicBool::new(false));
         let mut batches = Batches::new(&data, 0..5, 2, &stop);
         assert!(batches.next().is_some());
         stop.store(true, Ordering::Relaxed);
@@ -242,7 +285,7 @@ mod tests {
     fn a_restricted_recording_counts_its_samples_from_0() {
         let part = recording().restricted(2..4);
         assert_eq!((part.shape(), part.samples()), ([2, 2].as_slice(), 2));
-        let window = part.window(1..2).expect("in memory");
+        let window = part.reader().window(1..2).expect("in memory");
         assert_eq!(elements(&window.view()), [6.0, 7.0]);
     }
 }

@@ -8,6 +8,6 @@ pub mod recordings;
 mod tensors;
 
 pub use batches::{Batch, Batches, SamplesError};
-pub use recording::{Recording, Window};
+pub use recording::{Reader, Recording, Window};
 pub use recordings::{Origin, Recordings, SampleInfo};
 pub use tensors::{elements, sample_of};

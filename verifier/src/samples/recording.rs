@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn, Slice};
-use proto::npy::{Npy, NpyError, Rows};
+use proto::npy::{HashedRows, Npy, NpyError, Rows, VerifiedRows};
 
 /// Float32 values `[samples, …]`, at least one axis. A copy shares the values.
 #[derive(Debug, Clone)]
@@ -19,21 +19,30 @@ pub struct Recording {
 #[derive(Debug, Clone)]
 enum Values {
     File(Arc<Npy<f32>>),
+    Verified(Arc<VerifiedRows<f32>>),
     Memory(ArcArray<f32, IxDyn>),
 }
 
 /// Consecutive samples of a recording.
 #[derive(Debug)]
 pub enum Window<'a> {
-    /// Mapped from a file.
-    Mapped(Rows<f32>),
+    /// Read from a file.
+    Read(Rows<f32>),
     /// In memory.
     Memory(ArrayViewD<'a, f32>),
 }
 
+/// Reads a recording's samples in ascending order and hashes its file on the way.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    recording: &'a Recording,
+    /// Of a file that is not verified yet.
+    rows: Option<HashedRows<'a, f32>>,
+}
+
 impl Recording {
     /// Samples in a file, `[samples, …]`.
-    pub fn mapped(name: &str, npy: Npy<f32>) -> Self {
+    pub fn in_file(name: &str, npy: Npy<f32>) -> Self {
         Self {
             name: name.to_owned(),
             shape: npy.shape().to_vec(),
@@ -89,32 +98,55 @@ impl Recording {
         self.sample_shape().iter().product()
     }
 
-    /// Some consecutive samples; those of a file are mapped now.
-    pub fn window(&self, samples: Range<usize>) -> Result<Window<'_>, NpyError> {
-        let rows = self.first + samples.start..self.first + samples.end;
-        Ok(match &self.values {
-            Values::File(npy) => Window::Mapped(npy.rows(rows)?),
-            Values::Memory(values) => Window::Memory(values.slice_axis(Axis(0), Slice::from(rows))),
-        })
+    /// Hashes its file, if it is in one, so that its samples can be read in any order; `go_on` is
+    /// told the bytes as they are read and may end it.
+    pub fn verified(self, go_on: impl FnMut(u64) -> bool) -> Result<Self, NpyError> {
+        let values = match self.values {
+            Values::File(npy) => Values::Verified(Arc::new(npy.verified(go_on)?)),
+            others => others,
+        };
+        Ok(Self { values, ..self })
+    }
+
+    /// Begins to read samples in order.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            recording: self,
+            rows: match &self.values {
+                Values::File(npy) => Some(npy.hashed()),
+                _ => None,
+            },
+        }
     }
 }
 
-/// The same samples of several recordings.
-pub fn windows<'a>(
-    recordings: &'a [Recording],
-    samples: &Range<usize>,
-) -> Result<Vec<Window<'a>>, NpyError> {
-    recordings
-        .iter()
-        .map(|recording| recording.window(samples.clone()))
-        .collect()
+impl<'a> Reader<'a> {
+    /// Reads some consecutive samples; of an unverified file none before those read last.
+    pub fn window(&mut self, samples: Range<usize>) -> Result<Window<'a>, NpyError> {
+        let Recording { first, values, .. } = self.recording;
+        let range = first + samples.start..first + samples.end;
+        Ok(match (values, &mut self.rows) {
+            (Values::Memory(values), _) => {
+                Window::Memory(values.slice_axis(Axis(0), Slice::from(range)))
+            }
+            (Values::Verified(rows), _) => Window::Read(rows.rows(range)?),
+            (_, Some(rows)) => Window::Read(rows.rows(range)?),
+            (Values::File(npy), None) => Window::Read(npy.rows(range)?),
+        })
+    }
+
+    /// Hashes what is left of the file, and compares it with its hash; `go_on` is told the bytes as
+    /// they are read and may end it.
+    pub fn finish(self, go_on: impl FnMut(u64) -> bool) -> Result<(), NpyError> {
+        self.rows.map_or(Ok(()), |rows| rows.finish(go_on))
+    }
 }
 
 impl Window<'_> {
     /// The values, `[samples, …]`.
     pub fn view(&self) -> ArrayViewD<'_, f32> {
         match self {
-            Self::Mapped(rows) => rows.view(),
+            Self::Read(rows) => rows.view(),
             Self::Memory(values) => values.view(),
         }
     }

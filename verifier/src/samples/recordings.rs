@@ -23,6 +23,8 @@ pub struct Recordings {
     pub info: Vec<SampleInfo>,
     /// Where the tensors come from.
     pub origin: Origin,
+    /// The bundle's files that hold inputs and goldens, and that are hashed as they are read.
+    pub files: Vec<String>,
 }
 
 /// What a bundle says of a sample; what it does not say is absent.
@@ -109,14 +111,34 @@ impl Recordings {
         self.goldens.first().map_or(0, Recording::samples)
     }
 
+    /// Hashes the files of inputs and goldens, so that samples can be read in any order; `go_on` is
+    /// told the bytes as they are read and may end it.
+    pub fn verified(self, mut go_on: impl FnMut(u64) -> bool) -> Result<Self, NpyError> {
+        let (inputs, goldens) = (self.inputs, self.goldens);
+        Ok(Self {
+            inputs: all_verified(inputs, &mut go_on)?,
+            goldens: all_verified(goldens, &mut go_on)?,
+            ..self
+        })
+    }
+
+    /// The names of [`Self::files`].
+    pub fn file_names(&self) -> Vec<&str> {
+        self.files.iter().map(String::as_str).collect()
+    }
+
     fn from_datasets(bundle: &Bundle, part: &Part) -> Result<Self, RecordingError> {
         let inputs = datasets(bundle, &part.inputs)?;
         let goldens = datasets(bundle, &part.outputs)?;
+        let of_bundle = &bundle.manifest().datasets;
+        let tensors = part.inputs.iter().chain(&part.outputs);
+        let files = tensors.map(|tensor| of_bundle[&tensor.name].file.clone());
         Ok(Self {
             inputs,
             goldens,
             info: sample_info(bundle)?,
             origin: Origin::Npy,
+            files: files.collect(),
         })
     }
 
@@ -157,6 +179,7 @@ impl Recordings {
             goldens,
             info: info.collect(),
             origin: Origin::TestDataSets,
+            files: vec![],
         })
     }
 
@@ -176,6 +199,16 @@ impl Recordings {
             ))),
         }
     }
+}
+
+fn all_verified(
+    recordings: Vec<Recording>,
+    go_on: &mut impl FnMut(u64) -> bool,
+) -> Result<Vec<Recording>, NpyError> {
+    let recordings = recordings.into_iter();
+    recordings
+        .map(|recording| recording.verified(&mut *go_on))
+        .collect()
 }
 
 impl std::fmt::Display for Origin {
@@ -204,7 +237,7 @@ fn dataset_of(bundle: &Bundle, tensor: &Tensor) -> Result<Recording, RecordingEr
             expected: expected.unwrap_or_default(),
         });
     }
-    Ok(Recording::mapped(&tensor.name, npy))
+    Ok(Recording::in_file(&tensor.name, npy))
 }
 
 /// The tensors of one side of a part, each with all of its test data sets in one array.
@@ -251,7 +284,7 @@ fn sample_info(bundle: &Bundle) -> Result<Vec<SampleInfo>, RecordingError> {
         confidence: confidences.as_ref().map(|confidences| confidences[sample]),
         tier: tiers.as_ref().map(|tiers| tiers[sample]),
     };
-    let sample_index = sample_index.rows(samples.clone())?;
+    let sample_index = sample_index.all()?;
     Ok(sample_index.iter().enumerate().map(info).collect())
 }
 
@@ -272,7 +305,7 @@ fn optional<T: Element>(
             samples: samples.len(),
         });
     }
-    Ok(Some(npy.rows(samples.clone())?.to_vec()))
+    Ok(Some(npy.all()?))
 }
 
 #[cfg(test)]
@@ -310,6 +343,7 @@ pub(crate) mod fixtures {
                 })
                 .collect(),
             origin: Origin::Npy,
+            files: vec![],
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The ONNX Runtime library: loaded once in a process, checked before anything is asked of it.
 
 use std::ffi::CStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use proto::digest;
+use proto::regular_file::{self, Stamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,16 +29,19 @@ pub struct LibraryInfo {
 #[derive(Debug)]
 pub struct Library {
     info: LibraryInfo,
+    /// Of the file when it was hashed, before it was loaded.
+    stamp: Stamp,
     environment: Environment,
 }
 
 impl Library {
     /// Loads the library for the whole process, asks for its version, and starts the runtime in it.
     pub fn start(path: &Path) -> Result<Self, LoadError> {
+        let (sha256, stamp) = hash(path).map_err(|error| unusable(path, error))?;
         let info = LibraryInfo {
             path: path.to_owned(),
             version: version(path).map_err(|reason| unusable(path, reason))?,
-            sha256: digest::sha256_file(path).map_err(|error| unusable(path, error))?,
+            sha256,
             build: String::new(),
         };
         // Refuses versions that are too old, before anything is asked of them.
@@ -44,10 +49,25 @@ impl Library {
         let builder = builder.with_telemetry(false);
         let environment = builder.build().map_err(|error| unusable(path, error))?;
         let build = ort::info().to_owned();
-        Ok(Self {
+        let library = Self {
             info: LibraryInfo { build, ..info },
+            stamp,
             environment,
-        })
+        };
+        library.check_unchanged()?;
+        Ok(library)
+    }
+
+    /// Refuses a library whose file is not the one that was hashed, or was changed since.
+    pub fn check_unchanged(&self) -> Result<(), LoadError> {
+        let path = &self.info.path;
+        match path.metadata() {
+            Ok(metadata) if Stamp::of(&metadata) == self.stamp => Ok(()),
+            _ => Err(unusable(
+                path,
+                "it was replaced or changed while it was used\nhint: run the command again",
+            )),
+        }
     }
 
     /// Which one it is.
@@ -80,6 +100,17 @@ impl Library {
             let _ = (ort::api().ReleaseAvailableProviders)(names, count);
         }
         found
+    }
+}
+
+/// SHA-256 of the file, and the stamp that it had before and after.
+fn hash(path: &Path) -> io::Result<(String, Stamp)> {
+    let file = regular_file::open(path)?;
+    let stamp = Stamp::of(&file.metadata()?);
+    let sha256 = digest::sha256_reader(&file)?;
+    match Stamp::of(&file.metadata()?) == stamp {
+        true => Ok((sha256, stamp)),
+        false => Err(io::Error::other("it was changed while it was read")),
     }
 }
 
