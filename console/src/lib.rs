@@ -20,6 +20,6 @@ pub mod signals;
 pub use digits::grouped;
 pub use exit::exit_code;
 pub use host::Host;
-pub use lines::print_result;
+pub use lines::{one_line, print_result};
 pub use progress::Progress;
 pub use signals::stop_flag;

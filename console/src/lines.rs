@@ -1,5 +1,6 @@
 //! Lines of result on stdout, lines of log on stderr.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write as _};
 
@@ -18,12 +19,44 @@ macro_rules! note {
 
 /// What [`say!`](crate::say) calls.
 pub fn print_line(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{}", printable(&line.to_string()));
 }
 
 /// What [`note!`](crate::note) calls.
 pub fn print_note(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
+}
+
+/// A text of several lines in which nothing can move the cursor, change colours or turn the
+/// direction of writing: whatever a file or a library says is shown, not obeyed.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| character != '\n' && character != '\t')
+}
+
+/// The same on one line, for a name inside a sentence.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| true)
+}
+
+fn escaped(text: &str, may_escape: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_escaped = |character: char| is_control(character) && may_escape(character);
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_escaped(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, and those of Unicode that turn the direction of writing (UAX #9).
+fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Prints a result that stands nowhere else, JSON for another program for example. A reader may go
@@ -35,5 +68,18 @@ pub fn print_result(text: &str) -> io::Result<()> {
             format!("standard output: {error}"),
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_move_the_cursor_is_shown() {
+        assert_eq!(printable("a\tb\nc é ✓"), "a\tb\nc é ✓");
+        assert_eq!(printable("\u{1b}[31mred\r"), "\\u{1b}[31mred\\r");
+        assert_eq!(printable("\u{9b}2J \u{202e}txt"), "\\u{9b}2J \\u{202e}txt");
+        assert_eq!(one_line("verdict\nPASS"), "verdict\\nPASS");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::digits::grouped;
-use crate::lines::print_note;
+use crate::lines::{one_line, print_note};
 
 /// Without a terminal there is no bar; stderr then gets a line this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -101,7 +101,8 @@ impl Progress {
 
     /// What is being done now, shown beside the numbers.
     pub fn set_message(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+        let message: String = message.into();
+        self.bar.set_message(one_line(&message).into_owned());
     }
 
     /// Prints without disturbing the bar.

@@ -162,7 +162,7 @@ pub(crate) struct SubsetArgs {
     pub(crate) mode: Mode,
     /// conf: samples of each tier, lowest confidence first
     #[arg(long, alias = "group_sizes", value_name = "N")]
-    #[arg(num_args = 1..=MOST_TIERS, allow_negative_numbers = true)]
+    #[arg(num_args = 1..=MOST_TIERS, value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) group_sizes: Option<Vec<usize>>,
     /// conf: refuse group sizes that are not this many; there are as many tiers as group sizes
     #[arg(long, value_name = "N")]

@@ -53,3 +53,8 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// A path as text in a record: what is not UTF-8 in it is replaced by `U+FFFD`.
+pub fn path_as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}

@@ -6,18 +6,42 @@ mod commands;
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use verifier::report::Verdict;
 
 fn main() -> ExitCode {
-    let command = cli::Cli::parse().command;
-    verifier::engine::onnxruntime::prepare_environment(command.allows_reduced_precision());
-    let result = match command {
-        cli::Command::Bench(arguments) => commands::bench::bench(&arguments),
-        cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(&arguments),
-        cli::Command::Check(arguments) => commands::check::check(&arguments),
-        cli::Command::Compare(arguments) => commands::compare::compare(&arguments),
-        cli::Command::Devices(arguments) => commands::devices::devices(&arguments),
-        cli::Command::Inspect(arguments) => commands::inspect::inspect(&arguments),
+    let command = match cli::Cli::try_parse() {
+        Ok(parsed) => parsed.command,
+        Err(error) => {
+            if error.use_stderr() {
+                // An earlier run's verdict must not survive this one.
+                commands::remove_reports(&cli::named_reports(std::env::args_os()));
+            }
+            let _ = error.print();
+            if let Some(hint) = cli::hint(&error) {
+                console::note!("hint: {hint}");
+            }
+            return ExitCode::from(error.exit_code() as u8);
+        }
     };
-    console::exit_code(result.map(commands::Status))
+    console::exit::guard_status();
+    console::exit_code(run(&command).map(commands::Status))
+}
+
+fn run(command: &cli::Command) -> Result<Verdict> {
+    verifier::engine::onnxruntime::prepare_environment(command.allows_reduced_precision());
+    // Before a library is loaded: threads begin with the floating-point mode of the one that starts
+    // them.
+    rayon::ThreadPoolBuilder::new()
+        .build_global()
+        .context("no threads can be started\nhint: `ulimit -u` limits processes and threads")?;
+    match command {
+        cli::Command::Bench(arguments) => commands::bench::bench(arguments),
+        cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(arguments),
+        cli::Command::Check(arguments) => commands::check::check(arguments),
+        cli::Command::Compare(arguments) => commands::compare::compare(arguments),
+        cli::Command::Devices(arguments) => commands::devices::devices(arguments),
+        cli::Command::Inspect(arguments) => commands::inspect::inspect(arguments),
+    }
 }

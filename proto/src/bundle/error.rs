@@ -13,6 +13,11 @@ use crate::staging::StagingError;
 pub enum BundleError {
     #[error("{0}: no such folder\nhint: a bundle is the folder that `exporter bundle` wrote")]
     NoFolder(PathBuf),
+    #[error(
+        "{0}: a file, expected a bundle, which is the folder that `exporter bundle` wrote\n\
+         hint: `verifier inspect` shows an ONNX or NPY file"
+    )]
+    NotAFolder(PathBuf),
     #[error("{0}: not a bundle: it has no manifest.json")]
     NoManifest(PathBuf),
     #[error("{path}: {error}")]

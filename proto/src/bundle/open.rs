@@ -46,6 +46,9 @@ impl Bundle {
     /// Opens a bundle: reads the manifest, checks its version, that every file is a regular
     /// file inside the folder, and that each has the size it should have.
     pub fn open(root: &Path) -> Result<Self, BundleError> {
+        if root.is_file() {
+            return Err(BundleError::NotAFolder(root.to_owned()));
+        }
         if !root.is_dir() {
             return Err(BundleError::NoFolder(root.to_owned()));
         }

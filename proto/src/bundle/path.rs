@@ -13,7 +13,12 @@ const LARGEST_MANIFEST: u64 = 16 << 20;
 /// The bundle that a path would lie in, if any: what is put there would be no part of it, and
 /// unknown to its hashes.
 pub fn around(path: &Path) -> Option<PathBuf> {
-    let parent = std::path::absolute(path).ok()?.parent()?.to_owned();
+    // What is put at a link goes to where it leads.
+    let path = path
+        .canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .ok()?;
+    let parent = path.parent()?;
     let nearest = parent
         .ancestors()
         .find_map(|folder| folder.canonicalize().ok())?;

@@ -25,7 +25,26 @@ impl Graph {
         if let Some(domain) = domains.find(|domain| !is_standard(domain)) {
             return Err(format!("it imports operators of the domain {domain:?}"));
         }
+        if let Some(name) = self.names().find(|name| name.contains(char::is_control)) {
+            return Err(format!("it has control characters in the name {name:?}"));
+        }
         self.nodes().iter().try_for_each(check_node)
+    }
+
+    /// Of nodes and tensors.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let graph = self.graph();
+        let nodes = graph.node.iter().flat_map(|node| {
+            let names = node.input.iter().chain(&node.output).chain(&node.name);
+            names.chain(&node.op_type).map(String::as_str)
+        });
+        let values = graph
+            .input
+            .iter()
+            .chain(&graph.output)
+            .map(|value| value.name());
+        let initializers = graph.initializer.iter().map(|tensor| tensor.name());
+        nodes.chain(values).chain(initializers)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Calibrations in a file beside the bundle: `<bundle>.calibration.json`, one entry for each
 //! setting.
 //!
-//! An entry holds for exactly its own setting: the same bundle, runtime library, device, options
-//! and machine.
+//! An entry holds for exactly its own setting: the same model, runtime library, device, options and
+//! machine. The file carries its own hash: a tolerance that was damaged would let errors pass.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use console::Host;
+use proto::digest::blake3_bytes;
 use proto::{regular_file, staging};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,12 +20,14 @@ use crate::engine::device::key_values;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options};
 
 /// `major.minor` of the file's layout; another major one is refused.
-const VERSION: &str = "1.0";
+const VERSION: &str = "2.0";
 
 /// The file.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CalibrationFile {
     calibration_version: String,
+    /// BLAKE3, hexadecimal, of `calibrations` as JSON without white space.
+    blake3: String,
     calibrations: Vec<Entry>,
 }
 
@@ -65,8 +69,8 @@ pub struct Entry {
 /// What a calibration holds for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Setting {
-    /// BLAKE3 of the bundle's manifest.
-    pub bundle_blake3: String,
+    /// BLAKE3 of the part's model.
+    pub model_blake3: String,
     /// The part.
     pub part: String,
     /// SHA-256 of the runtime library.
@@ -145,12 +149,20 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
             file.calibration_version
         )));
     }
-    let usable = |part: f32| part.is_finite() && part >= 0.0;
-    let is_wrong = |entry: &Entry| !usable(entry.tolerance.atol) || !usable(entry.tolerance.rtol);
-    match file.calibrations.iter().find(|entry| is_wrong(entry)) {
-        None => Ok(file.calibrations),
-        Some(entry) => Err(malformed(format!("a tolerance of {:?}", entry.tolerance))),
+    if hash(&file.calibrations) != file.blake3 {
+        return Err(malformed(
+            "its BLAKE3 is not that of its calibrations: it was changed or damaged".to_owned(),
+        ));
     }
+    match file.calibrations.iter().find_map(Entry::contradiction) {
+        None => Ok(file.calibrations),
+        Some(reason) => Err(malformed(reason)),
+    }
+}
+
+fn hash(calibrations: &[Entry]) -> String {
+    let json = serde_json::to_vec(calibrations).expect("numbers and texts");
+    blake3_bytes(&json)
 }
 
 /// What a file has for a setting.
@@ -178,36 +190,49 @@ pub fn look_up(path: &Path, setting: &Setting) -> Result<LookUp, FileError> {
     )
 }
 
-/// Adds an entry to a file, in the place of one for the same setting.
+/// Adds an entry to a file, in the place of one for the same setting. Processes that do so at the
+/// same time wait for each other.
 pub fn store(path: &Path, entry: Entry) -> Result<(), FileError> {
+    let at = |error| FileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let lock = lock_folder_of(path).map_err(at)?;
     let mut calibrations = read(path)?;
     calibrations.retain(|other| other.setting != entry.setting);
     calibrations.push(entry);
     let file = CalibrationFile {
         calibration_version: VERSION.to_owned(),
+        blake3: hash(&calibrations),
         calibrations,
     };
-    staging::write_file(path, |writer| {
+    let written = staging::write_file(path, |writer| {
         serde_json::to_writer_pretty(&mut *writer, &file)?;
         writer.write_all(b"\n")
-    })
-    .map_err(|error| FileError::Io {
-        path: path.to_owned(),
-        error,
-    })
+    });
+    drop(lock);
+    written.map_err(at)
+}
+
+/// Holds the folder until the file is dropped: the calibration file itself is replaced.
+fn lock_folder_of(path: &Path) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 impl Setting {
     /// Of a run.
     pub fn new(
-        bundle_blake3: String,
+        model_blake3: String,
         part: &str,
         library: &LibraryInfo,
         options: &Options,
         batch_size: usize,
     ) -> Self {
         Self {
-            bundle_blake3,
+            model_blake3,
             part: part.to_owned(),
             runtime_sha256: library.sha256.clone(),
             runtime_version: library.version.clone(),
@@ -239,6 +264,30 @@ impl Setting {
 }
 
 impl Entry {
+    /// What in it cannot be true.
+    fn contradiction(&self) -> Option<String> {
+        let Tolerance { atol, rtol } = self.tolerance;
+        let usable = |part: f32| part.is_finite() && part >= 0.0;
+        let is_share = |share: &f64| (0.0..=1.0).contains(share);
+        let chosen = (self.smallest_atol * self.margin).min(f32::MAX);
+        if !usable(atol) || !usable(rtol) {
+            return Some(format!("a tolerance of atol {atol:e}, rtol {rtol:e}"));
+        }
+        if !usable(self.smallest_atol) || self.margin.is_nan() || atol != chosen {
+            return Some(format!(
+                "atol {atol:e}, but {} times the least of {:e} is {chosen:e}",
+                self.margin, self.smallest_atol
+            ));
+        }
+        if self.samples[0] >= self.samples[1] || self.passes == 0 || self.elements == 0 {
+            return Some("a calibration of no sample".to_owned());
+        }
+        if self.caught_by_bit.len() != BITS || !self.caught_by_bit.iter().all(is_share) {
+            return Some("other than a share for each of 32 bits".to_owned());
+        }
+        None
+    }
+
     /// Of a calibration.
     pub fn new(
         setting: Setting,

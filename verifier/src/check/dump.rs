@@ -3,7 +3,7 @@
 //! `<folder>/sample_000150/submodel_output_{golden,actual}.npy` are the whole tensors, with faults;
 //! `…_index.npy` `[elements, axes]` i64 says which of their elements are outside.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,13 @@ use super::result::FaultyOutput;
 use crate::compare::Tolerance;
 use crate::samples::elements;
 
-/// A folder that faulty samples are written to.
+/// A folder that faulty samples are written to; it is made for the first of them.
 #[derive(Debug)]
 pub struct Dump {
     folder: PathBuf,
     tolerance: Tolerance,
+    /// The open folder, locked against other processes.
+    lock: Option<File>,
     /// The folder of the last sample, and how many there are.
     last: PathBuf,
     samples: usize,
@@ -30,6 +32,8 @@ pub struct Dump {
 pub enum DumpError {
     #[error("{0}: not empty\nhint: name a folder that does not exist yet")]
     NotEmpty(PathBuf),
+    #[error("{0}: another process keeps its faulty samples there")]
+    Busy(PathBuf),
     #[error("{path}: {error}")]
     Io { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -37,19 +41,15 @@ pub enum DumpError {
 }
 
 impl Dump {
-    /// Makes the folder, which must not hold anything.
-    pub fn create(folder: &Path, tolerance: Tolerance) -> Result<Self, DumpError> {
-        let at = |error| DumpError::Io {
-            path: folder.to_owned(),
-            error,
-        };
-        fs::create_dir_all(folder).map_err(at)?;
-        if fs::read_dir(folder).map_err(at)?.next().is_some() {
-            return Err(DumpError::NotEmpty(folder.to_owned()));
+    /// Will make the folder, which must not hold anything.
+    pub fn new(folder: &Path, tolerance: Tolerance) -> Result<Self, DumpError> {
+        if folder.symlink_metadata().is_ok() {
+            check_empty(folder)?;
         }
         Ok(Self {
             folder: folder.to_owned(),
             tolerance,
+            lock: None,
             last: PathBuf::new(),
             samples: 0,
         })
@@ -61,6 +61,9 @@ impl Dump {
         faulty: &FaultyOutput,
         tensors: &FaultyTensors<'_>,
     ) -> Result<(), DumpError> {
+        if self.lock.is_none() {
+            self.lock = Some(make_folder(&self.folder)?);
+        }
         let folder = self.folder.join(folder_name(faulty));
         fs::create_dir_all(&folder).map_err(|error| DumpError::Io {
             path: folder.clone(),
@@ -90,6 +93,37 @@ impl Dump {
     /// How many samples were kept.
     pub fn samples(&self) -> usize {
         self.samples
+    }
+}
+
+/// Makes the folder; no other process may be filling it.
+fn make_folder(folder: &Path) -> Result<File, DumpError> {
+    let at = |error| at(folder, error);
+    fs::create_dir_all(folder).map_err(at)?;
+    let lock = File::open(folder).map_err(at)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(DumpError::Busy(folder.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(at(error)),
+    }
+    check_empty(folder)?;
+    Ok(lock)
+}
+
+fn check_empty(folder: &Path) -> Result<(), DumpError> {
+    match fs::read_dir(folder)
+        .map_err(|error| at(folder, error))?
+        .next()
+    {
+        None => Ok(()),
+        Some(_) => Err(DumpError::NotEmpty(folder.to_owned())),
+    }
+}
+
+fn at(path: &Path, error: io::Error) -> DumpError {
+    DumpError::Io {
+        path: path.to_owned(),
+        error,
     }
 }
 

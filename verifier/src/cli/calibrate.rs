@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{Number, margin, svg_file, tolerance};
+use super::values::{MOST, Number, margin, percent, svg_file, tolerance};
 
 /// Find the tolerance that fits this device, and which bit flips it would catch
 #[derive(Debug, Args)]
@@ -13,13 +13,13 @@ use super::values::{Number, margin, svg_file, tolerance};
 Example:
   verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg
 
-Runs without faults; writes bundles/nano.calibration.json, which `check` uses for the same bundle,
+Runs without faults; writes bundles/nano.calibration.json, which `check` uses for the same model,
 part, runtime library, device, options, threads, batch size and machine. A file that is there keeps
-its other settings.
+its other settings. A subset of the bundle has the same model: --calibration names the file there.
 
 Exit status:
   0  written
-  1  a further pass had a false alarm: nothing was written
+  1  a further pass had a false alarm, or too few flips are caught: nothing was written
   2  could not run or could not finish")]
 pub(crate) struct CalibrateArgs {
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     /// Passes over all samples before the tolerance is chosen; one more checks it
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = Number::new().range(1..=MOST))]
     pub(crate) passes: usize,
     /// Relative part of the tolerance; the absolute part is found
     #[arg(
@@ -47,8 +47,19 @@ pub(crate) struct CalibrateArgs {
         allow_negative_numbers = true
     )]
     pub(crate) margin: f32,
+    /// Which share of the flips of the sign, and of each bit of the exponent, the tolerance must
+    /// catch, in per cent: a device that gives wrong numbers needs a tolerance that lets anything
+    /// pass
+    #[arg(
+        long,
+        default_value = "95",
+        value_name = "PERCENT",
+        value_parser = percent,
+        allow_negative_numbers = true
+    )]
+    pub(crate) least_caught: f64,
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..=MOST))]
     pub(crate) batch_size: Option<usize>,
     /// File to write, or to add this setting to [default: <BUNDLE>.calibration.json]
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use verifier::engine::Device;
 use verifier::engine::onnxruntime::Optimization;
 
 use super::shared::PartArgs;
-use super::values::{Number, matrix_report, seconds, tolerance};
+use super::values::{MOST, Number, matrix_report, runtime_on_device, seconds, tolerance};
 
 /// Run several runtimes, devices and optimisation levels, and compare them with the golden and
 /// with each other
@@ -18,7 +18,9 @@ Example:
     --runtime a/libonnxruntime.so --runtime b/libonnxruntime.so \\
     --optimization none --optimization all --report compare.md
 
-Each combination is a process of its own: one that crashes or hangs is a row of the table, not the
+  verifier compare bundles/nano --device cpu --run openvino/libonnxruntime.so@openvino
+
+Every --runtime runs on every --device; --run adds a pair. Each one is a process of its own: one that crashes or hangs is a row of the table, not the
 end.
 
 Exit status:
@@ -32,8 +34,11 @@ pub(crate) struct CompareArgs {
     #[arg(long = "runtime", value_name = "LIB")]
     pub(crate) runtimes: Vec<PathBuf>,
     /// Device; repeatable
-    #[arg(long = "device", value_name = "NAME", required = true)]
+    #[arg(long = "device", value_name = "NAME", required_unless_present = "runs")]
     pub(crate) devices: Vec<Device>,
+    /// One runtime on one device alone, beside all combinations of the above; repeatable
+    #[arg(long = "run", value_name = "LIB@DEVICE", value_parser = runtime_on_device)]
+    pub(crate) runs: Vec<(PathBuf, Device)>,
     /// How far the runtime may rewrite the graph; repeatable
     #[arg(
         long = "optimization",
@@ -49,7 +54,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..))]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..=MOST))]
     pub(crate) batch_size: Option<usize>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]

@@ -7,8 +7,10 @@ mod compare;
 mod shared;
 mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use bench::BenchArgs;
@@ -67,6 +69,35 @@ Examples:
 pub(crate) struct InspectArgs {
     /// A bundle's folder, an ONNX file or an NPY file
     pub(crate) path: PathBuf,
+}
+
+/// What is meant by flags of other programs, which the verifier does not have.
+pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if flag == "--model" => {
+            Some("a bundle holds its model: `verifier check bundles/base`")
+        }
+        Some(ContextValue::String(flag)) if flag == "--weights" => {
+            Some("a bundle holds its weights: `exporter bundle --weights FILE` makes one of a file")
+        }
+        _ => None,
+    }
+}
+
+/// The files that `--report` names in arguments that could not be understood.
+pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut is_named = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        if is_named {
+            files.push(PathBuf::from(&argument));
+        } else if let Some(file) = text.strip_prefix("--report=") {
+            files.push(PathBuf::from(file));
+        }
+        is_named = !is_named && text == "--report";
+    }
+    files
 }
 
 impl Command {

@@ -8,13 +8,16 @@ use verifier::engine::device::key_values;
 use verifier::engine::onnxruntime::{Optimization, Options};
 use verifier::report::record::TargetRecord;
 
-use super::values::{Number, key_value};
+use super::values::{Number, hash, key_value};
 
 /// Which samples of which part of which bundle.
 #[derive(Debug, Args)]
 pub(crate) struct PartArgs {
     /// Folder that `exporter bundle` wrote
     pub(crate) bundle: PathBuf,
+    /// The bundle must have this BLAKE3, as `verifier inspect` shows it; at least 16 digits
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    pub(crate) expect_bundle: Option<String>,
     /// Part to run: submodel, or full, head and tail on their test data sets
     #[arg(long, default_value = "submodel", value_name = "NAME")]
     pub(crate) part: String,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
+use verifier::engine::Device;
 use verifier::report::bench::Bench;
 use verifier::report::check::Check;
 use verifier::report::matrix::Matrix;
@@ -10,6 +11,9 @@ use verifier::report::{Body, Format};
 
 /// Whole numbers in a range.
 pub(super) type Number = RangedU64ValueParser<usize>;
+
+/// More samples, runs or passes than anybody can want; products of two stay far below 2^64.
+pub(super) const MOST: u64 = 1_000_000_000;
 
 /// Rounded twice, as a Python number that `torch.isclose` is given for float32 tensors.
 pub(super) fn tolerance(text: &str) -> Result<f32, String> {
@@ -26,6 +30,13 @@ pub(super) fn margin(text: &str) -> Result<f32, String> {
     }
 }
 
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 100".to_owned()),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
@@ -33,10 +44,29 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The beginning of a hash, or all of it, hexadecimal.
+pub(super) fn hash(text: &str) -> Result<String, String> {
+    let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text.len() {
+        16..=64 if is_hexadecimal => Ok(text.to_ascii_lowercase()),
+        _ => Err("expected 16 to 64 hexadecimal digits".to_owned()),
+    }
+}
+
 pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+/// A library and a device; the device stands behind the last `@`.
+pub(super) fn runtime_on_device(text: &str) -> Result<(PathBuf, Device), String> {
+    match text.rsplit_once('@') {
+        Some((library, device)) if !library.is_empty() && !device.is_empty() => {
+            Ok((PathBuf::from(library), Device::from(device.to_owned())))
+        }
+        _ => Err("expected LIB@DEVICE, such as a/libonnxruntime.so@openvino".to_owned()),
     }
 }
 

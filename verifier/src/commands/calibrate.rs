@@ -59,16 +59,12 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     if let Some(path) = &arguments.plot {
         plot(path, arguments, &found)?;
     }
-    if found.false_alarms > 0 {
-        say!(
-            "verdict      FAIL: a further pass had {} false alarms; nothing was written\n\
-             hint: more --passes or a larger --margin",
-            grouped(found.false_alarms)
-        );
+    if let Some(reason) = refusal(arguments, &found) {
+        say!("verdict      FAIL: {reason}");
         return Ok(Verdict::Fail);
     }
     let setting = Setting::new(
-        opened.bundle.blake3(),
+        opened.model_blake3(),
         &arguments.input.part,
         prepared.library.info(),
         &prepared.options,
@@ -79,6 +75,29 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     say!("written      {}", out.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(Verdict::Pass)
+}
+
+/// Why nobody should check with what was found.
+fn refusal(arguments: &CalibrateArgs, found: &Calibration) -> Option<String> {
+    if found.false_alarms > 0 {
+        return Some(format!(
+            "a further pass had {} false alarms; nothing was written\n\
+             hint: more --passes or a larger --margin",
+            grouped(found.false_alarms)
+        ));
+    }
+    let share = least_share(&found.floor);
+    if share < arguments.least_caught / 100.0 {
+        return Some(format!(
+            "the tolerance would catch {} of the flips of the sign or of a bit of the exponent, \
+             expected {} %; nothing was written\n\
+             hint: does the device compute what the model says? Compare it with --device cpu; \
+             --least-caught PERCENT takes less",
+            percent(share),
+            arguments.least_caught
+        ));
+    }
+    None
 }
 
 /// The file to write; refused where nothing may be written.
@@ -201,6 +220,13 @@ fn say_floor(floor: &Floor) {
     } else {
         say!("             mantissa {}", mantissa.join(", "));
     }
+}
+
+/// Of the flips of the sign and of each bit of the exponent, the smallest share that is caught; 1
+/// where nothing was flipped.
+fn least_share(floor: &Floor) -> f64 {
+    let shares = (BITS - 9..BITS).filter_map(|bit| floor.share(bit));
+    shares.fold(1.0, f64::min)
 }
 
 /// Rounded down: 100 % means every one.

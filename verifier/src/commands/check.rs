@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use console::{Progress, grouped, say};
+use console::{Progress, grouped, note, say};
 use proto::bundle::PartModel;
 use verifier::calibrate::file::{self, LookUp, Setting};
 use verifier::check::dump::Dump;
@@ -38,6 +38,8 @@ struct Keepers {
     worst: WorstSamples,
     outputs: Option<OutputsFolder>,
     dump: Option<Dump>,
+    /// What could not be kept, and why: the check goes on without it.
+    failures: Vec<String>,
     progress: Progress,
     /// Samples that are to be run.
     asked: usize,
@@ -138,12 +140,13 @@ impl Keepers {
             worst: WorstSamples::new(tolerance),
             outputs: None,
             dump: None,
+            failures: vec![],
             progress: Progress::count("samples", opened.samples.len() as u64),
             asked: opened.samples.len(),
         };
         if let Some(folder) = &arguments.dump_faulty {
             refuse_inside("--dump-faulty", folder)?;
-            keepers.dump = Some(Dump::create(folder, tolerance).context("--dump-faulty")?);
+            keepers.dump = Some(Dump::new(folder, tolerance).context("--dump-faulty")?);
         }
         if let Some(folder) = &arguments.save_outputs {
             refuse_inside("--save-outputs", folder)?;
@@ -158,23 +161,23 @@ impl Keepers {
         match event {
             Event::Done(samples) => self.progress.advance(samples as u64),
             Event::Outputs(outputs) => {
-                if let Some(folder) = &mut self.outputs {
-                    folder.write(&outputs).map_err(failed)?;
+                let written = self.outputs.as_mut().map(|folder| folder.write(&outputs));
+                if let Some(Err(error)) = written {
+                    self.outputs = None;
+                    self.failures.push(format!("--save-outputs: {error}"));
                 }
             }
             Event::Faulty(faulty, tensors) => {
                 self.worst.add(faulty, &tensors);
-                if let Some(dump) = &mut self.dump {
-                    dump.keep(faulty, &tensors).map_err(failed)?;
+                let kept = self.dump.as_mut().map(|dump| dump.keep(faulty, &tensors));
+                if let Some(Err(error)) = kept {
+                    self.dump = None;
+                    self.failures.push(format!("--dump-faulty: {error}"));
                 }
             }
         }
         Ok(())
     }
-}
-
-fn failed(error: impl std::error::Error) -> ObserveError {
-    ObserveError(error.to_string())
 }
 
 /// Says what the check came to, and puts it into the record.
@@ -188,11 +191,13 @@ fn conclude(
         worst,
         outputs,
         dump,
+        mut failures,
         progress,
         asked,
     } = keepers;
     progress.finish();
     record.body.worst = worst.into_samples();
+    let dump = dump.filter(|dump| dump.samples() > 0);
     if let (Some(dump), Some(folder)) = (&dump, &arguments.dump_faulty) {
         let samples = grouped(dump.samples());
         say!(
@@ -215,8 +220,13 @@ fn conclude(
     }
     say_text(&text);
     if let (Some(outputs), Some(folder)) = (outputs, &arguments.save_outputs) {
-        outputs.finish().context("--save-outputs")?;
-        say!("outputs      {}", folder.display());
+        match outputs.finish() {
+            Ok(()) => say!("outputs      {}", folder.display()),
+            Err(error) => failures.push(format!("--save-outputs: {error}")),
+        }
+    }
+    for failure in failures {
+        note!("error: {failure}: not all was kept; the verdict stands");
     }
     Ok(())
 }
@@ -275,7 +285,7 @@ fn find_calibration(
         return Ok(None);
     };
     let setting = Setting::new(
-        prepared.opened.bundle.blake3(),
+        prepared.opened.model_blake3(),
         &arguments.input.part,
         prepared.library.info(),
         &prepared.options,

@@ -27,9 +27,9 @@ use crate::cli::CompareArgs;
 
 /// What one run is to be.
 #[derive(PartialEq)]
-struct Run<'a> {
-    runtime: &'a Path,
-    device: &'a Device,
+struct Run {
+    runtime: PathBuf,
+    device: Device,
     optimization: Optimization,
 }
 
@@ -49,14 +49,7 @@ fn run(arguments: &CompareArgs, record: &mut Record<Matrix>) -> Result<Verdict> 
     let started = Instant::now();
     let stop = stop_flag()?;
     let opened = Opened::new(&arguments.input, Some(record))?;
-    let runtimes = match arguments.runtimes.as_slice() {
-        [] => vec![locate(None)?],
-        given => given
-            .iter()
-            .map(|path| locate(Some(path)))
-            .collect::<Result<_, _>>()?,
-    };
-    let runs = runs(arguments, &runtimes)?;
+    let runs = runs(arguments)?;
     let scratch = match &arguments.scratch {
         Some(folder) => tempfile::tempdir_in(folder),
         None => tempfile::tempdir(),
@@ -89,34 +82,51 @@ fn run(arguments: &CompareArgs, record: &mut Record<Matrix>) -> Result<Verdict> 
     }
     progress.finish();
     record.body.pairs = pairs(&outputs)?;
+    opened.bundle.check_unchanged()?;
     say!("\n{}", record.body.tables());
     let verdict = conclude(&record.body.configurations);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(verdict)
 }
 
-/// Every runtime on every device at every level, each once.
-fn runs<'a>(arguments: &'a CompareArgs, runtimes: &'a [PathBuf]) -> Result<Vec<Run<'a>>> {
-    let mut runs = Vec::new();
+/// Every runtime on every device, then the pairs, each at every level and each once.
+fn runs(arguments: &CompareArgs) -> Result<Vec<Run>> {
+    let runtimes = match arguments.runtimes.as_slice() {
+        [] if arguments.devices.is_empty() => vec![],
+        [] => vec![locate(None)?],
+        given => all_located(given.iter())?,
+    };
+    let mut targets: Vec<(PathBuf, Device)> = Vec::new();
     for runtime in runtimes {
-        for device in &arguments.devices {
-            for &optimization in &arguments.optimizations {
-                let run = Run {
-                    runtime,
-                    device,
-                    optimization,
-                };
-                let is_repeated = runs.contains(&run);
-                ensure!(
-                    !is_repeated,
-                    "{} on {device} is there twice",
-                    runtime.display()
-                );
-                runs.push(run);
-            }
+        let devices = arguments.devices.iter();
+        targets.extend(devices.map(|device| (runtime.clone(), device.clone())));
+    }
+    let libraries = all_located(arguments.runs.iter().map(|(library, _)| library))?;
+    let devices = arguments.runs.iter().map(|(_, device)| device.clone());
+    targets.extend(libraries.into_iter().zip(devices));
+    let mut runs = Vec::new();
+    for (runtime, device) in targets {
+        for &optimization in &arguments.optimizations {
+            let run = Run {
+                runtime: runtime.clone(),
+                device: device.clone(),
+                optimization,
+            };
+            let is_repeated = runs.contains(&run);
+            ensure!(
+                !is_repeated,
+                "{} on {device} is there twice",
+                runtime.display()
+            );
+            runs.push(run);
         }
     }
     Ok(runs)
+}
+
+fn all_located<'a>(libraries: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>> {
+    let located = libraries.map(|path| locate(Some(path)));
+    Ok(located.collect::<Result<_, _>>()?)
 }
 
 fn ensure_room(folder: &Path, opened: &Opened, runs: usize) -> Result<()> {
@@ -138,14 +148,14 @@ fn ensure_room(folder: &Path, opened: &Opened, runs: usize) -> Result<()> {
 /// Runs one configuration to its end; `None` if the user stopped it.
 fn run_one(
     arguments: &CompareArgs,
-    run: &Run<'_>,
+    run: &Run,
     number: usize,
     folder: &Path,
     opened: &Opened,
     stop: &AtomicBool,
 ) -> Result<Option<Finished>> {
     let json = folder.with_extension("json");
-    let mut command = check_command(arguments, run, folder, &json)?;
+    let mut command = check_command(arguments, run, &opened.bundle.blake3(), folder, &json)?;
     let limit = Duration::from_secs_f64(arguments.timeout);
     let child = child::run(&mut command, limit, stop)?;
     if child.ended == Ended::Stopped {
@@ -163,7 +173,7 @@ fn run_one(
     let runtime = record.and_then(|record| record.body.runtime);
     let configuration = Configuration {
         number,
-        runtime: run.runtime.to_owned(),
+        runtime: run.runtime.clone(),
         device: run.device.clone(),
         optimization: run.optimization,
         version: runtime
@@ -182,7 +192,8 @@ fn run_one(
 /// This program's own `check`.
 fn check_command(
     arguments: &CompareArgs,
-    run: &Run<'_>,
+    run: &Run,
+    bundle: &str,
     outputs: &Path,
     report: &Path,
 ) -> Result<Command> {
@@ -191,7 +202,8 @@ fn check_command(
     let mut command = Command::new(program);
     command.arg("check").arg(&arguments.input.bundle);
     command.args(["--part", &arguments.input.part]);
-    command.arg("--runtime").arg(run.runtime);
+    command.args(["--expect-bundle", bundle]);
+    command.arg("--runtime").arg(&run.runtime);
     command.args(["--device", &run.device.to_string()]);
     command.args(["--optimization", run.optimization.name()]);
     command
@@ -222,7 +234,9 @@ fn result(
     opened: &Opened,
 ) -> Option<Result<(Ran, Vec<Recording>)>> {
     let record = record?;
-    if !matches!(child.ended, Ended::Status(0 | 1)) {
+    // Its record says how it ended: a library may end a process with any status.
+    let ended = Ended::Status(i32::from(record.exit_status));
+    if record.verdict == Verdict::Error || child.ended != ended {
         return None;
     }
     let (runtime, result) = (record.body.runtime.as_ref()?, record.body.result.as_ref()?);
@@ -237,7 +251,7 @@ fn result(
     let golden = difference_of_outputs(&outputs, &goldens).map_err(Into::into);
     Some(golden.map(|golden| {
         let ran = Ran {
-            within_tolerance: child.ended == Ended::Status(0),
+            within_tolerance: record.verdict == Verdict::Pass,
             nodes: runtime.nodes.clone(),
             faulty_samples: result.faulty_samples,
             outside_elements: result.total.outside(),

@@ -14,6 +14,8 @@ use std::process::{ExitCode, Termination};
 
 use verifier::report::Verdict;
 
+pub(crate) use recorded::remove_reports;
+
 /// How a command ended, as an exit status.
 pub(crate) struct Status(pub(crate) Verdict);
 

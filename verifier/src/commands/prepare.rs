@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use console::Progress;
 use proto::bundle::{Bundle, ModelFiles, PartModel};
 use proto::manifest::Part;
@@ -51,6 +51,17 @@ pub(super) struct Loaded {
 }
 
 impl Opened {
+    /// BLAKE3 of the part's model, and of the file with its large weights if there is one: what a
+    /// calibration holds for.
+    pub(super) fn model_blake3(&self) -> String {
+        let files = &self.bundle.manifest().files;
+        let model = files[&self.part.file].blake3.clone();
+        match &self.part.external_data {
+            None => model,
+            Some(external) => format!("{model}+{}", files[external].blake3),
+        }
+    }
+
     /// Hashes the recordings now, so that their samples can be read in any order.
     pub(super) fn verified(self, stop: &AtomicBool) -> Result<Self> {
         let files = self.recordings.files.iter();
@@ -68,6 +79,7 @@ impl Opened {
     /// Opens a bundle and notes it in the record. Its hashes are not checked yet.
     pub(super) fn new<B: Body>(input: &PartArgs, record: Option<&mut Record<B>>) -> Result<Self> {
         let bundle = Bundle::open(&input.bundle)?;
+        check_expected(&bundle, input.expect_bundle.as_deref())?;
         let (_, part) = bundle.part(&input.part)?;
         let part = part.clone();
         if let Some(record) = record {
@@ -165,6 +177,19 @@ impl Prepared {
             runtime: RuntimeRecord::new(self.library.info(), &session, &self.options),
             engine: Box::new(session),
         })
+    }
+}
+
+/// Refuses a bundle that is not the one that the user was told of.
+fn check_expected(bundle: &Bundle, expected: Option<&str>) -> Result<()> {
+    let found = bundle.blake3();
+    match expected {
+        Some(expected) if !found.starts_with(expected) => bail!(
+            "{}: BLAKE3 of the bundle is {found}, expected {expected}\n\
+             hint: it is another bundle than the one that --expect-bundle names",
+            bundle.root().display()
+        ),
+        _ => Ok(()),
     }
 }
 

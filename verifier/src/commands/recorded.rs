@@ -1,11 +1,12 @@
 //! A command that fills in a record and writes it as reports.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use console::say;
+use console::{note, say};
 use proto::bundle;
-use verifier::report::{Body, Record, Verdict};
+use verifier::report::{Body, Format, Record, Verdict};
 
 use super::hints::with_hint;
 
@@ -25,12 +26,24 @@ pub(super) fn recorded<B: Body>(
     let error = result.as_ref().err().map(|error| format!("{error:#}"));
     record.end(*result.as_ref().unwrap_or(&Verdict::Error), error);
     for path in paths {
-        write(&record, path)?;
-        if result.is_ok() {
-            say!("report       {}", path.display());
+        match write(&record, path) {
+            Ok(()) if result.is_ok() => say!("report       {}", path.display()),
+            Ok(()) => {}
+            // A second failure, which takes nothing from the verdict.
+            Err(error) => note!("error: {error:#}; the verdict stands"),
         }
     }
     result
+}
+
+/// Removes reports of an earlier run where this one cannot write its own.
+pub(crate) fn remove_reports(paths: &[PathBuf]) {
+    for path in paths {
+        let is_report = Format::of(path).is_some() && path.is_file();
+        if is_report && refuse_inside("--report", path).is_ok() && fs::remove_file(path).is_ok() {
+            note!("removed {}, the report of an earlier run", path.display());
+        }
+    }
 }
 
 fn write<B: Body>(record: &Record<B>, path: &Path) -> Result<()> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use ndarray::ArrayViewD;
 
+use super::float_mode;
 use super::interface::{Engine, RunError};
 use crate::samples::{Batch, Recording};
 
@@ -39,7 +40,9 @@ pub fn run_batch<'e>(
         error,
     };
     let started = Instant::now();
-    let tensors = engine.run(inputs).map_err(at)?;
+    let tensors = engine.run(inputs);
+    float_mode::restore();
+    let tensors = tensors.map_err(at)?;
     let seconds = started.elapsed().as_secs_f64();
     check_shapes(&tensors, batch.samples.len(), goldens).map_err(at)?;
     Ok(Outputs { tensors, seconds })

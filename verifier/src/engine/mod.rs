@@ -6,6 +6,7 @@ pub mod batch_size;
 pub mod device;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod float_mode;
 pub mod interface;
 pub mod onnxruntime;
 pub mod placement;

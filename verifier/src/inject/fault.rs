@@ -69,6 +69,21 @@ pub enum FaultError {
         /// The names there are.
         available: String,
     },
+    /// The part has several tensors of its kind.
+    #[error(
+        "fault {fault}: which {kind}? The part has {part_has}: {available}\n\
+         hint: name one, as {kind}:{first}[INDEX]"
+    )]
+    Unnamed {
+        fault: String,
+        kind: &'static str,
+        /// How many there are.
+        part_has: usize,
+        /// Their names.
+        available: String,
+        /// The first of them.
+        first: String,
+    },
     /// Its sample is not among those that are checked.
     #[error("fault {fault} is in sample {sample}, but samples {first} to {last} are checked")]
     NotChecked {

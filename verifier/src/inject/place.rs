@@ -18,6 +18,17 @@ pub enum Kind {
     Output,
 }
 
+impl Kind {
+    /// The name of the target in a fault.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Golden => "golden",
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+}
+
 /// A fault at its place.
 #[derive(Debug)]
 pub struct Placed {
@@ -151,7 +162,7 @@ impl<'a> Injection<'a> {
     }
 }
 
-/// The number of the tensor that a fault names; without a name it is the first.
+/// The number of the tensor that a fault names; where there is one alone it needs no name.
 fn find(
     fault: &Fault,
     kind: Kind,
@@ -159,6 +170,19 @@ fn find(
     name: Option<&str>,
 ) -> Result<usize, FaultError> {
     let found = match name {
+        None if recordings.len() > 1 => {
+            return Err(FaultError::Unnamed {
+                fault: fault.to_string(),
+                kind: kind.name(),
+                part_has: recordings.len(),
+                available: recordings
+                    .iter()
+                    .map(Recording::name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                first: recordings[0].name().to_owned(),
+            });
+        }
         None => (!recordings.is_empty()).then_some(0),
         Some(name) => recordings
             .iter()
@@ -167,11 +191,7 @@ fn find(
     let names: Vec<&str> = recordings.iter().map(Recording::name).collect();
     found.ok_or_else(|| FaultError::NoTensor {
         fault: fault.to_string(),
-        kind: if kind == Kind::Input {
-            "input"
-        } else {
-            "output"
-        },
+        kind: kind.name(),
         name: name.unwrap_or_default().to_owned(),
         available: names.join(", "),
     })

@@ -20,6 +20,7 @@ pub struct Configuration {
     /// Its number in the table, from 1.
     pub number: usize,
     /// The runtime library.
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub runtime: PathBuf,
     pub device: Device,
     /// Graph optimisation level.

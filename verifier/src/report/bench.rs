@@ -48,6 +48,7 @@ pub struct Bench {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BenchOptions {
     /// The bundle's folder.
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,

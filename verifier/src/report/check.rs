@@ -34,6 +34,7 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckOptions {
     /// The bundle's folder.
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,
@@ -77,6 +78,7 @@ pub enum ToleranceOrigin {
 /// A calibration that was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CalibrationRecord {
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub file: PathBuf,
     /// When it was made, in seconds since 1970-01-01 UTC.
     pub started_unix_seconds: u64,

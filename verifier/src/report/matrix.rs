@@ -43,6 +43,7 @@ pub struct Matrix {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MatrixOptions {
     /// The bundle's folder.
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,

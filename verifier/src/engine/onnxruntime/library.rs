@@ -12,11 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::LoadError;
+use super::guarded::guarded;
 use super::locate::check_whole;
 
 /// Which library was loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LibraryInfo {
+    #[serde(serialize_with = "proto::regular_file::path_as_text")]
     pub path: PathBuf,
     pub version: String,
     /// What it says about its build.
@@ -45,10 +47,8 @@ impl Library {
             build: String::new(),
         };
         // Refuses versions that are too old, before anything is asked of them.
-        let builder = ort::init_from(path).map_err(|error| unusable(path, error))?;
-        let builder = builder.with_telemetry(false);
-        let environment = builder.build().map_err(|error| unusable(path, error))?;
-        let build = ort::info().to_owned();
+        let started = guarded(|| start(path)).flatten();
+        let (environment, build) = started.map_err(|reason| unusable(path, reason))?;
         let library = Self {
             info: LibraryInfo { build, ..info },
             stamp,
@@ -101,6 +101,14 @@ impl Library {
         }
         found
     }
+}
+
+/// Starts the runtime; also gives what it says about its build.
+fn start(path: &Path) -> Result<(Environment, String), String> {
+    let builder = ort::init_from(path).map_err(|error| error.to_string())?;
+    let environment = builder.with_telemetry(false).build();
+    let environment = environment.map_err(|error| error.to_string())?;
+    Ok((environment, ort::info().to_owned()))
 }
 
 /// SHA-256 of the file, and the stamp that it had before and after.

@@ -5,6 +5,7 @@
 
 mod environment;
 mod error;
+mod guarded;
 mod library;
 pub mod locate;
 mod options;

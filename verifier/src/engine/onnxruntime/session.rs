@@ -11,6 +11,7 @@ use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 use proto::manifest::{Part, Tensor};
 
 use super::error::{LoadError, one_line};
+use super::guarded::guarded;
 use super::library::{LOG_LEVEL, Library};
 use super::options::{Optimization, Options};
 use super::provider::register;
@@ -61,11 +62,13 @@ impl Session {
         let builder = builder.map_err(|error| unusable(error.to_string()))?;
         let builder = configure(builder, options, profile.path()).map_err(unusable)?;
         let mut builder = register(builder, options, &library.info().path)?;
-        let session = match model {
+        let session = guarded(|| match model {
             Source::File(file) => builder.commit_from_file(file),
             Source::Memory(bytes) => builder.commit_from_memory(bytes),
-        };
-        let session = session.map_err(|error| unusable(one_line(&error.to_string())))?;
+        });
+        let session = session
+            .map_err(unusable)?
+            .map_err(|error| unusable(one_line(&error.to_string())))?;
         check_interface(path, "inputs", &part.inputs, session.inputs())?;
         check_interface(path, "outputs", &part.outputs, session.outputs())?;
         let mut session = Self {
@@ -134,13 +137,16 @@ impl Engine for Session {
             let tensor = TensorRef::from_array_view((input.shape(), elements(input)));
             tensors.push(tensor.map_err(failed)?.into());
         }
-        let mut results = self.session.run(tensors.as_slice()).map_err(failed)?;
+        let session = &mut self.session;
+        let results = guarded(|| session.run(tensors.as_slice())).map_err(RunError)?;
+        let mut results = results.map_err(failed)?;
         for name in &self.names {
             let output = results.remove(name);
             let output = output.ok_or_else(|| RunError(format!("no output `{name}`")))?;
             self.outputs.push(output);
         }
-        self.outputs.iter().map(view).collect()
+        let outputs = &self.outputs;
+        guarded(|| outputs.iter().map(view).collect()).map_err(RunError)?
     }
 }
 
