@@ -1,5 +1,6 @@
 //! Training loses nothing: stopped, killed, resumed, or gone wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use proto::digest::blake3_bytes;
+use serde_json::Value;
 use tests::{Ended, Program, data, read_json, run, scratch, with_default_signals, wrapped};
 
 /// Small enough for seconds, and everything that a state must hold: dropout, averaged weights,
@@ -268,28 +271,51 @@ fn a_state_that_is_damaged_is_refused() {
         fs::write(&path, damaged).expect("write");
         trained(folder.path(), RESUME).refuses(&["state.safetensors", "not a valid state"]);
     }
+    let mut flipped = bytes.clone();
+    let middle = bytes.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(&path, flipped).expect("write");
+    trained(folder.path(), RESUME).refuses(&["state.safetensors: damaged", "BLAKE3", "--force"]);
+    let (mut header, tensors) = parts_of_state(&bytes);
+    let metadata = header["__metadata__"].as_object_mut().expect("an object");
+    metadata.remove("vit_part_state_blake3");
+    fs::write(&path, state_of_parts(&header, &tensors)).expect("write");
+    trained(folder.path(), RESUME).refuses(&["a state of an earlier version", "--force"]);
 }
 
-/// Changes what a state says about itself.
-fn forge_state(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
-    const KEY: &str = "vit_part_state";
-    let bytes = fs::read(path).expect("read");
+/// The header of a state and the bytes of its tensors.
+fn parts_of_state(bytes: &[u8]) -> (Value, Vec<u8>) {
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
-    let mut header: serde_json::Value =
-        serde_json::from_slice(&bytes[8..8 + length]).expect("header");
-    let text = header["__metadata__"][KEY].as_str().expect("a description");
-    let mut description: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    change(&mut description);
-    header["__metadata__"][KEY] = description.to_string().into();
+    let header = serde_json::from_slice(&bytes[8..8 + length]).expect("header");
+    (header, bytes[8 + length..].to_vec())
+}
+
+fn state_of_parts(header: &Value, tensors: &[u8]) -> Vec<u8> {
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-    let forged = [
-        &(header.len() as u64).to_le_bytes()[..],
-        &header,
-        &bytes[8 + length..],
-    ]
-    .concat();
-    fs::write(path, forged).expect("write");
+    let length = header.len() as u64;
+    [&length.to_le_bytes()[..], &header, tensors].concat()
+}
+
+/// Changes what a state says about itself, and its tensors, and makes the digests right again.
+fn forged_state(bytes: &[u8], change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Vec<u8> {
+    const KEY: &str = "vit_part_state";
+    let (mut header, mut tensors) = parts_of_state(bytes);
+    let text = header["__metadata__"][KEY].as_str().expect("a description");
+    let mut description: Value = serde_json::from_str(text).expect("JSON");
+    change(&mut description, &mut tensors);
+    let description = description.to_string();
+    let mut digests = BTreeMap::from([(KEY.to_owned(), blake3_bytes(description.as_bytes()))]);
+    for (name, info) in header.as_object().expect("an object") {
+        if let Some(offsets) = info["data_offsets"].as_array() {
+            let [start, end] = [0, 1].map(|at| offsets[at].as_u64().expect("a number") as usize);
+            digests.insert(name.clone(), blake3_bytes(&tensors[start..end]));
+        }
+    }
+    header["__metadata__"][KEY] = description.into();
+    let digests = serde_json::to_string(&digests).expect("JSON");
+    header["__metadata__"]["vit_part_state_blake3"] = digests.into();
+    state_of_parts(&header, &tensors)
 }
 
 #[test]
@@ -301,7 +327,7 @@ fn a_state_that_no_run_can_have_written_is_refused() {
     fs::remove_file(out.join("vit_nano_cifar10.safetensors")).expect("remove");
     let path = out.join("vit_nano_cifar10/state.safetensors");
     let intact = fs::read(&path).expect("read");
-    type Change = fn(&mut serde_json::Value);
+    type Change = fn(&mut Value);
     let forgeries: [(Change, &str); 12] = [
         (
             |state| state["plan"]["recipe"]["batch_size"] = 0.into(),
@@ -353,13 +379,14 @@ fn a_state_that_no_run_can_have_written_is_refused() {
         ),
     ];
     for (change, text) in forgeries {
-        fs::write(&path, &intact).expect("write");
-        forge_state(&path, change);
+        let forged = forged_state(&intact, |description, _| change(description));
+        fs::write(&path, forged).expect("write");
         trained(out, RESUME).refuses(&["state.safetensors", text]);
     }
-    let mut nan = intact;
-    let last = nan.len() - 4;
-    nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let nan = forged_state(&intact, |_, tensors| {
+        let last = tensors.len() - 4;
+        tensors[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
     fs::write(&path, nan).expect("write");
     trained(out, RESUME).refuses(&["state.safetensors", "holds an infinite number"]);
     // Whatever is there, --force begins again.
