@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
+use console::note;
 use proto::config::VitConfig;
 use proto::staging;
 use serde::{Deserialize, Serialize};
@@ -95,7 +96,9 @@ impl RunFolder {
                 return Err(error).with_context(|| folder.display().to_string());
             }
         }
-        staging::remove_leftovers(&folder).with_context(|| folder.display().to_string())?;
+        for leftover in staging::remove_leftovers(&folder) {
+            note!("removed {leftover}, left by a run that was killed");
+        }
         Ok(Self {
             folder,
             _lock: lock,
