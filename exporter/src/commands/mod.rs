@@ -6,24 +6,34 @@ mod images;
 mod subset;
 mod tiers;
 
-use console::{Progress, say};
+use std::path::Path;
+
+use console::{Progress, note, say};
 use proto::bundle::Bundle;
 use proto::manifest::Manifest;
+use proto::staging;
 
 pub(crate) use bundle::bundle;
 pub(crate) use subset::subset;
 pub(crate) use tiers::tiers;
 
 /// Opens a bundle and compares every file with its hash.
-fn open_checked(path: &std::path::Path) -> anyhow::Result<Bundle> {
+fn open_checked(path: &Path) -> anyhow::Result<Bundle> {
     let bundle = Bundle::open(path)?;
     let progress = Progress::bytes("hashed", bundle.total_bytes());
     bundle.verify_files(|bytes| progress.advance(bytes))?;
     Ok(bundle)
 }
 
+/// Removes what killed runs have left where a bundle is about to be written: it may need the room.
+fn remove_leftovers(out: &Path) {
+    for leftover in staging::remove_leftovers_beside(out) {
+        note!("removed {leftover}, left by a run that was killed");
+    }
+}
+
 /// What was written, in two lines.
-fn say_written(manifest: &Manifest, out: &std::path::Path) {
+fn say_written(manifest: &Manifest, out: &Path) {
     let accuracy = &manifest.accuracy;
     let bytes: u64 = manifest.files.values().map(|digest| digest.size).sum();
     if accuracy.samples > 0 {
