@@ -242,6 +242,47 @@ fn a_complete_run_resumed_is_the_same_run() {
     assert_eq!(metrics.lines().count(), 60);
 }
 
+/// As [`trained`], but a run that waits for something is ended.
+fn trained_in_time(out: &Path, arguments: &str) -> Ended {
+    let mut timeout = Command::new("timeout");
+    timeout.args(["-s", "KILL", "120"]);
+    run(&mut wrapped(timeout, &train(out, arguments)))
+}
+
+#[test]
+fn a_pipe_in_the_run_folder_is_not_waited_for() {
+    let folder = scratch();
+    let begin = "--model nano --epochs 1 --batch-size 32 --train-samples 32 --test-samples 4";
+    trained(folder.path(), begin).expect_status(0);
+    let pipe_at = |file: &str| {
+        let path = folder.path().join("vit_nano_cifar10").join(file);
+        fs::remove_file(&path).expect("remove");
+        run(Command::new("mkfifo").arg(path)).expect_status(0);
+    };
+    for file in ["run.json", "metrics.jsonl"] {
+        pipe_at(file);
+        trained_in_time(folder.path(), RESUME).expect_status(0);
+    }
+    pipe_at(".lock");
+    trained_in_time(folder.path(), RESUME).refuses(&[".lock: ", "not a regular file"]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_said() {
+    let folder = scratch();
+    stopped_run(folder.path());
+    let name = ".state.safetensors.Ab12z9.vit-part-partial";
+    let left = folder.path().join("vit_nano_cifar10").join(name);
+    fs::write(&left, vec![0; 1_500_000]).expect("write");
+    let resumed = trained(folder.path(), RESUME).expect_status(0);
+    assert!(!left.exists());
+    let line = format!(
+        "removed {} (1.5 MB), left by a run that was killed",
+        left.display()
+    );
+    assert!(resumed.stderr.contains(&line), "{resumed}");
+}
+
 #[test]
 fn weights_of_another_run_are_not_replaced() {
     let folder = scratch();

@@ -8,6 +8,7 @@ mod tiers;
 
 use std::path::Path;
 
+use anyhow::ensure;
 use console::{Progress, note, say};
 use proto::bundle::Bundle;
 use proto::manifest::Manifest;
@@ -23,6 +24,22 @@ fn open_checked(path: &Path) -> anyhow::Result<Bundle> {
     let progress = Progress::bytes("hashed", bundle.total_bytes());
     bundle.verify_files(|bytes| progress.advance(bytes))?;
     Ok(bundle)
+}
+
+/// Refuses an `--out` that is a file, or has the name of one file of a bundle.
+fn check_out(out: &Path) -> anyhow::Result<()> {
+    let ending = out.extension().unwrap_or_default();
+    let is_named_as_file = ["onnx", "safetensors", "npy"]
+        .iter()
+        .any(|name| ending == *name);
+    let is_free = out.symlink_metadata().is_err();
+    ensure!(
+        out.is_dir() || (is_free && !is_named_as_file),
+        "--out {}: expected a folder\n\
+         hint: a bundle is a folder with models, weights and arrays in it",
+        out.display()
+    );
+    Ok(())
 }
 
 /// Removes what killed runs have left where a bundle is about to be written: it may need the room.

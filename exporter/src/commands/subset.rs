@@ -12,7 +12,7 @@ use proto::bundle::Samples;
 use proto::bundle::subset::{self, Request};
 use proto::manifest::Choice;
 
-use super::{hints, open_checked, remove_leftovers, say_written};
+use super::{check_out, hints, open_checked, remove_leftovers, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
@@ -23,6 +23,7 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         Some(out) => out.clone(),
         None => default_out(&arguments.bundle, &choice)?,
     };
+    check_out(&out)?;
     remove_leftovers(&out);
     let bundle = open_checked(&arguments.bundle)?;
     let progress = Progress::endless_bytes("written");

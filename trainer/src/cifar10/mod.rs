@@ -29,6 +29,7 @@ pub fn load_test(data: &Path) -> Result<Split, DataError> {
 }
 
 fn load(data: &Path, files: &[&str]) -> Result<Split, DataError> {
+    files::check_folder(data)?;
     let folder = files::folder(data);
     let mut split = Split::default();
     for file in files {
