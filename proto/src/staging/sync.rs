@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// A folder's list of names. Some file systems cannot be asked for that.
+/// A folder's list of names. Some file systems cannot be asked for that, and a folder that may be
+/// written need not be one that may be read.
 pub(super) fn folder(path: &Path) -> io::Result<()> {
-    match File::open(path)?.sync_all() {
-        Err(error) if !is_unsupported(&error) => Err(error),
+    match File::open(path).and_then(|folder| folder.sync_all()) {
+        Err(error) if !is_not_to_be_had(error.kind()) => Err(error),
         _ => Ok(()),
     }
 }
@@ -27,9 +28,7 @@ pub(super) fn tree(path: &Path) -> io::Result<()> {
     folder(path)
 }
 
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-    )
+fn is_not_to_be_had(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(kind, InvalidInput | PermissionDenied | Unsupported)
 }
