@@ -22,4 +22,4 @@ pub use exit::exit_code;
 pub use host::Host;
 pub use lines::{one_line, print_result};
 pub use progress::Progress;
-pub use signals::stop_flag;
+pub use signals::{stop_flag, survive_file_size_limit};

@@ -1,5 +1,5 @@
 //! Being told to stop: the first SIGINT, SIGTERM or SIGHUP asks for it, a second one ends the
-//! process.
+//! process. And what must not end it without a word.
 
 use std::fs;
 use std::io;
@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 /// Signals closer together than this are one request: `timeout` sends one to its child and one to
 /// its process group, which the child is in.
@@ -34,6 +34,16 @@ pub fn stop_flag(status_when_told_again: i32) -> io::Result<Arc<AtomicBool>> {
         .name("signals".to_owned())
         .spawn(move || receive(signals, &flag, status_when_told_again))?;
     Ok(stop)
+}
+
+/// For the beginning of `main`: a file that grows beyond what the process may write (`ulimit -f`)
+/// is then an error of that write, which is reported, and not the end of the process.
+///
+/// The signal gets a handler instead of being ignored, since that is not handed on to other
+/// programs that this one starts.
+pub fn survive_file_size_limit() {
+    // Where that fails, all is as it would be without.
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 fn receive(mut signals: Signals, stop: &AtomicBool, status_when_told_again: i32) {

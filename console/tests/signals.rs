@@ -1,7 +1,7 @@
 //! Processes that are told to stop. Each is this test program again, running one ignored test that
 //! waits for signals.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// What the process ends with when it is told again.
 const TOLD_AGAIN: i32 = 130;
 const WAITING_TEST: &str = "waits_for_signals";
+/// Names the file that is to grow too large.
+const LARGE_FILE: &str = "VIT_PART_LARGE_FILE";
 
 /// What the child does: it says that it listens, and when it is told to stop, and goes on for a
 /// while.
@@ -116,4 +118,31 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     process.signal("-TERM");
     process.wait_for("ended by itself");
     assert!(process.end().success());
+}
+
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn writes_more_than_it_may() {
+    console::survive_file_size_limit();
+    let path = std::env::var_os(LARGE_FILE).expect("a path");
+    let error = std::fs::write(path, vec![0; 1 << 20]).expect_err("there is a limit");
+    assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_an_error_and_not_the_end() {
+    let path = std::env::temp_dir().join(format!("vit-part-large-{}", std::process::id()));
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "writes_more_than_it_may"])
+        .env(LARGE_FILE, &path)
+        .output()
+        .expect("start");
+    let _ = std::fs::remove_file(path);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
 }

@@ -11,6 +11,7 @@ use trainer::{failure, startup};
 
 fn main() -> ExitCode {
     startup::restart_with_settings();
+    console::survive_file_size_limit();
     let command = cli::Cli::parse().command;
     let result = failure::catch(|| match &command {
         cli::Command::Bundle(arguments) => commands::bundle(arguments),

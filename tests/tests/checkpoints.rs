@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
-use tests::{Ended, Program, fresh_weights, root, run, scratch};
+use tests::{Ended, Program, fresh_weights, root, run, scratch, wrapped};
 
 fn import(checkpoint: &Path, preset: &str, out: &Path) -> Ended {
     let mut command = Program::Trainer.command();
@@ -77,7 +78,7 @@ fn nothing_is_replaced_unless_asked_for() {
     import(&checkpoint, "nano", folder.path())
         .refuses(&["vit_nano_cifar10.safetensors already exists", "--force"]);
     export(&weights, &checkpoint).refuses(&["nano.pth already exists", "--force", "--pth"]);
-    export(&weights, folder.path()).refuses(&["already exists"]);
+    export(&weights, folder.path()).refuses(&["is a folder, expected a file", "--pth"]);
     let name = "vit_nano_cifar10.safetensors";
     let forced = |arguments: &[&str], file: &Path| {
         let mut command = Program::Trainer.command();
@@ -106,6 +107,42 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
         "checkpoint.pth: tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 17, 32]",
     ]);
     assert!(!out.exists());
+}
+
+#[test]
+fn an_out_that_is_a_file_or_named_like_one_is_refused() {
+    let folder = scratch();
+    let (weights, checkpoint) = nano_checkpoint(folder.path());
+    let before = fs::read(&weights).expect("read");
+    for out in [&weights, &folder.path().join("new.safetensors")] {
+        import(&checkpoint, "nano", out).refuses(&[
+            ": expected a folder",
+            "hint: --out names the folder that vit_nano_cifar10.safetensors is written into",
+        ]);
+    }
+    assert!(before == fs::read(&weights).expect("read"));
+    assert!(!folder.path().join("new.safetensors").exists());
+}
+
+#[test]
+fn a_checkpoint_that_grows_too_large_is_an_error_and_leaves_nothing() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let mut command = Program::Trainer.command();
+    let checkpoint = folder.path().join("nano.pth");
+    command.args(["export", "--weights"]).arg(&weights);
+    run(&mut with_file_size_limit(
+        command.arg("--pth").arg(&checkpoint),
+    ))
+    .refuses(&["error: ", "nano.pth: ", "File too large"]);
+    assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+}
+
+/// The same command, which may write no file of more than a few hundred kilobytes.
+fn with_file_size_limit(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 400; exec \"$0\" \"$@\""]);
+    wrapped(shell, command)
 }
 
 #[test]

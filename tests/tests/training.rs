@@ -1,5 +1,6 @@
 //! Training loses nothing: stopped, killed, resumed, or gone wrong.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use proto::digest::blake3_bytes;
+use serde_json::Value;
 use tests::{Ended, Program, data, read_json, run, scratch, with_default_signals, wrapped};
 
 /// Small enough for seconds, and everything that a state must hold: dropout, averaged weights,
@@ -173,7 +176,7 @@ fn killed_at_twenty_moments_it_always_goes_on() {
         let name = entry.expect("entry").file_name();
         let name = name.to_string_lossy();
         assert!(
-            !name.starts_with(".partial"),
+            !name.contains("vit-part-partial"),
             "{name} is left of a run that was killed"
         );
     }
@@ -239,6 +242,47 @@ fn a_complete_run_resumed_is_the_same_run() {
     assert_eq!(metrics.lines().count(), 60);
 }
 
+/// As [`trained`], but a run that waits for something is ended.
+fn trained_in_time(out: &Path, arguments: &str) -> Ended {
+    let mut timeout = Command::new("timeout");
+    timeout.args(["-s", "KILL", "120"]);
+    run(&mut wrapped(timeout, &train(out, arguments)))
+}
+
+#[test]
+fn a_pipe_in_the_run_folder_is_not_waited_for() {
+    let folder = scratch();
+    let begin = "--model nano --epochs 1 --batch-size 32 --train-samples 32 --test-samples 4";
+    trained(folder.path(), begin).expect_status(0);
+    let pipe_at = |file: &str| {
+        let path = folder.path().join("vit_nano_cifar10").join(file);
+        fs::remove_file(&path).expect("remove");
+        run(Command::new("mkfifo").arg(path)).expect_status(0);
+    };
+    for file in ["run.json", "metrics.jsonl"] {
+        pipe_at(file);
+        trained_in_time(folder.path(), RESUME).expect_status(0);
+    }
+    pipe_at(".lock");
+    trained_in_time(folder.path(), RESUME).refuses(&[".lock: ", "not a regular file"]);
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_said() {
+    let folder = scratch();
+    stopped_run(folder.path());
+    let name = ".state.safetensors.Ab12z9.vit-part-partial";
+    let left = folder.path().join("vit_nano_cifar10").join(name);
+    fs::write(&left, vec![0; 1_500_000]).expect("write");
+    let resumed = trained(folder.path(), RESUME).expect_status(0);
+    assert!(!left.exists());
+    let line = format!(
+        "removed {} (1.5 MB), left by a run that was killed",
+        left.display()
+    );
+    assert!(resumed.stderr.contains(&line), "{resumed}");
+}
+
 #[test]
 fn weights_of_another_run_are_not_replaced() {
     let folder = scratch();
@@ -268,28 +312,51 @@ fn a_state_that_is_damaged_is_refused() {
         fs::write(&path, damaged).expect("write");
         trained(folder.path(), RESUME).refuses(&["state.safetensors", "not a valid state"]);
     }
+    let mut flipped = bytes.clone();
+    let middle = bytes.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(&path, flipped).expect("write");
+    trained(folder.path(), RESUME).refuses(&["state.safetensors: damaged", "BLAKE3", "--force"]);
+    let (mut header, tensors) = parts_of_state(&bytes);
+    let metadata = header["__metadata__"].as_object_mut().expect("an object");
+    metadata.remove("vit_part_state_blake3");
+    fs::write(&path, state_of_parts(&header, &tensors)).expect("write");
+    trained(folder.path(), RESUME).refuses(&["a state of an earlier version", "--force"]);
 }
 
-/// Changes what a state says about itself.
-fn forge_state(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
-    const KEY: &str = "vit_part_state";
-    let bytes = fs::read(path).expect("read");
+/// The header of a state and the bytes of its tensors.
+fn parts_of_state(bytes: &[u8]) -> (Value, Vec<u8>) {
     let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
-    let mut header: serde_json::Value =
-        serde_json::from_slice(&bytes[8..8 + length]).expect("header");
-    let text = header["__metadata__"][KEY].as_str().expect("a description");
-    let mut description: serde_json::Value = serde_json::from_str(text).expect("JSON");
-    change(&mut description);
-    header["__metadata__"][KEY] = description.to_string().into();
+    let header = serde_json::from_slice(&bytes[8..8 + length]).expect("header");
+    (header, bytes[8 + length..].to_vec())
+}
+
+fn state_of_parts(header: &Value, tensors: &[u8]) -> Vec<u8> {
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-    let forged = [
-        &(header.len() as u64).to_le_bytes()[..],
-        &header,
-        &bytes[8 + length..],
-    ]
-    .concat();
-    fs::write(path, forged).expect("write");
+    let length = header.len() as u64;
+    [&length.to_le_bytes()[..], &header, tensors].concat()
+}
+
+/// Changes what a state says about itself, and its tensors, and makes the digests right again.
+fn forged_state(bytes: &[u8], change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Vec<u8> {
+    const KEY: &str = "vit_part_state";
+    let (mut header, mut tensors) = parts_of_state(bytes);
+    let text = header["__metadata__"][KEY].as_str().expect("a description");
+    let mut description: Value = serde_json::from_str(text).expect("JSON");
+    change(&mut description, &mut tensors);
+    let description = description.to_string();
+    let mut digests = BTreeMap::from([(KEY.to_owned(), blake3_bytes(description.as_bytes()))]);
+    for (name, info) in header.as_object().expect("an object") {
+        if let Some(offsets) = info["data_offsets"].as_array() {
+            let [start, end] = [0, 1].map(|at| offsets[at].as_u64().expect("a number") as usize);
+            digests.insert(name.clone(), blake3_bytes(&tensors[start..end]));
+        }
+    }
+    header["__metadata__"][KEY] = description.into();
+    let digests = serde_json::to_string(&digests).expect("JSON");
+    header["__metadata__"]["vit_part_state_blake3"] = digests.into();
+    state_of_parts(&header, &tensors)
 }
 
 #[test]
@@ -301,7 +368,7 @@ fn a_state_that_no_run_can_have_written_is_refused() {
     fs::remove_file(out.join("vit_nano_cifar10.safetensors")).expect("remove");
     let path = out.join("vit_nano_cifar10/state.safetensors");
     let intact = fs::read(&path).expect("read");
-    type Change = fn(&mut serde_json::Value);
+    type Change = fn(&mut Value);
     let forgeries: [(Change, &str); 12] = [
         (
             |state| state["plan"]["recipe"]["batch_size"] = 0.into(),
@@ -353,13 +420,14 @@ fn a_state_that_no_run_can_have_written_is_refused() {
         ),
     ];
     for (change, text) in forgeries {
-        fs::write(&path, &intact).expect("write");
-        forge_state(&path, change);
+        let forged = forged_state(&intact, |description, _| change(description));
+        fs::write(&path, forged).expect("write");
         trained(out, RESUME).refuses(&["state.safetensors", text]);
     }
-    let mut nan = intact;
-    let last = nan.len() - 4;
-    nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let nan = forged_state(&intact, |_, tensors| {
+        let last = tensors.len() - 4;
+        tensors[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
     fs::write(&path, nan).expect("write");
     trained(out, RESUME).refuses(&["state.safetensors", "holds an infinite number"]);
     // Whatever is there, --force begins again.

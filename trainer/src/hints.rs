@@ -76,7 +76,11 @@ fn of_training(error: &Error) -> Option<String> {
         }
         Some(TrainError::TestNotFinite { .. }) => LOWER_RATE,
         None => match &error.downcast_ref::<StateError>()?.fault {
-            StateFault::Format(_) | StateFault::Description(_) => BEGIN_AGAIN,
+            StateFault::Format(_)
+            | StateFault::Description(_)
+            | StateFault::NoDigests
+            | StateFault::Digests(_)
+            | StateFault::Damaged { .. } => BEGIN_AGAIN,
             _ => return None,
         },
     };

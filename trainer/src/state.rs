@@ -2,12 +2,15 @@
 //!
 //! A `.safetensors` file: the parameters in the order of [`crate::parameters`], the optimizer's two
 //! moments, the averaged parameters if there are any, those of the best epoch, and the losses of
-//! the epoch under way; [`Description`] as JSON in its metadata.
+//! the epoch under way. In its metadata stand [`Description`] as JSON and the BLAKE3 of it and of
+//! every tensor.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use proto::config::{ConfigError, VitConfig};
+use proto::digest::blake3_bytes;
 use proto::regular_file;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError};
@@ -15,11 +18,19 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::device::{LIBTORCH_VERSION, device_name};
-use crate::tensor_file;
+use crate::tensor_file::{self, shape_and_bytes};
 use crate::train::{EpochRow, Plan, PlanError, Progress, Session};
 
-/// The key of the header's metadata.
+#[cfg(test)]
+mod tests;
+
+/// The key of the description in the header's metadata, and in the digests.
 const METADATA_KEY: &str = "vit_part_state";
+/// The key of the digests in the header's metadata.
+const DIGESTS_KEY: &str = "vit_part_state_blake3";
+
+/// BLAKE3 of the description and of each tensor's bytes, hexadecimal, by name.
+type Digests = BTreeMap<String, String>;
 
 /// What a state says about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +74,23 @@ pub enum StateFault {
     /// The description is absent or cannot be understood.
     #[error("not a state of a training run of this version: `{METADATA_KEY}` in its metadata: {0}")]
     Description(String),
+    /// Written before states had digests.
+    #[error(
+        "a state of an earlier version, which cannot be checked for damage: \
+         no `{DIGESTS_KEY}` in its metadata"
+    )]
+    NoDigests,
+    /// The digests cannot be understood.
+    #[error("damaged: `{DIGESTS_KEY}` in its metadata: {0}")]
+    Digests(String),
+    /// Not what was written.
+    #[error("damaged: the BLAKE3 of `{part}` is {found}, expected {expected}")]
+    Damaged {
+        /// The description's key or a tensor's name.
+        part: String,
+        expected: String,
+        found: String,
+    },
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The network is none.
@@ -151,14 +179,23 @@ pub fn save(path: &Path, session: &Session<'_>) -> Result<(), StateError> {
         progress: session.progress.clone(),
         machine: Machine::current(session.vit.device()),
     };
-    let metadata = serde_json::to_string(&description).expect("plain data is JSON");
-    let tensors = tensors(session)
+    let description = serde_json::to_string(&description).expect("plain data is JSON");
+    let tensors: BTreeMap<String, Tensor> = tensors(session)
         .into_iter()
         .map(|(name, tensor)| (name.to_owned(), tensor))
         .collect();
-    tensor_file::write(path, METADATA_KEY, metadata, tensors).map_err(|fault| StateError {
+    let mut digests = Digests::from([(
+        METADATA_KEY.to_owned(),
+        blake3_bytes(description.as_bytes()),
+    )]);
+    for (name, tensor) in &tensors {
+        digests.insert(name.clone(), blake3_bytes(&shape_and_bytes(tensor).1));
+    }
+    let digests = serde_json::to_string(&digests).expect("plain data is JSON");
+    let metadata = BTreeMap::from([(METADATA_KEY, description), (DIGESTS_KEY, digests)]);
+    tensor_file::write(path, &metadata, &tensors).map_err(|error| StateError {
         path: path.to_owned(),
-        fault: fault.into(),
+        fault: error.into(),
     })
 }
 
@@ -199,15 +236,7 @@ impl SavedState {
 
     fn read_file(path: &Path) -> Result<Self, StateFault> {
         let bytes = regular_file::read(path)?;
-        let (_, header) = SafeTensors::read_metadata(&bytes)?;
-        let text = header
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(METADATA_KEY))
-            .ok_or_else(|| StateFault::Description("absent".to_owned()))?;
-        let description: Description = serde_json::from_str(text)
-            .map_err(|error| StateFault::Description(error.to_string()))?;
-        description.check()?;
+        let description = checked_description(&bytes)?;
         Ok(Self {
             path: path.to_owned(),
             bytes,
@@ -224,6 +253,42 @@ impl SavedState {
         } = self;
         restore(&bytes, description.progress, session).map_err(|fault| StateError { path, fault })
     }
+}
+
+/// What a file says about itself; refuses one that is not as it was written.
+fn checked_description(bytes: &[u8]) -> Result<Description, StateFault> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let metadata = header.metadata().as_ref();
+    let text = |key| metadata.and_then(|metadata| metadata.get(key));
+    let description =
+        text(METADATA_KEY).ok_or_else(|| StateFault::Description("absent".to_owned()))?;
+    let digests = text(DIGESTS_KEY).ok_or(StateFault::NoDigests)?;
+    check_digests(bytes, description, digests)?;
+    let description: Description = serde_json::from_str(description)
+        .map_err(|error| StateFault::Description(error.to_string()))?;
+    description.check()?;
+    Ok(description)
+}
+
+fn check_digests(bytes: &[u8], description: &str, digests: &str) -> Result<(), StateFault> {
+    let digests: Digests =
+        serde_json::from_str(digests).map_err(|error| StateFault::Digests(error.to_string()))?;
+    let file = SafeTensors::deserialize(bytes)?;
+    let tensors = file.iter().map(|(name, view)| (name, view.data()));
+    for (part, bytes) in tensors.chain([(METADATA_KEY, description.as_bytes())]) {
+        let found = blake3_bytes(bytes);
+        match digests.get(part) {
+            Some(expected) if *expected == found => {}
+            expected => {
+                return Err(StateFault::Damaged {
+                    part: part.to_owned(),
+                    expected: expected.map_or("none", String::as_str).to_owned(),
+                    found,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn restore(bytes: &[u8], progress: Progress, session: &mut Session<'_>) -> Result<(), StateFault> {

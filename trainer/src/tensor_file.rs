@@ -1,35 +1,65 @@
 //! Tensors of a network as a `.safetensors` file, written one after the other: no copy of all of
 //! them in memory.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io;
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use proto::staging;
-use safetensors::tensor::{Dtype, SafeTensorError, View};
+use safetensors::tensor::{Dtype, TensorInfo};
+use serde::Serialize;
 use tch::{Kind, Tensor};
 
-/// Writes float32 tensors, and one entry of metadata; the file is whole or as it was before.
+/// The header's length is a multiple of this, so that the tensors are aligned.
+const ALIGNMENT: usize = 8;
+
+/// What stands before the tensors' bytes. The order of both maps gives the same bytes each time.
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__")]
+    metadata: &'a BTreeMap<&'static str, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<&'a str, TensorInfo>,
+}
+
+/// Writes float32 tensors, and entries of metadata; the file is whole or as it was before.
+///
+/// The library's own writer puts all through a second temporary file, which a kill would leave.
 pub(crate) fn write(
     path: &Path,
-    metadata_key: &str,
-    metadata: String,
-    tensors: Vec<(String, Tensor)>,
+    metadata: &BTreeMap<&'static str, String>,
+    tensors: &BTreeMap<String, Tensor>,
 ) -> io::Result<()> {
-    let views: Vec<_> = tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, OnDemand::new(tensor)))
-        .collect();
-    let metadata = HashMap::from([(metadata_key.to_owned(), metadata)]);
-    staging::write_by_path(path, |temporary| {
-        safetensors::serialize_to_file(views, Some(metadata), temporary).map_err(
-            |error| match error {
-                SafeTensorError::IoError(error) => error,
-                other => io::Error::other(other),
-            },
-        )
+    let header = header(metadata, tensors)?;
+    staging::write_file(path, |writer| {
+        writer.write_all(&(header.len() as u64).to_le_bytes())?;
+        writer.write_all(&header)?;
+        for tensor in tensors.values() {
+            writer.write_all(&shape_and_bytes(tensor).1)?;
+        }
+        Ok(())
     })
+}
+
+fn header(
+    metadata: &BTreeMap<&'static str, String>,
+    tensors: &BTreeMap<String, Tensor>,
+) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let info = |(name, tensor)| {
+        let start = end;
+        end += Tensor::numel(tensor) * size_of::<f32>();
+        let info = TensorInfo {
+            dtype: Dtype::F32,
+            shape: shape(tensor),
+            data_offsets: (start, end),
+        };
+        (String::as_str(name), info)
+    };
+    let tensors = tensors.iter().map(info).collect();
+    let mut header = serde_json::to_vec(&Header { metadata, tensors })?;
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+    Ok(header)
 }
 
 /// A tensor's shape and its elements as little-endian float32 bytes in C order.
@@ -46,37 +76,4 @@ pub fn shape_and_bytes(tensor: &Tensor) -> (Vec<usize>, Vec<u8>) {
 
 fn shape(tensor: &Tensor) -> Vec<usize> {
     tensor.size().iter().map(|&axis| axis as usize).collect()
-}
-
-/// A tensor that is copied to the host when its turn comes.
-struct OnDemand {
-    tensor: Tensor,
-    shape: Vec<usize>,
-}
-
-impl OnDemand {
-    fn new(tensor: Tensor) -> Self {
-        Self {
-            shape: shape(&tensor),
-            tensor,
-        }
-    }
-}
-
-impl View for OnDemand {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        shape_and_bytes(&self.tensor).1.into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.tensor.numel() * size_of::<f32>()
-    }
 }

@@ -14,7 +14,7 @@ use trainer::cifar10;
 use trainer::weights::{self, Loaded};
 
 use super::images::chosen_images;
-use super::{hints, say_written};
+use super::{check_out, hints, remove_leftovers, say_written};
 use crate::cli::{BundleArgs, GoldenKind};
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
@@ -41,6 +41,8 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
+    check_out(&out)?;
+    remove_leftovers(&out);
     let progress = Progress::count("samples", indices.len() as u64);
     let request = Request {
         vit: &vit,

@@ -9,9 +9,11 @@ mod tiers;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use console::{Progress, say};
+use anyhow::ensure;
+use console::{Progress, note, say};
 use proto::bundle::Bundle;
 use proto::manifest::Manifest;
+use proto::staging;
 
 pub(crate) use bundle::bundle;
 pub(crate) use subset::subset;
@@ -26,6 +28,29 @@ fn check_hashes(bundle: &Bundle, later: &[&str], stop: &AtomicBool) -> anyhow::R
         !stop.load(Ordering::Relaxed)
     })?;
     Ok(())
+}
+
+/// Refuses an `--out` that is a file, or has the name of one file of a bundle.
+fn check_out(out: &Path) -> anyhow::Result<()> {
+    let ending = out.extension().unwrap_or_default();
+    let is_named_as_file = ["onnx", "safetensors", "npy"]
+        .iter()
+        .any(|name| ending == *name);
+    let is_free = out.symlink_metadata().is_err();
+    ensure!(
+        out.is_dir() || (is_free && !is_named_as_file),
+        "--out {}: expected a folder\n\
+         hint: a bundle is a folder with models, weights and arrays in it",
+        out.display()
+    );
+    Ok(())
+}
+
+/// Removes what killed runs have left where a bundle is about to be written: it may need the room.
+fn remove_leftovers(out: &Path) {
+    for leftover in staging::remove_leftovers_beside(out) {
+        note!("removed {leftover}, left by a run that was killed");
+    }
 }
 
 /// What was written, in two lines.

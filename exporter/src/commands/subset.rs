@@ -12,7 +12,7 @@ use proto::bundle::subset::{self, Request};
 use proto::bundle::{Bundle, Samples};
 use proto::manifest::Choice;
 
-use super::{check_hashes, hints, say_written};
+use super::{check_hashes, check_out, hints, remove_leftovers, say_written};
 use crate::cli::{Mode, SubsetArgs};
 
 pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
@@ -23,6 +23,8 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         Some(out) => out.clone(),
         None => default_out(&arguments.bundle, &choice)?,
     };
+    check_out(&out)?;
+    remove_leftovers(&out);
     let bundle = Bundle::open(&arguments.bundle)?;
     let arrays = bundle.manifest().datasets.values();
     let arrays: Vec<&str> = arrays.map(|dataset| dataset.file.as_str()).collect();

@@ -1,12 +1,12 @@
 //! Folders that are whole or absent.
 
-use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Ends the name of a folder that is being written; long enough not to be anybody else's.
-const PARTIAL_SUFFIX: &str = ".vit-part-partial";
+use super::lock::{self, Lock};
+use super::name::{REPLACED_EXTENSION, folder_of, partial_folder};
+use super::sync;
 
 /// Why a folder cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +51,7 @@ impl StagedFolder {
             return Err(StagingError::Exists(target.to_owned()));
         }
         let parents = make_parents(target)?;
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(PARTIAL_SUFFIX);
-        let partial = target.with_file_name(hidden);
+        let partial = partial_folder(target, name);
         if partial.is_symlink() {
             return Err(StagingError::Exists(partial)); // following it would empty somebody's folder
         }
@@ -75,8 +72,9 @@ impl StagedFolder {
         &self.partial
     }
 
-    /// Gives the folder its final name.
+    /// Gives the folder its final name, once all of it is on the disk.
     pub fn commit(mut self) -> Result<(), StagingError> {
+        sync::tree(&self.partial).map_err(|error| io_error(&self.partial, error))?;
         let is_taken = self.target.symlink_metadata().is_ok();
         if is_taken && !self.replace {
             return Err(StagingError::Exists(self.target.clone()));
@@ -86,14 +84,25 @@ impl StagedFolder {
         }
         fs::rename(&self.partial, &self.target).map_err(|error| io_error(&self.target, error))?;
         self.committed = true;
+        self.sync_names()
+    }
+
+    /// Puts the new names onto the disk.
+    fn sync_names(&self) -> Result<(), StagingError> {
+        for made in std::iter::once(&self.target).chain(&self.parents) {
+            let folder = folder_of(made);
+            sync::folder(folder).map_err(|error| io_error(folder, error))?;
+        }
         Ok(())
     }
 
     fn replace_target(&mut self) -> Result<(), StagingError> {
         let at_target = |error| io_error(&self.target, error);
         let mut old = self.partial.clone();
+        // Locked, so that nobody else removes it as a leftover at the same time.
+        let _lock = lock::take(&self.target);
         if !exchange(&self.partial, &self.target) {
-            old = self.partial.with_extension("vit-part-replaced");
+            old = self.partial.with_extension(REPLACED_EXTENSION);
             remove_folder(&old).map_err(at_target)?;
             fs::rename(&self.target, &old).map_err(at_target)?;
             if let Err(error) = fs::rename(&self.partial, &self.target) {
@@ -103,6 +112,7 @@ impl StagedFolder {
             }
         }
         self.committed = true;
+        self.sync_names()?;
         remove_folder(&old).map_err(|error| StagingError::Leftover { path: old, error })
     }
 }
@@ -139,15 +149,10 @@ fn lock_folder(partial: &Path, target: &Path) -> Result<File, StagingError> {
     let at_partial = |error| io_error(partial, error);
     loop {
         fs::create_dir_all(partial).map_err(at_partial)?;
-        let lock = File::open(partial).map_err(at_partial)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StagingError::Busy(target.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(at_partial(error)),
-        }
-        // Between opening and locking, another process may have given the folder its final name.
-        if is_still_at(&lock, partial) {
-            return Ok(lock);
+        match lock::take(partial).map_err(at_partial)? {
+            Lock::Held(lock) => return Ok(lock),
+            Lock::Busy => return Err(StagingError::Busy(target.to_owned())),
+            Lock::Moved => {}
         }
     }
 }
@@ -170,21 +175,6 @@ fn exchange(a: &Path, b: &Path) -> bool {
     {
         let _ = (a, b);
         false
-    }
-}
-
-/// Whether an open folder is still the one of this name.
-fn is_still_at(folder: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        folder.metadata().map(identity).ok() == path.symlink_metadata().map(identity).ok()
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        path.is_dir()
     }
 }
 

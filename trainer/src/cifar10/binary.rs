@@ -14,14 +14,39 @@ use super::split::{IMAGE_BYTES, Image, Split};
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 /// Records in a file.
 pub const RECORDS_PER_FILE: usize = 10_000;
+const FILE_BYTES: usize = RECORD_BYTES * RECORDS_PER_FILE;
 
-/// Appends a file's images to a split.
-pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
-    check_size(path)?;
-    let bytes = read(path).map_err(|error| DataError::Io {
-        path: path.to_owned(),
-        error,
+/// Reads a file whole; refuses one that is absent or does not hold 10,000 records.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
+    let bytes = read_at_most(path, FILE_BYTES + 1).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => DataError::Missing(path.to_owned()),
+        _ => DataError::Io {
+            path: path.to_owned(),
+            error,
+        },
     })?;
+    if bytes.len() == FILE_BYTES {
+        return Ok(bytes);
+    }
+    let found = path
+        .metadata()
+        .map_or(bytes.len() as u64, |metadata| metadata.len());
+    Err(DataError::Size {
+        path: path.to_owned(),
+        found,
+        expected: FILE_BYTES as u64,
+    })
+}
+
+fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(most);
+    let file = regular_file::open(path)?;
+    file.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends the images of a file to a split; the path is for messages.
+pub(super) fn append(path: &Path, bytes: &[u8], split: &mut Split) -> Result<(), DataError> {
     for (record, bytes) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
         let (label, image) = (bytes[0], &bytes[1..]);
         if label > 9 {
@@ -37,32 +62,6 @@ pub fn load_file(path: &Path, split: &mut Split) -> Result<(), DataError> {
         split.push(image, label);
     }
     Ok(())
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(RECORD_BYTES * RECORDS_PER_FILE);
-    regular_file::open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Refuses a file that is absent or does not hold 10,000 records.
-pub(super) fn check_size(path: &Path) -> Result<(), DataError> {
-    let expected = (RECORD_BYTES * RECORDS_PER_FILE) as u64;
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() && metadata.len() == expected => Ok(()),
-        Ok(metadata) => Err(DataError::Size {
-            path: path.to_owned(),
-            found: metadata.len(),
-            expected,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(DataError::Missing(path.to_owned()))
-        }
-        Err(error) => Err(DataError::Io {
-            path: path.to_owned(),
-            error,
-        }),
-    }
 }
 
 /// Writes 10,000 records.
@@ -89,7 +88,8 @@ mod tests {
         let record = |i: usize| ((i % 10) as u8, std::array::from_fn(|byte| (i + byte) as u8));
         write_file(&path, (0..RECORDS_PER_FILE).map(record)).expect("write");
         let mut split = Split::default();
-        load_file(&path, &mut split).expect("load");
+        let bytes = read_file(&path).expect("read");
+        append(&path, &bytes, &mut split).expect("images");
         assert_eq!(split.len(), RECORDS_PER_FILE);
         assert_eq!(
             (split.label(9_999), split.image(9_999)),
@@ -97,17 +97,20 @@ mod tests {
         );
 
         write_file(&path, (0..RECORDS_PER_FILE - 1).map(record)).expect("write");
-        let error = load_file(&path, &mut split).expect_err("short").to_string();
+        let error = read_file(&path).expect_err("short").to_string();
         assert!(
             error.contains("30726927 bytes, expected 30730000"),
             "{error}"
         );
 
         write_file(&path, (0..RECORDS_PER_FILE).map(|i| (i as u8, record(i).1))).expect("write");
-        let error = load_file(&path, &mut split).expect_err("label").to_string();
+        let bytes = read_file(&path).expect("read");
+        let error = append(&path, &bytes, &mut split)
+            .expect_err("label")
+            .to_string();
         assert!(error.contains("record 10 has label 10"), "{error}");
         assert!(matches!(
-            load_file(&folder.path().join("none"), &mut split),
+            read_file(&folder.path().join("none")),
             Err(DataError::Missing(_))
         ));
     }

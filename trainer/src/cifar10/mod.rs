@@ -11,7 +11,7 @@ mod split;
 
 use std::path::Path;
 
-pub use binary::{RECORD_BYTES, RECORDS_PER_FILE, load_file};
+pub use binary::{RECORD_BYTES, RECORDS_PER_FILE};
 pub use check::check_files;
 pub use error::DataError;
 pub use fetch::{FetchError, Source, fetch};
@@ -20,20 +20,22 @@ pub use split::{IMAGE_BYTES, Image, Split};
 
 /// Loads the 50,000 training images; refuses files that are not CIFAR-10's.
 pub fn load_train(data: &Path) -> Result<Split, DataError> {
-    let folder = files::folder(data);
-    let mut split = Split::default();
-    for file in TRAIN_FILES {
-        check::check_file(&folder, file)?;
-        load_file(&folder.join(file), &mut split)?;
-    }
-    Ok(split)
+    load(data, &TRAIN_FILES)
 }
 
 /// Loads the 10,000 test images; refuses a file that is not CIFAR-10's.
 pub fn load_test(data: &Path) -> Result<Split, DataError> {
-    let mut split = Split::default();
+    load(data, &[TEST_FILE])
+}
+
+fn load(data: &Path, files: &[&str]) -> Result<Split, DataError> {
+    files::check_folder(data)?;
     let folder = files::folder(data);
-    check::check_file(&folder, TEST_FILE)?;
-    load_file(&folder.join(TEST_FILE), &mut split)?;
+    let mut split = Split::default();
+    for file in files {
+        let path = folder.join(file);
+        let bytes = check::read_checked(&path)?;
+        binary::append(&path, &bytes, &mut split)?;
+    }
     Ok(split)
 }

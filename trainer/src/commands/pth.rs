@@ -8,11 +8,13 @@ use console::say;
 use trainer::pth;
 use trainer::weights::{self, Loaded, WeightsInfo};
 
+use super::check_out;
 use crate::cli::{ExportArgs, ImportArgs};
 
 pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {
     let started = Instant::now();
     let path = weights::default_path(&arguments.out, arguments.model);
+    check_out(&arguments.out, &path)?;
     ensure_free(&path, arguments.force, "--out names another folder")?;
     let config = arguments.model.config();
     let pth::Checkpoint { vit, epoch } = pth::load(&arguments.pth, &config)?;
@@ -82,13 +84,13 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
 fn ensure_free(path: &Path, force: bool, hint: &str) -> Result<()> {
     let taken = path.symlink_metadata().is_ok();
     ensure!(
-        force || !taken,
-        "{} already exists\nhint: --force replaces it, {hint}",
+        !path.is_dir(),
+        "{} is a folder, expected a file\nhint: {hint}",
         path.display()
     );
     ensure!(
-        !path.is_dir(),
-        "{} is a folder\nhint: {hint}",
+        force || !taken,
+        "{} already exists\nhint: --force replaces it, {hint}",
         path.display()
     );
     Ok(())

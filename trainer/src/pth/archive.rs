@@ -6,6 +6,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
@@ -19,6 +20,13 @@ const PICKLE_BYTES: u64 = 1 << 20;
 /// The first bytes of a file by torch.save before PyTorch 1.6: protocol 2, then its magic number of
 /// ten bytes (`MAGIC_NUMBER` in `torch/serialization.py`).
 const LEGACY_MAGIC: [u8; 14] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// The archive is the whole file. Looking for its beginning would go wrong: torch.save writes the
+/// end records of large archives without the marks that announce them, and with a folder's name of
+/// 21 characters the second entry of the directory lies where the first one is then expected.
+const WHOLE_FILE: Config = Config {
+    archive_offset: ArchiveOffset::Known(0),
+};
 
 /// A checkpoint's archive.
 pub(super) struct Archive<R> {
@@ -41,7 +49,7 @@ impl<R: Read + Seek> Archive<R> {
             return Err(PthFault::NotArchive);
         }
         let length = file.seek(SeekFrom::End(0))?;
-        let mut zip = ZipArchive::new(file)?;
+        let mut zip = ZipArchive::with_config(WHOLE_FILE, file)?;
         if zip.has_duplicate_names() {
             return Err(PthFault::SameName);
         }
@@ -126,7 +134,10 @@ impl<R: Read + Seek> Archive<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{Cursor, Write as _};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
 
     use super::super::write::ArchiveWriter;
     use super::*;
@@ -175,6 +186,48 @@ mod tests {
         assert_eq!(read.storage("0", 2).expect("storage"), [0; 8]);
         // Before PyTorch 2.1 there was no note of the byte order.
         assert!(Archive::open(Cursor::new(archive(&[VALID[0], VALID[2]]))).is_ok());
+    }
+
+    /// An archive as torch.save writes it under a name: the end records of large archives stand in
+    /// it, and the usual one does not announce them.
+    fn with_large_end_records(name: &str) -> Vec<u8> {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (entry, bytes) in VALID {
+            writer
+                .start_file(format!("{name}/{entry}"), options)
+                .and_then(|()| Ok(writer.write_all(bytes)?))
+                .expect("write");
+        }
+        let mut bytes = writer.finish().expect("write").into_inner();
+        let end = bytes.split_off(bytes.len() - 22);
+        let field = |at: usize| u32::from_le_bytes(end[at..at + 4].try_into().expect("4 bytes"));
+        let (size, start) = (u64::from(field(12)), u64::from(field(16)));
+        let record_start = bytes.len() as u64;
+        bytes.extend(b"PK\x06\x06");
+        bytes.extend(44_u64.to_le_bytes()); // what follows of the record
+        bytes.extend([30, 3, 45, 0]); // versions
+        bytes.extend([0; 8]); // numbers of disks
+        for number in [3, 3, size, start] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(b"PK\x06\x07\0\0\0\0");
+        bytes.extend(record_start.to_le_bytes());
+        bytes.extend(1_u32.to_le_bytes());
+        [bytes, end].concat()
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_read() {
+        for length in 1..=40 {
+            let bytes = with_large_end_records(&"n".repeat(length));
+            let read = Archive::open(Cursor::new(bytes)).and_then(|mut archive| archive.pickle());
+            assert_eq!(
+                read.expect("a sound archive"),
+                b"pickle",
+                "{length} characters"
+            );
+        }
     }
 
     #[test]

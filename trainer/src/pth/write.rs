@@ -20,18 +20,25 @@ const FOLDER: &str = "archive";
 const ALIGNMENT: u16 = 64;
 
 pub(super) fn write(writer: impl Write + Seek, vit: &Vit) -> io::Result<()> {
+    let mut archive = ArchiveWriter::new(writer);
+    if let Err(error) = write_entries(&mut archive, vit) {
+        archive.abandon();
+        return Err(error);
+    }
+    archive.finish()?;
+    Ok(())
+}
+
+fn write_entries(archive: &mut ArchiveWriter<impl Write + Seek>, vit: &Vit) -> io::Result<()> {
     let parameters = vit.config().parameters();
     let variables = vit.variables();
-    let mut archive = ArchiveWriter::new(writer);
     archive.entry("data.pkl", &state_dict(&parameters))?;
     archive.entry("byteorder", b"little")?;
     for (index, parameter) in parameters.iter().enumerate() {
         let (_, bytes) = shape_and_bytes(&variables[&parameter.name]);
         archive.entry(&format!("data/{index}"), &bytes)?;
     }
-    archive.entry("version", b"3\n")?; // `kMinProducedFileFormatVersion`, of the same file
-    archive.finish()?;
-    Ok(())
+    archive.entry("version", b"3\n") // `kMinProducedFileFormatVersion`, of the same file
 }
 
 /// The pickle of contiguous float32 tensors, the storage of each called by its position.
@@ -155,5 +162,10 @@ impl<W: Write + Seek> ArchiveWriter<W> {
 
     pub(super) fn finish(self) -> ZipResult<W> {
         self.0.finish()
+    }
+
+    /// Dropping what cannot be finished would try to finish it, and print that it cannot.
+    fn abandon(self) {
+        std::mem::forget(self);
     }
 }

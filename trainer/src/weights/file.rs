@@ -1,5 +1,6 @@
 //! Writing and reading a weights file.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -40,12 +41,8 @@ pub fn save(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsErr
 }
 
 fn write(path: &Path, vit: &Vit, info: &WeightsInfo) -> Result<(), WeightsFault> {
-    tensor_file::write(
-        path,
-        METADATA_KEY,
-        serde_json::to_string(info)?,
-        vit.variables().into_iter().collect(),
-    )?;
+    let metadata = BTreeMap::from([(METADATA_KEY, serde_json::to_string(info)?)]);
+    tensor_file::write(path, &metadata, &vit.variables().into_iter().collect())?;
     Ok(())
 }
 

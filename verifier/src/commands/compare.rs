@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use console::{Progress, grouped, say};
 use proto::npy::Npy;
-use proto::staging;
+use proto::staging::{self, ScratchFolder};
 use verifier::compare::{Tolerance, difference_of_outputs};
 use verifier::engine::Device;
 use verifier::engine::onnxruntime::Optimization;
@@ -50,11 +50,7 @@ fn run(arguments: &CompareArgs, record: &mut Record<Matrix>) -> Result<Verdict> 
     let stop = stop_flag()?;
     let opened = Opened::new(&arguments.input, Some(record))?;
     let runs = runs(arguments)?;
-    let scratch = match &arguments.scratch {
-        Some(folder) => tempfile::tempdir_in(folder),
-        None => tempfile::tempdir(),
-    };
-    let scratch = scratch
+    let scratch = ScratchFolder::create(arguments.scratch.as_deref())
         .context("no folder for the outputs: --scratch DIR names one that can be written to")?;
     ensure_room(scratch.path(), &opened, runs.len())?;
 

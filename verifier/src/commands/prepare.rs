@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use console::Progress;
 use proto::bundle::{Bundle, ModelFiles, PartModel};
 use proto::manifest::Part;
+use proto::staging::ScratchFolder;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
 use verifier::engine::{Engine, batch_size};
@@ -132,7 +133,7 @@ impl Prepared {
             None => self.load_from(Source::Memory(&files.model)),
             Some((name, data)) => {
                 // A runtime reads the second file by itself: it gets a copy of what was hashed.
-                let folder = tempfile::tempdir().context("a copy of the model")?;
+                let folder = ScratchFolder::create(None).context("a copy of the model")?;
                 let copy = folder.path().join("model.onnx");
                 fs::write(&copy, &files.model).context("a copy of the model")?;
                 let external = folder.path().join(name);

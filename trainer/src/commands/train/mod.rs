@@ -16,6 +16,7 @@ use trainer::state::SavedState;
 use trainer::train::{Plan, Session};
 use trainer::weights;
 
+use super::check_out;
 use super::machine::prepare;
 use crate::cli::TrainArgs;
 use plan::check_precision;
@@ -25,6 +26,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let started = Instant::now();
     let device = prepare(&arguments.machine)?;
     let path = weights::default_path(&arguments.out, arguments.model);
+    check_out(&arguments.out, &path)?;
     check_weights_file(arguments, &path)?;
     if arguments.recipe.epochs == Some(0) && !arguments.resume {
         return initialise(arguments, device, &path);
@@ -73,7 +75,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
 fn check_weights_file(arguments: &TrainArgs, path: &Path) -> Result<()> {
     ensure!(
         !path.is_dir(),
-        "{} is a folder\nhint: --out names another folder",
+        "{} is a folder, expected a file\nhint: --out names another folder",
         path.display()
     );
     ensure!(

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
+use console::note;
 use proto::config::VitConfig;
-use proto::staging;
+use proto::{regular_file, staging};
 use serde::{Deserialize, Serialize};
 use trainer::state::Machine;
 use trainer::train::{EpochRow, Plan, Progress, Session};
@@ -84,8 +85,8 @@ impl RunFolder {
     pub(crate) fn open(folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let path = folder.join(".lock");
-        let opened = OpenOptions::new().create(true).append(true).open(&path);
-        let lock = opened.with_context(|| format!("{}: cannot be written", path.display()))?;
+        let lock = open_to_append(&path)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -95,7 +96,9 @@ impl RunFolder {
                 return Err(error).with_context(|| folder.display().to_string());
             }
         }
-        staging::remove_leftovers(&folder).with_context(|| folder.display().to_string())?;
+        for leftover in staging::remove_leftovers(&folder) {
+            note!("removed {leftover}, left by a run that was killed");
+        }
         Ok(Self {
             folder,
             _lock: lock,
@@ -146,7 +149,7 @@ impl RunFolder {
         is_resumed: bool,
     ) -> Result<()> {
         let path = self.folder.join("run.json");
-        let earlier = fs::read(&path)
+        let earlier = regular_file::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<RunDescription>(&bytes).ok());
         let mut starts = earlier
@@ -178,7 +181,7 @@ impl RunFolder {
     /// too.
     pub(crate) fn keep_metrics_of(&self, history: &[EpochRow]) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
-        let found = fs::read(&path).unwrap_or_default();
+        let found = regular_file::read(&path).unwrap_or_default();
         let found: Vec<Metrics> = found
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice(line).ok())
@@ -215,9 +218,17 @@ impl RunFolder {
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let mut file = open_to_append(path)?;
     file.write_all(line.as_bytes())?;
     file.sync_data()
+}
+
+/// Opening a pipe would wait for somebody to read it.
+fn open_to_append(path: &Path) -> io::Result<File> {
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::other("not a regular file")),
+        _ => OpenOptions::new().create(true).append(true).open(path),
+    }
 }
 
 /// Memory that this process holds: the second number of Linux's `/proc/self/statm`, in pages of 4

@@ -9,6 +9,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 use proto::manifest::{Part, Tensor};
+use proto::staging::ScratchFolder;
 
 use super::error::{LoadError, one_line};
 use super::guarded::guarded;
@@ -52,7 +53,7 @@ impl Session {
         first_inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Self, LoadError> {
         let started = Instant::now();
-        let profile = tempfile::tempdir().map_err(LoadError::Profile)?;
+        let profile = ScratchFolder::create(None).map_err(LoadError::Profile)?;
         let unusable = |reason: String| LoadError::Model {
             path: path.to_owned(),
             device: options.device.clone(),
