@@ -14,6 +14,8 @@ mod python;
 pub use bundles::{
     bundle, check, export, export_command, forge, forge_manifest, fresh_weights, verify,
 };
-pub use fixtures::{data, images, onnxruntime, openvino, read_json, root, scratch, utf8};
+pub use fixtures::{
+    data, images, onnxruntime, openvino, read_json, root, runtime_shim, scratch, tiny_bundle, utf8,
+};
 pub use programs::{Ended, Program, interrupt, run, with_default_signals, wrapped};
 pub use python::{python, python_command};

@@ -121,7 +121,7 @@ fn a_calibration_that_is_asked_for_must_be_of_the_setting() {
     check(&bundle, &["--calibration", utf8(&few)])
         .expect_status(0)
         .says("of samples 0 to 4")
-        .says("found on other samples than the 0 to 39 checked here");
+        .says("found on 5 samples of this bundle, others than the 40 checked here");
 }
 
 #[test]
@@ -144,14 +144,14 @@ fn what_is_no_calibration_is_refused() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
     let file = folder.path().join("bundle.calibration.json");
-    let with_tolerance = r#"{"calibration_version": "1.0", "calibrations": [{}]}"#;
+    let without_hash = r#"{"calibration_version": "2.0", "calibrations": []}"#;
     for (text, reason) in [
         ("{", "EOF"),
         (
-            r#"{"calibration_version": "2.0", "calibrations": []}"#,
-            "expected \"1.0\"",
+            r#"{"calibration_version": "1.0", "calibrations": []}"#,
+            "expected \"2.0\"",
         ),
-        (with_tolerance, "missing field"),
+        (without_hash, "missing field"),
     ] {
         fs::write(&file, text).expect("write");
         check(&bundle, &[]).refuses(&["bundle.calibration.json", reason, "--no-calibration"]);

@@ -93,6 +93,11 @@ fn every_part_is_checked_and_ranges_and_repeats_are() {
     )
     .expect_status(1)
     .says("1 of 3 samples");
+    // A part with two inputs: which one is meant has to be said.
+    check(&bundle, &["--part", "tail", "--fault", "input[1,0,0]^30"]).refuses(&[
+        "which input? The part has 2: residual, submodel_output",
+        "input:residual[",
+    ]);
     check(&bundle, &["--range", "3", "8"])
         .expect_status(0)
         .says("5 samples");

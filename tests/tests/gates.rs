@@ -6,24 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::{
-    Ended, Program, bundle, check, forge, onnxruntime, openvino, python, read_json, root, run,
-    scratch,
+    Ended, Program, bundle, check, forge, onnxruntime, openvino, python, read_json, run,
+    runtime_shim, scratch,
 };
-
-/// ONNX Runtime but for its profiles: `fixtures/profile_shim.c`.
-fn shim(folder: &Path) -> PathBuf {
-    let library = folder.join("libonnxruntime.so");
-    let mut compile = Command::new("cc");
-    compile
-        .current_dir(folder)
-        .args(["-Wall", "-Werror", "-shared", "-fPIC", "-o"])
-        .arg(&library);
-    run(compile
-        .arg(root().join("tests/tests/fixtures/profile_shim.c"))
-        .arg("-ldl"))
-    .expect_status(0);
-    library
-}
 
 /// What `check` writes when nothing was compared: a report that says so and holds no result.
 fn expect_no_result(report: &Path) {
@@ -112,7 +97,7 @@ fn node(provider: &str) -> String {
 fn a_profile_that_does_not_prove_the_device_is_never_a_pass() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 4);
-    let library = shim(folder.path());
+    let library = runtime_shim(folder.path());
     let report = folder.path().join("report.json");
     let profile = folder.path().join("profile.json");
     for device in Device::all() {

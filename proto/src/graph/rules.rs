@@ -21,14 +21,15 @@ impl Graph {
         if !model.training_info.is_empty() {
             return Err("it holds training information".to_owned());
         }
+        if let Some(name) = self.names().find(|name| name.contains(char::is_control)) {
+            return Err(format!("it has control characters in the name {name:?}"));
+        }
+        self.nodes().iter().try_for_each(check_node)?;
         let mut domains = model.opset_import.iter().map(|import| import.domain());
         if let Some(domain) = domains.find(|domain| !is_standard(domain)) {
             return Err(format!("it imports operators of the domain {domain:?}"));
         }
-        if let Some(name) = self.names().find(|name| name.contains(char::is_control)) {
-            return Err(format!("it has control characters in the name {name:?}"));
-        }
-        self.nodes().iter().try_for_each(check_node)
+        Ok(())
     }
 
     /// Of nodes and tensors.

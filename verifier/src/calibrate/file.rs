@@ -31,6 +31,12 @@ pub struct CalibrationFile {
     calibrations: Vec<Entry>,
 }
 
+/// The part of the file that every version has.
+#[derive(Deserialize)]
+struct Version {
+    calibration_version: String,
+}
+
 /// One calibration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
@@ -40,6 +46,8 @@ pub struct Entry {
     pub started_unix_seconds: u64,
     /// The version of the verifier.
     pub verifier: String,
+    /// BLAKE3 of the manifest of the bundle whose samples it is of.
+    pub bundle_blake3: String,
     /// First sample and the one after the last.
     pub samples: [usize; 2],
     /// Passes over all samples before the tolerance was chosen.
@@ -140,15 +148,18 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, FileError> {
             });
         }
     };
-    let file: CalibrationFile =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    // The version first: another one may have another layout.
+    let Version {
+        calibration_version: version,
+    } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(&file.calibration_version) != major(VERSION) {
+    if major(&version) != major(VERSION) {
         return Err(malformed(format!(
-            "version {:?}, expected {VERSION:?}",
-            file.calibration_version
+            "version {version:?}, expected {VERSION:?}"
         )));
     }
+    let file: CalibrationFile =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     if hash(&file.calibrations) != file.blake3 {
         return Err(malformed(
             "its BLAKE3 is not that of its calibrations: it was changed or damaged".to_owned(),
@@ -291,6 +302,7 @@ impl Entry {
     /// Of a calibration.
     pub fn new(
         setting: Setting,
+        bundle_blake3: String,
         started_unix_seconds: u64,
         request: &Request<'_>,
         found: &Calibration,
@@ -299,6 +311,7 @@ impl Entry {
             setting,
             started_unix_seconds,
             verifier: env!("CARGO_PKG_VERSION").to_owned(),
+            bundle_blake3,
             samples: [request.samples.start, request.samples.end],
             passes: request.passes,
             elements: found.elements,

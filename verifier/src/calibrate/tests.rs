@@ -103,3 +103,100 @@ proptest! {
         }
     }
 }
+
+mod in_a_file {
+    //! Calibrations that are stored and read.
+
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::calibrate::file::{Entry, Setting, read, store};
+    use crate::engine::onnxruntime::{LibraryInfo, Options};
+
+    fn entry(batch_size: usize) -> Entry {
+        let recordings = echo_recordings(&[3, 4], |element| element as f32 - 3.0);
+        let stop = AtomicBool::new(false);
+        let request = Request {
+            recordings: &recordings,
+            samples: 0..3,
+            batch_size,
+            passes: 1,
+            rtol: 0.0,
+            margin: 2.0,
+            stop: &stop,
+        };
+        let mut engine = Echo::new(|_, output: &mut ArrayD<f32>| *output += 1e-6);
+        let found = calibrate(&request, &mut engine, &mut |_| Ok(())).expect("calibrated");
+        let library = LibraryInfo {
+            path: PathBuf::from("lib.so"),
+            version: "1.31.1".to_owned(),
+            build: String::new(),
+            sha256: "5e".repeat(32),
+        };
+        let model = "b3".repeat(32);
+        let setting = Setting::new(model, "submodel", &library, &Options::default(), batch_size);
+        Entry::new(setting, "ab".repeat(32), 0, &request, &found)
+    }
+
+    /// A tolerance that was damaged would let errors pass.
+    #[test]
+    fn each_byte_that_is_flipped_is_refused_or_means_the_same() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("c.json");
+        store(&path, entry(2)).expect("store");
+        let original = fs::read(&path).expect("read");
+        let expected = read(&path).expect("sound");
+        let mut refused = 0;
+        for position in 0..original.len() {
+            let mut bytes = original.clone();
+            bytes[position] ^= 1;
+            fs::write(&path, &bytes).expect("write");
+            match read(&path) {
+                Err(_) => refused += 1,
+                Ok(found) => assert_eq!(found, expected, "byte {position} was flipped"),
+            }
+        }
+        assert!(
+            refused > original.len() / 2,
+            "{refused} of {}",
+            original.len()
+        );
+    }
+
+    #[test]
+    fn an_entry_that_contradicts_itself_is_refused_whatever_its_hash() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("c.json");
+        let wrong: [(&str, fn(&mut Entry)); 4] = [
+            ("a tolerance of atol", |entry| entry.tolerance.atol = -1.0),
+            ("times the least", |entry| entry.tolerance.atol = 1.0),
+            ("no sample", |entry| entry.samples = [3, 3]),
+            ("each of 32 bits", |entry| entry.caught_by_bit[31] = 1.5),
+        ];
+        for (reason, change) in wrong {
+            let mut entry = entry(2);
+            change(&mut entry);
+            store(&path, entry).expect("store");
+            let error = read(&path).expect_err(reason).to_string();
+            assert!(
+                error.contains(reason) || error.contains("invalid type"),
+                "{error}"
+            );
+            fs::remove_file(&path).expect("remove");
+        }
+    }
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("c.json");
+        std::thread::scope(|scope| {
+            for batch_size in 1..=8 {
+                let path = &path;
+                scope.spawn(move || store(path, entry(batch_size)).expect("store"));
+            }
+        });
+        assert_eq!(read(&path).expect("sound").len(), 8);
+    }
+}

@@ -3,25 +3,25 @@
 //! `<folder>/sample_000150/submodel_output_{golden,actual}.npy` are the whole tensors, with faults;
 //! `…_index.npy` `[elements, axes]` i64 says which of their elements are outside.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ndarray::Dimension as _;
 use proto::npy::{Element, NpyError, NpyWriter};
+use proto::staging::{StagedFolder, StagingError};
 
 use super::events::FaultyTensors;
 use super::result::FaultyOutput;
 use crate::compare::Tolerance;
 use crate::samples::elements;
 
-/// A folder that faulty samples are written to; it is made for the first of them.
+/// A folder of faulty samples; it is begun with the first of them and appears when it is complete.
 #[derive(Debug)]
 pub struct Dump {
-    folder: PathBuf,
+    target: PathBuf,
     tolerance: Tolerance,
-    /// The open folder, locked against other processes.
-    lock: Option<File>,
+    folder: Option<StagedFolder>,
     /// The folder of the last sample, and how many there are.
     last: PathBuf,
     samples: usize,
@@ -32,24 +32,22 @@ pub struct Dump {
 pub enum DumpError {
     #[error("{0}: not empty\nhint: name a folder that does not exist yet")]
     NotEmpty(PathBuf),
-    #[error("{0}: another process keeps its faulty samples there")]
-    Busy(PathBuf),
     #[error("{path}: {error}")]
     Io { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Folder(#[from] StagingError),
     #[error(transparent)]
     Npy(#[from] NpyError),
 }
 
 impl Dump {
-    /// Will make the folder, which must not hold anything.
-    pub fn new(folder: &Path, tolerance: Tolerance) -> Result<Self, DumpError> {
-        if folder.symlink_metadata().is_ok() {
-            check_empty(folder)?;
-        }
+    /// Will make the folder, in whose place nothing may be but an empty one.
+    pub fn new(target: &Path, tolerance: Tolerance) -> Result<Self, DumpError> {
+        is_empty_folder(target)?;
         Ok(Self {
-            folder: folder.to_owned(),
+            target: target.to_owned(),
             tolerance,
-            lock: None,
+            folder: None,
             last: PathBuf::new(),
             samples: 0,
         })
@@ -61,10 +59,15 @@ impl Dump {
         faulty: &FaultyOutput,
         tensors: &FaultyTensors<'_>,
     ) -> Result<(), DumpError> {
-        if self.lock.is_none() {
-            self.lock = Some(make_folder(&self.folder)?);
-        }
-        let folder = self.folder.join(folder_name(faulty));
+        let staged = match &mut self.folder {
+            Some(staged) => staged,
+            None => {
+                let replace = is_empty_folder(&self.target)?;
+                self.folder
+                    .insert(StagedFolder::create(&self.target, replace)?)
+            }
+        };
+        let folder = staged.path().join(folder_name(faulty));
         fs::create_dir_all(&folder).map_err(|error| DumpError::Io {
             path: folder.clone(),
             error,
@@ -90,40 +93,28 @@ impl Dump {
         Ok(())
     }
 
-    /// How many samples were kept.
-    pub fn samples(&self) -> usize {
-        self.samples
+    /// Gives the folder its name, if there is a faulty sample; gives how many there are.
+    pub fn finish(self) -> Result<usize, DumpError> {
+        if let Some(staged) = self.folder {
+            is_empty_folder(&self.target)?;
+            staged.commit()?;
+        }
+        Ok(self.samples)
     }
 }
 
-/// Makes the folder; no other process may be filling it.
-fn make_folder(folder: &Path) -> Result<File, DumpError> {
-    let at = |error| at(folder, error);
-    fs::create_dir_all(folder).map_err(at)?;
-    let lock = File::open(folder).map_err(at)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(DumpError::Busy(folder.to_owned())),
-        Err(TryLockError::Error(error)) => return Err(at(error)),
+/// Whether there is an empty folder; an error if there is anything else.
+fn is_empty_folder(path: &Path) -> Result<bool, DumpError> {
+    if path.symlink_metadata().is_err() {
+        return Ok(false);
     }
-    check_empty(folder)?;
-    Ok(lock)
-}
-
-fn check_empty(folder: &Path) -> Result<(), DumpError> {
-    match fs::read_dir(folder)
-        .map_err(|error| at(folder, error))?
-        .next()
-    {
-        None => Ok(()),
-        Some(_) => Err(DumpError::NotEmpty(folder.to_owned())),
-    }
-}
-
-fn at(path: &Path, error: io::Error) -> DumpError {
-    DumpError::Io {
+    let entries = fs::read_dir(path).map_err(|error| DumpError::Io {
         path: path.to_owned(),
         error,
+    });
+    match entries?.next() {
+        None => Ok(true),
+        Some(_) => Err(DumpError::NotEmpty(path.to_owned())),
     }
 }
 

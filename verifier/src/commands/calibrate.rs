@@ -70,7 +70,8 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
         &prepared.options,
         prepared.batch_size,
     );
-    let entry = Entry::new(setting, started_unix_seconds, &request, &found);
+    let bundle = opened.bundle.blake3();
+    let entry = Entry::new(setting, bundle, started_unix_seconds, &request, &found);
     file::store(&out, entry)?;
     say!("written      {}", out.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());

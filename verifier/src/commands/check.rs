@@ -197,13 +197,18 @@ fn conclude(
     } = keepers;
     progress.finish();
     record.body.worst = worst.into_samples();
-    let dump = dump.filter(|dump| dump.samples() > 0);
-    if let (Some(dump), Some(folder)) = (&dump, &arguments.dump_faulty) {
-        let samples = grouped(dump.samples());
-        say!(
-            "kept         {samples} faulty samples in {}",
-            folder.display()
-        );
+    if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
+        match dump.finish() {
+            Ok(0) => {}
+            Ok(samples) => {
+                let samples = grouped(samples);
+                say!(
+                    "kept         {samples} faulty samples in {}",
+                    folder.display()
+                );
+            }
+            Err(error) => failures.push(format!("--dump-faulty: {error}")),
+        }
     }
     let interrupted = result.stopped == Some(Stop::Interrupted);
     let samples = result.samples;
@@ -308,7 +313,9 @@ fn find_calibration(
 }
 
 fn say_about_calibration(calibration: Option<&(PathBuf, LookUp)>, prepared: &Prepared) {
-    let samples = &prepared.opened.samples;
+    let Opened {
+        bundle, samples, ..
+    } = &prepared.opened;
     match calibration {
         Some((path, LookUp::Others(differences))) => {
             let differences = differences.join(", ");
@@ -317,15 +324,18 @@ fn say_about_calibration(calibration: Option<&(PathBuf, LookUp)>, prepared: &Pre
                 path.display()
             );
         }
-        Some((_, LookUp::Same(entry)))
-            if entry.samples[0] > samples.start || entry.samples[1] < samples.end =>
-        {
-            say!(
-                "             it was found on other samples than the {} to {} checked here: one \
-                 that it did not see may need more",
-                samples.start,
-                samples.end - 1
-            );
+        Some((_, LookUp::Same(entry))) => {
+            let [first, end] = entry.samples;
+            let is_of_bundle = entry.bundle_blake3 == bundle.blake3();
+            if !is_of_bundle || first > samples.start || end < samples.end {
+                let of = if is_of_bundle { "this" } else { "another" };
+                say!(
+                    "             it was found on {} samples of {of} bundle, others than the {} \
+                     checked here: one that it did not see may need more",
+                    grouped(end - first),
+                    grouped(samples.len())
+                );
+            }
         }
         _ => {}
     }
