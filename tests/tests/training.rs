@@ -176,7 +176,7 @@ fn killed_at_twenty_moments_it_always_goes_on() {
         let name = entry.expect("entry").file_name();
         let name = name.to_string_lossy();
         assert!(
-            !name.contains("vit-part-partial"),
+            !name.starts_with('.') || name == ".lock",
             "{name} is left of a run that was killed"
         );
     }
