@@ -11,6 +11,7 @@ use clap::Parser as _;
 use verifier::report::Verdict;
 
 fn main() -> ExitCode {
+    console::survive_file_size_limit();
     let command = match cli::Cli::try_parse() {
         Ok(parsed) => parsed.command,
         Err(error) => {

@@ -168,7 +168,8 @@ mod in_a_file {
     fn an_entry_that_contradicts_itself_is_refused_whatever_its_hash() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("c.json");
-        let wrong: [(&str, fn(&mut Entry)); 4] = [
+        type Change = fn(&mut Entry);
+        let wrong: [(&str, Change); 4] = [
             ("a tolerance of atol", |entry| entry.tolerance.atol = -1.0),
             ("times the least", |entry| entry.tolerance.atol = 1.0),
             ("no sample", |entry| entry.samples = [3, 3]),
