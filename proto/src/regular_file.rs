@@ -4,8 +4,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Which file it is and when it was last changed: equal stamps mean the same bytes, but for a change
-/// within the clock's tick.
+/// Which file it is and when it was last changed: equal stamps mean the same bytes, but for a
+/// change within the clock's tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     size: u64,

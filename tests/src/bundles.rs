@@ -6,7 +6,7 @@ use std::process::Command;
 use proto::digest::digest_file;
 use proto::manifest::{MANIFEST_FILE, Manifest, SHA256SUMS_FILE};
 
-use crate::fixtures::{data, read_json};
+use crate::fixtures::{data, read_json, root};
 use crate::programs::{Ended, Program, run};
 
 /// Freshly initialised weights of a preset, in a folder.
@@ -75,4 +75,14 @@ pub fn forge_manifest(bundle: &Path, change: impl FnOnce(&mut Manifest)) {
     let text = manifest.to_json();
     std::fs::write(bundle.join(SHA256SUMS_FILE), manifest.sha256sums(&text)).expect("write");
     std::fs::write(path, text).expect("write");
+}
+
+/// A copy of the bundle of 8 samples that is committed, which a test may change.
+pub fn tiny_bundle(folder: &Path) -> PathBuf {
+    let (committed, bundle) = (
+        root().join("tests/fixtures/tiny_bundle"),
+        folder.join("tiny"),
+    );
+    run(Command::new("cp").arg("-r").arg(committed).arg(&bundle)).expect_status(0);
+    bundle
 }

@@ -1,9 +1,6 @@
 //! What the tests share and only read, and the temporary folder that each test has of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use crate::programs::run;
 
 /// The project's folder.
 pub fn root() -> PathBuf {
@@ -69,30 +66,4 @@ pub fn utf8(path: &Path) -> &str {
 pub fn read_json(path: &Path) -> serde_json::Value {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Compiles an ONNX Runtime that misbehaves as its environment says, `fixtures/runtime_shim.c`;
-/// `SHIM_RUNTIME` must name the real one.
-pub fn runtime_shim(folder: &Path) -> PathBuf {
-    let library = folder.join("libonnxruntime.so");
-    let mut compile = Command::new("cc");
-    compile
-        .current_dir(folder)
-        .args(["-Wall", "-Werror", "-shared", "-fPIC", "-o"])
-        .arg(&library);
-    run(compile
-        .arg(root().join("tests/tests/fixtures/runtime_shim.c"))
-        .args(["-ldl", "-lm"]))
-    .expect_status(0);
-    library
-}
-
-/// A copy of the bundle of 8 samples that is committed, which a test may change.
-pub fn tiny_bundle(folder: &Path) -> PathBuf {
-    let (committed, bundle) = (
-        root().join("tests/fixtures/tiny_bundle"),
-        folder.join("tiny"),
-    );
-    run(Command::new("cp").arg("-r").arg(committed).arg(&bundle)).expect_status(0);
-    bundle
 }

@@ -10,12 +10,13 @@ mod bundles;
 mod fixtures;
 mod programs;
 mod python;
+mod runtimes;
 
 pub use bundles::{
-    bundle, check, export, export_command, forge, forge_manifest, fresh_weights, verify,
+    bundle, check, export, export_command, forge, forge_manifest, fresh_weights, tiny_bundle,
+    verify,
 };
-pub use fixtures::{
-    data, images, onnxruntime, openvino, read_json, root, runtime_shim, scratch, tiny_bundle, utf8,
-};
+pub use fixtures::{data, images, onnxruntime, openvino, read_json, root, scratch, utf8};
 pub use programs::{Ended, Program, interrupt, run, with_default_signals, wrapped};
 pub use python::{python, python_command};
+pub use runtimes::runtime_shim;

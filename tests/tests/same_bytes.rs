@@ -1,5 +1,5 @@
-//! What is judged are the bytes that the report names: a file that is replaced, changed or cut short
-//! while a command runs is noticed, whichever it is.
+//! What is judged are the bytes that the report names: a file that is replaced, changed or cut
+//! short while a command runs is noticed, whichever it is.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};

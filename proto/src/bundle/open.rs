@@ -71,8 +71,8 @@ impl Bundle {
     }
 
     /// Compares every file with its BLAKE3, but for those that were read as a whole and those of
-    /// `later`, which the caller hashes as it reads them; `go_on` is told the bytes as they are read
-    /// and may end it.
+    /// `later`, which the caller hashes as it reads them; `go_on` is told the bytes as they are
+    /// read and may end it.
     pub fn verify_files(
         &self,
         later: &[&str],

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{MOST, Number, bench_report, seconds, tolerance};
+use super::values::{Number, bench_report, count, seconds, tolerance};
 
 /// Time a part at several batch sizes, and compare everything that is timed with the golden
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct BenchArgs {
         long = "batch-size",
         alias = "batch_size",
         value_name = "N",
-        value_parser = Number::new().range(1..=MOST)
+        value_parser = count()
     )]
     pub(crate) batch_sizes: Vec<usize>,
     /// Runs before those that are timed

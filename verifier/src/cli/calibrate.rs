@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{MOST, Number, margin, percent, svg_file, tolerance};
+use super::values::{count, margin, percent, svg_file, tolerance};
 
 /// Find the tolerance that fits this device, and which bit flips it would catch
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(crate) struct CalibrateArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     /// Passes over all samples before the tolerance is chosen; one more checks it
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = Number::new().range(1..=MOST))]
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = count())]
     pub(crate) passes: usize,
     /// Relative part of the tolerance; the absolute part is found
     #[arg(
@@ -59,7 +59,7 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) least_caught: f64,
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..=MOST))]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
     /// File to write, or to add this setting to [default: <BUNDLE>.calibration.json]
     #[arg(long, value_name = "FILE")]

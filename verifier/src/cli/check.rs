@@ -6,7 +6,7 @@ use clap::Args;
 use verifier::inject::Fault;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{MOST, Number, check_report, tolerance};
+use super::values::{check_report, count, tolerance};
 
 /// Run a part on every sample and compare it with the golden
 #[derive(Debug, Args)]
@@ -43,11 +43,11 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) no_calibration: bool,
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..=MOST))]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
     /// Run every batch N times: each run is compared with the golden, and bit for bit with the
     /// first
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = Number::new().range(1..=MOST))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count())]
     pub(crate) repeat: usize,
     /// End with the first batch that has a faulty sample
     #[arg(long)]

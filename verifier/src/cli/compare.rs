@@ -7,21 +7,20 @@ use verifier::engine::Device;
 use verifier::engine::onnxruntime::Optimization;
 
 use super::shared::PartArgs;
-use super::values::{MOST, Number, matrix_report, runtime_on_device, seconds, tolerance};
+use super::values::{Number, count, matrix_report, runtime_on_device, seconds, tolerance};
 
 /// Run several runtimes, devices and optimisation levels, and compare them with the golden and
 /// with each other
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   verifier compare bundles/nano --device cpu --device openvino \\
     --runtime a/libonnxruntime.so --runtime b/libonnxruntime.so \\
     --optimization none --optimization all --report compare.md
-
   verifier compare bundles/nano --device cpu --run openvino/libonnxruntime.so@openvino
 
-Every --runtime runs on every --device; --run adds a pair. Each one is a process of its own: one that crashes or hangs is a row of the table, not the
-end.
+Every --runtime runs on every --device; --run adds a pair. Each one is a process of its own: one that
+crashes or hangs is a row of the table, not the end.
 
 Exit status:
   0  all ran, and are within tolerance of the golden
@@ -54,7 +53,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
-    #[arg(long, alias = "batch_size", value_name = "N", value_parser = Number::new().range(1..=MOST))]
+    #[arg(long, alias = "batch_size", value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]

@@ -12,8 +12,11 @@ use verifier::report::{Body, Format};
 /// Whole numbers in a range.
 pub(super) type Number = RangedU64ValueParser<usize>;
 
-/// More samples, runs or passes than anybody can want; products of two stay far below 2^64.
-pub(super) const MOST: u64 = 1_000_000_000;
+/// How many samples, runs or passes: more than anybody can want, and products of two stay far below
+/// 2^64.
+pub(super) fn count() -> Number {
+    Number::new().range(1..=1_000_000_000)
+}
 
 /// Rounded twice, as a Python number that `torch.isclose` is given for float32 tensors.
 pub(super) fn tolerance(text: &str) -> Result<f32, String> {

@@ -99,8 +99,8 @@ impl Opened {
 }
 
 impl Prepared {
-    /// Reads the model, checks every hash but those of the recordings, which are checked as they are
-    /// read, starts the runtime, and chooses a batch size unless one is given.
+    /// Reads the model, checks every hash but those of the recordings, which are checked as they
+    /// are read, starts the runtime, and chooses a batch size unless one is given.
     pub(super) fn new(
         opened: Opened,
         target: &TargetArgs,
