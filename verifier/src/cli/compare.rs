@@ -19,8 +19,8 @@ Examples:
     --optimization none --optimization all --report compare.md
   verifier compare bundles/nano --device cpu --run openvino/libonnxruntime.so@openvino
 
-Every --runtime runs on every --device; --run adds a pair. Each one is a process of its own: one that
-crashes or hangs is a row of the table, not the end.
+Every --runtime runs on every --device; --run adds a pair. Each one is a process of its own: one
+that crashes or hangs is a row of the table, not the end.
 
 Exit status:
   0  all ran, and are within tolerance of the golden
