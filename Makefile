@@ -39,7 +39,7 @@ test: lint data ## Check format and lints, and run all tests
 	@$(PYTHON) scripts/setup.py openvino python-tools
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
-test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the shape of the house
+test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the rules about the sources
 	$(CARGO) test $(PROFILE) $(addprefix -p ,$(FAST))
 	$(CARGO) test $(PROFILE) -p tests --lib --test architecture
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
 use proto::config::Preset;
@@ -54,6 +55,17 @@ pub(crate) enum Command {
             there are as many tiers as numbers."
     )]
     Subset(SubsetArgs),
+}
+
+/// What is meant by flags of the Python scripts, which a command does not have.
+pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if flag == "--model" || flag == "--dataset" => Some(
+            "tiers and subset take a bundle's folder, which holds model and data: \
+             `exporter tiers bundles/base`",
+        ),
+        _ => None,
+    }
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,16 @@ use trainer::{failure, startup};
 fn main() -> ExitCode {
     startup::restart_with_settings();
     console::survive_file_size_limit();
-    let command = cli::Cli::parse().command;
+    let command = match cli::Cli::try_parse() {
+        Ok(parsed) => parsed.command,
+        Err(error) => {
+            let _ = error.print();
+            if let Some(hint) = cli::hint(&error) {
+                console::note!("hint: {hint}");
+            }
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
     let result = failure::catch(|| match &command {
         cli::Command::Bundle(arguments) => commands::bundle(arguments),
         cli::Command::Tiers(arguments) => commands::tiers(arguments),

@@ -5,10 +5,10 @@
 //! | [`config`] | the network's numbers, its presets and the list of its parameters |
 //! | [`module`] | the cut: which part of the network is the submodel |
 //! | [`preprocessing`] | how a CIFAR-10 image becomes the network's input |
-//! | [`tier`] | confidence ranges |
+//! | [`tier`], [`tolerance`] | confidence ranges; the default tolerance |
 //! | [`onnx`] | the ONNX messages, generated from the official schema |
 //! | [`graph`] | a model's graph as data: built, written, read, cut and changed |
-//! | [`npy`] | NPY files: windows of rows mapped, arrays streamed |
+//! | [`npy`] | NPY files: windows of rows read and hashed, arrays streamed |
 //! | [`manifest`] | the bundle's description |
 //! | [`bundle`] | a bundle's folder: opened safely, written whole, cut down to some samples |
 //! | [`digest`] | hashes of files |
@@ -16,7 +16,7 @@
 //! | [`regular_file`] | files that a user names, opened only if they are no pipes |
 
 #[cfg(target_endian = "big")]
-compile_error!("bundles are little-endian and are mapped without conversion");
+compile_error!("bundles are little-endian and are read without conversion");
 
 #[cfg(test)]
 mod fixture;
@@ -33,3 +33,4 @@ pub mod preprocessing;
 pub mod regular_file;
 pub mod staging;
 pub mod tier;
+pub mod tolerance;

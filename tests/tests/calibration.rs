@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tests::{Ended, bundle, check, read_json, scratch, utf8, verify};
+use tests::{Ended, Program, bundle, check, read_json, run, scratch, tiny_bundle, utf8, verify};
 
 fn calibrate(bundle: &Path, arguments: &[&str]) -> Ended {
     verify("calibrate", bundle, arguments)
@@ -137,6 +137,25 @@ fn with_a_calibration_a_flip_of_a_high_bit_is_detected_and_one_of_the_lowest_is_
             .expect_status(0)
             .says(said);
     }
+}
+
+#[test]
+fn a_subset_has_the_model_of_its_bundle_and_its_calibration() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let subset = folder.path().join("subset");
+    let mut command = Program::Exporter.command();
+    command
+        .arg("subset")
+        .arg(&bundle)
+        .args(["--mode", "range", "--range", "2", "5", "--out"]);
+    run(command.arg(&subset)).expect_status(0);
+    calibrate(&bundle, &["--passes", "1"]).expect_status(0);
+    let calibration = folder.path().join("tiny.calibration.json");
+    check(&subset, &["--calibration", utf8(&calibration)])
+        .expect_status(0)
+        .says("calibrated in 1 passes")
+        .says("found on 8 samples of another bundle, others than the 3 checked here");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use tests::{
-    Ended, Program, bundle, check, onnxruntime, openvino, python, read_json, run, scratch, utf8,
-    verify,
+    Ended, Program, bundle, check, onnxruntime, openvino, python, read_json, run, scratch,
+    tiny_bundle, utf8, verify,
 };
 
 /// A library that does something else than being ONNX Runtime.
@@ -140,4 +140,26 @@ fn saved_outputs_are_what_the_runtime_computed() {
     .says("outputs");
     python("saved_outputs", &[&saved, &bundle]).expect_status(0);
     check(&bundle, &arguments).refuses(&["--save-outputs", "already exists"]);
+}
+
+#[test]
+fn pairs_stand_beside_all_combinations() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let report = folder.path().join("r.json");
+    let pair = format!("{}@openvino", openvino().display());
+    verify(
+        "compare",
+        &bundle,
+        &["--run", &pair, "--report", utf8(&report)],
+    )
+    .expect_status(0);
+    let record = read_json(&report);
+    let configurations = record["configurations"].as_array().expect("rows");
+    let devices: Vec<_> = configurations
+        .iter()
+        .map(|row| row["device"].clone())
+        .collect();
+    assert_eq!(devices, ["cpu", "openvino"]);
+    verify("compare", &bundle, &["--run", "openvino"]).refuses(&["expected LIB@DEVICE"]);
 }

@@ -1,4 +1,4 @@
-//! The gates between a device asked for and a result, with a runtime that lies about where its
+//! The checks between a device asked for and a result, with a runtime that lies about where its
 //! nodes ran and with a model that a real provider does not take whole.
 
 use std::fs;

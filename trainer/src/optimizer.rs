@@ -130,7 +130,7 @@ fn orthogonalised(matrices: &Tensor) -> Tensor {
 
 /// The decay of an average after so many steps: short at first, so that it does not remember the
 /// initialisation.
-pub fn average_decay(decay: f64, step: usize) -> f64 {
+fn average_decay(decay: f64, step: usize) -> f64 {
     decay.min((1 + step) as f64 / (10 + step) as f64)
 }
 

@@ -1,6 +1,6 @@
 //! Runs a part of a bundle on the target and compares every element with the golden.
 //!
-//! | room | owns |
+//! | folder | owns |
 //! |---|---|
 //! | [`samples`] | recordings of a bundle, the one loop over them in batches, outputs as files |
 //! | [`engine`] | what gives outputs: ONNX Runtime or a fake; the device, and its proof |
@@ -12,7 +12,7 @@
 //! | [`matrix`] | several configurations against each other, a process each |
 //! | [`report`] | one typed, versioned record, and what renders it |
 //!
-//! A room uses those above it in this table, and no other.
+//! A folder uses those above it in this table, and no other.
 
 pub mod bench;
 pub mod calibrate;

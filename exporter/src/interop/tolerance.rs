@@ -1,6 +1,7 @@
 //! The tolerances that ONNX's own test runners and the README are told.
 
 use proto::manifest::part;
+use proto::tolerance::{ATOL, RTOL};
 
 /// Absolute and relative.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,8 +15,8 @@ pub(super) struct Tolerance {
 pub(super) fn tolerance(part_name: &str) -> Tolerance {
     if part_name == part::SUBMODEL {
         Tolerance {
-            atol: 5e-6,
-            rtol: 1e-5,
+            atol: ATOL,
+            rtol: RTOL,
         }
     } else {
         Tolerance {

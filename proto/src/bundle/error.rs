@@ -18,7 +18,10 @@ pub enum BundleError {
          hint: `verifier inspect` shows an ONNX or NPY file"
     )]
     NotAFolder(PathBuf),
-    #[error("{0}: not a bundle: it has no manifest.json")]
+    #[error(
+        "{0}: not a bundle: it has no manifest.json\n\
+         hint: a bundle is a folder that `exporter bundle` wrote, such as bundles/nano"
+    )]
     NoManifest(PathBuf),
     #[error("{path}: {error}")]
     Io { path: PathBuf, error: io::Error },
@@ -45,7 +48,7 @@ pub enum BundleError {
     /// Another size than the manifest says, in bytes.
     #[error(
         "{path}: {found} bytes, expected {expected}\n\
-         hint: the copy is incomplete; copy the whole folder again"
+         hint: the file was cut short or changed; copy the whole folder again"
     )]
     Size {
         path: PathBuf,

@@ -16,8 +16,9 @@ use crate::npy::{Element, Npy};
 
 /// A bundle whose manifest, paths and file sizes have been checked.
 ///
-/// Hashes are checked of what is read: a whole file by [`Bundle::read`], an array by its
-/// [`Npy::all`] and [`Npy::hashed`], and of what is left by [`Bundle::verify_files`].
+/// A hash is compared when the bytes are read: of a whole file by [`Bundle::read`], of an array by
+/// [`Npy::all`] and [`HashedRows::finish`](crate::npy::HashedRows::finish), and of what is left by
+/// [`Bundle::verify_files`].
 #[derive(Debug)]
 pub struct Bundle {
     root: PathBuf,
@@ -105,7 +106,7 @@ impl Bundle {
         self.manifest.files.keys().filter(is_due).cloned().collect()
     }
 
-    /// Reads a file that the manifest lists; its bytes have the manifest's hash.
+    /// Reads a file that the manifest lists; an error unless its bytes have the manifest's hash.
     pub fn read(&self, file: &str) -> Result<Vec<u8>, BundleError> {
         let Some(digest) = self.manifest.files.get(file) else {
             let path = self.root.join(file);

@@ -9,7 +9,8 @@ use crate::onnx::attribute_proto::AttributeType;
 const STANDARD_DOMAINS: [&str; 2] = ["", "ai.onnx"];
 
 impl Graph {
-    /// Refuses functions, control flow and operators of other domains; says what there is.
+    /// Refuses functions, training information, control flow, operators of other domains, and
+    /// control characters in names; says what there is.
     ///
     /// A function's attributes have defaults that may lie in other files; an operator of another
     /// domain may read any file; and control flow may choose nodes that no proof of placement saw.
@@ -32,7 +33,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Of nodes and tensors.
+    /// The names of nodes, operators and tensors.
     fn names(&self) -> impl Iterator<Item = &str> {
         let graph = self.graph();
         let nodes = graph.node.iter().flat_map(|node| {

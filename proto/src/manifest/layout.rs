@@ -1,4 +1,4 @@
-//! `manifest.json`: what a bundle is, in one file that every tool can read.
+//! The types of `manifest.json`, field by field.
 
 use std::collections::BTreeMap;
 use std::fmt;

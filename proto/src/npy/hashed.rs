@@ -41,7 +41,8 @@ impl<T: Element> Npy<T> {
         }
     }
 
-    /// Reads all elements, in C order; the file has the hash that is expected.
+    /// Reads all elements, in C order; an error unless the file has the hash that is expected.
+    /// Without [`Npy::expecting`] none is compared.
     pub fn all(&self) -> Result<Vec<T>, NpyError> {
         let mut hashed = self.hashed();
         let rows = hashed.rows(0..self.rows_len())?;
@@ -49,7 +50,7 @@ impl<T: Element> Npy<T> {
         Ok(rows.elements)
     }
 
-    /// Hashes the file, which has the hash that is expected, and notes the hash of every row;
+    /// Hashes the file, compares the hash as [`Npy::all`] does, and notes the hash of every row;
     /// `go_on` is told the bytes as they are read and may end it.
     pub fn verified(
         self: Arc<Self>,

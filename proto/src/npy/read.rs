@@ -96,7 +96,8 @@ impl<T: Element> Npy<T> {
         })
     }
 
-    /// The same with the BLAKE3, hexadecimal, that [`super::HashedRows::finish`] expects.
+    /// Notes the BLAKE3, hexadecimal, that the file must have: [`Npy::all`], [`Npy::verified`] and
+    /// [`super::HashedRows::finish`] compare it.
     pub fn expecting(self, blake3: &str) -> Self {
         Self {
             expected: Some(blake3.to_owned()),

@@ -6,15 +6,15 @@
 
 mod file;
 mod folder;
+mod free;
 mod leftovers;
 mod lock;
 mod name;
-mod room;
 mod scratch;
 mod sync;
 
 pub use file::write_file;
 pub use folder::{StagedFolder, StagingError};
+pub use free::free_bytes;
 pub use leftovers::{Leftover, remove_leftovers, remove_leftovers_beside};
-pub use room::free_bytes;
 pub use scratch::ScratchFolder;

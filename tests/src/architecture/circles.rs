@@ -1,4 +1,4 @@
-//! Circles among files and folders, and arrows against an order of rooms.
+//! Circles among files and folders, and uses against an order of the entries of `src`.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -76,14 +76,18 @@ fn way_round(uses: &Uses, start: &PathBuf) -> Option<Vec<PathBuf>> {
     None
 }
 
-/// The uses of rooms, the entries of `src`, that an order does not allow. The order is from low
-/// to high; rooms of one level may not use each other but for the exceptions, `(user, used)`.
-pub fn arrows_against(uses: &Uses, order: &[&[&str]], exceptions: &[(&str, &str)]) -> Vec<String> {
-    let level = |room: &str| order.iter().position(|rooms| rooms.contains(&room));
+/// The uses among the entries of `src` that an order does not allow. The order is from low
+/// to high; entries of one level may not use each other but for the exceptions, `(user, used)`.
+pub fn uses_against_order(
+    uses: &Uses,
+    order: &[&[&str]],
+    exceptions: &[(&str, &str)],
+) -> Vec<String> {
+    let level = |entry: &str| order.iter().position(|entries| entries.contains(&entry));
     let mut refused = Vec::new();
     for (file, used) in uses {
         for other in used {
-            let (from, to) = (room_of(file), room_of(other));
+            let (from, to) = (entry_of_src(file), entry_of_src(other));
             if from == to || exceptions.contains(&(&from, &to)) {
                 continue;
             }
@@ -97,7 +101,7 @@ pub fn arrows_against(uses: &Uses, order: &[&[&str]], exceptions: &[(&str, &str)
 }
 
 /// The entry of `src` that a file is in, without an extension.
-pub fn room_of(file: &Path) -> String {
+pub fn entry_of_src(file: &Path) -> String {
     let first = file.iter().next().map(Path::new).expect("a name");
     first.with_extension("").display().to_string()
 }

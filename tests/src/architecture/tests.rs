@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Uses, arrows_against, circles, uses};
+use super::{Uses, circles, uses, uses_against_order};
 
 const NONE: [&str; 0] = [];
 
@@ -143,7 +143,7 @@ fn a_circle_of_folders_is_found_where_no_file_has_one() {
 }
 
 #[test]
-fn what_only_points_down_has_no_circle_and_no_arrow_against_the_order() {
+fn what_only_points_down_has_no_circle_and_no_use_against_the_order() {
     let uses = uses_of(&[
         ("lib.rs", "mod low; mod middle; mod same; mod high;"),
         ("low.rs", "pub struct L;"),
@@ -157,12 +157,18 @@ fn what_only_points_down_has_no_circle_and_no_arrow_against_the_order() {
     ]);
     let order: [&[&str]; 3] = [&["low"], &["middle", "same"], &["high"]];
     assert_eq!(circles(&uses), NONE);
-    assert_eq!(arrows_against(&uses, &order, &[("same", "middle")]), NONE);
-    assert_eq!(arrows_against(&uses, &order, &[]), ["same.rs → middle.rs"]);
+    assert_eq!(
+        uses_against_order(&uses, &order, &[("same", "middle")]),
+        NONE
+    );
+    assert_eq!(
+        uses_against_order(&uses, &order, &[]),
+        ["same.rs → middle.rs"]
+    );
 }
 
 #[test]
-fn an_arrow_upwards_and_an_unknown_room_are_refused() {
+fn a_use_upwards_and_an_unknown_entry_are_refused() {
     let uses = uses_of(&[
         ("lib.rs", "mod low; mod high; mod attic;"),
         ("low.rs", "use crate::high::part::P;"),
@@ -170,6 +176,6 @@ fn an_arrow_upwards_and_an_unknown_room_are_refused() {
         ("high/part.rs", "pub struct P;"),
         ("attic.rs", "use crate::high::part::P;"),
     ]);
-    let found = arrows_against(&uses, &[&["low"], &["high"]], &[]);
+    let found = uses_against_order(&uses, &[&["low"], &["high"]], &[]);
     assert_eq!(found, ["attic.rs → high/part.rs", "low.rs → high/part.rs"]);
 }

@@ -7,7 +7,7 @@ use ndarray::ArrayD;
 use super::*;
 use crate::compare::Tolerance;
 use crate::engine::fake::Echo;
-use crate::samples::recordings::fixtures::echo_recordings;
+use crate::samples::of_part::fixtures::echo_recordings;
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -38,7 +38,7 @@ fn timed(
         runs,
         limit,
     };
-    bench(&request, &mut Echo::new(noise), 0.25, &mut |_| Ok(()))
+    bench(&request, &mut Echo::new(noise), 0.25, &mut |_| {})
 }
 
 #[test]

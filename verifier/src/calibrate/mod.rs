@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use ndarray::ArrayViewD;
 use rayon::prelude::*;
 
-use crate::check::{Event, Observe, ObserveError, OutputResult};
+use crate::check::{Event, Observe, OutputResult};
 use crate::compare::{Largest, SampleComparison, Tolerance, compare_sample};
 use crate::engine::{BatchError, Engine, run_batch};
 use crate::samples::batches::check_samples;
@@ -94,8 +94,6 @@ pub enum CalibrationError {
     Samples(#[from] SamplesError),
     #[error(transparent)]
     Run(#[from] BatchError),
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
 }
 
 /// A batch as it was computed and as it was recorded, `[batch, …]` for each output.
@@ -295,7 +293,7 @@ fn each_batch(
             outputs: &outputs.tensors,
             goldens: &batch.goldens(),
         })?;
-        observe(Event::Done(batch.samples.len()))?;
+        observe(Event::Done(batch.samples.len()));
     }
     if batches.is_stopped() || !batches.finish()? {
         return Err(CalibrationError::Interrupted);

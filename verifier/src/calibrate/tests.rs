@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::fake::Echo;
-use crate::samples::recordings::fixtures::echo_recordings;
+use crate::samples::of_part::fixtures::echo_recordings;
 
 /// Three samples of four elements in batches of two: each pass is two runs.
 fn calibrated(
@@ -22,7 +22,7 @@ fn calibrated(
         margin: 2.0,
         stop: &AtomicBool::new(false),
     };
-    calibrate(&request, &mut Echo::new(noise), &mut |_| Ok(()))
+    calibrate(&request, &mut Echo::new(noise), &mut |_| {})
 }
 
 #[test]
@@ -127,7 +127,7 @@ mod in_a_file {
             stop: &stop,
         };
         let mut engine = Echo::new(|_, output: &mut ArrayD<f32>| *output += 1e-6);
-        let found = calibrate(&request, &mut engine, &mut |_| Ok(())).expect("calibrated");
+        let found = calibrate(&request, &mut engine, &mut |_| {}).expect("calibrated");
         let library = LibraryInfo {
             path: PathBuf::from("lib.so"),
             version: "1.31.1".to_owned(),

@@ -12,7 +12,7 @@ mod run;
 mod tests;
 pub mod worst;
 
-pub use events::{Event, FaultyTensors, Observe, ObserveError};
+pub use events::{Event, FaultyTensors, Observe};
 pub use outcome::{FaultOutcome, FaultResult};
 pub use request::{CheckError, Engines, Request};
 pub use result::{CheckResult, FaultyOutput, OutputResult, Repeats, Stop};

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use super::events::ObserveError;
 use crate::compare::Tolerance;
 use crate::engine::{BatchError, Engine};
 use crate::inject::{Fault, FaultError};
@@ -47,6 +46,4 @@ pub enum CheckError {
     Fault(#[from] FaultError),
     #[error(transparent)]
     Run(#[from] BatchError),
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
 }

@@ -42,7 +42,7 @@ pub fn check(
     for batch in batches.by_ref() {
         let batch = batch?;
         run.batch(&batch, engines, observe)?;
-        observe(Event::Done(batch.samples.len()))?;
+        observe(Event::Done(batch.samples.len()));
         let is_last = batch.samples.end == request.samples.end;
         if request.fail_fast && !run.result.faulty.is_empty() && !is_last {
             run.result.stopped.get_or_insert(Stop::FailFast);
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
             Some(first) => self.differing_from_first(outputs, first),
             None => {
                 let views = outputs.computed.iter().map(|output| output.view());
-                observe(Event::Outputs(views.collect()))?;
+                observe(Event::Outputs(views.collect()));
                 if self.request.repeat > 1 {
                     let copies = outputs.computed.iter().map(ArrayViewD::to_owned);
                     *first = Some(copies.collect());
@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
                     golden: output.golden.view(),
                     actual: output.actual.view(),
                 };
-                observe(Event::Faulty(&faulty, tensors))?;
+                observe(Event::Faulty(&faulty, tensors));
                 self.result.faulty.push(faulty);
             }
         }

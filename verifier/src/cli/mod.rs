@@ -77,6 +77,9 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
         Some(ContextValue::String(flag)) if flag == "--model" => {
             Some("a bundle holds its model: `verifier check bundles/base`")
         }
+        Some(ContextValue::String(flag)) if flag == "--dataset" => {
+            Some("a bundle holds its data: `verifier check bundles/base_cnf_4`")
+        }
         Some(ContextValue::String(flag)) if flag == "--weights" => {
             Some("a bundle holds its weights: `exporter bundle --weights FILE` makes one of a file")
         }

@@ -76,7 +76,7 @@ fn time(
     let Loaded {
         mut engine,
         runtime,
-    } = prepared.load(model)?;
+    } = prepared.load(model, batch_size)?;
     let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
         let library = &runtime.library;
@@ -107,7 +107,6 @@ fn time(
         if let Event::Done(samples) = event {
             progress.advance(samples as u64);
         }
-        Ok(())
     })?;
     Ok(timing)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use console::{Progress, grouped, say};
+use console::{Progress, grouped, note, say};
 use proto::staging;
 use verifier::calibrate::file::{self, Entry, Setting};
 use verifier::calibrate::{self, BITS, Calibration, Floor, Request};
@@ -16,7 +16,7 @@ use verifier::report::{Verdict, text, unix_seconds};
 
 use super::hints::with_hint;
 use super::prepare::{Opened, Prepared, stop_flag};
-use super::recorded::refuse_inside;
+use super::recorded::check_place;
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -31,7 +31,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
     let (prepared, model) = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
-    let mut loaded = prepared.load(&model.files)?;
+    let mut loaded = prepared.load(&model.files, prepared.batch_size)?;
     drop(model);
     let opened = &prepared.opened;
     say_setting(&prepared, &loaded.runtime.nodes);
@@ -51,14 +51,10 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
         if let Event::Done(samples) = event {
             progress.advance(samples as u64);
         }
-        Ok(())
     })?;
     progress.finish();
     prepared.check_unchanged()?;
     say_summary(&request, &found);
-    if let Some(path) = &arguments.plot {
-        plot(path, arguments, &found)?;
-    }
     if let Some(reason) = refusal(arguments, &found) {
         say!("verdict      FAIL: {reason}");
         return Ok(Verdict::Fail);
@@ -74,6 +70,12 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let entry = Entry::new(setting, bundle, started_unix_seconds, &request, &found);
     file::store(&out, entry)?;
     say!("written      {}", out.display());
+    if let Some(path) = &arguments.plot {
+        match plot(path, arguments, &found) {
+            Ok(()) => say!("plot         {}", path.display()),
+            Err(error) => note!("error: --plot {error:#}; the calibration is written"),
+        }
+    }
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(Verdict::Pass)
 }
@@ -108,9 +110,9 @@ fn output_file(arguments: &CalibrateArgs) -> Result<PathBuf> {
         .clone()
         .or_else(|| file::beside(&arguments.input.bundle));
     let out = out.context("the bundle's folder has no name: --out FILE names the file to write")?;
-    refuse_inside("--out", &out)?;
+    check_place("--out", &out)?;
     if let Some(plot) = &arguments.plot {
-        refuse_inside("--plot", plot)?;
+        check_place("--plot", plot)?;
     }
     Ok(out)
 }
@@ -158,9 +160,7 @@ fn plot(path: &Path, arguments: &CalibrateArgs, found: &Calibration) -> Result<(
     );
     let svg = floor_plot(&title, &found.floor);
     let written = staging::write_file(path, |writer| writer.write_all(svg.as_bytes()));
-    written.with_context(|| format!("{}: cannot be written", path.display()))?;
-    say!("plot         {}", path.display());
-    Ok(())
+    written.with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 fn say_summary(request: &Request<'_>, found: &Calibration) {

@@ -9,9 +9,7 @@ use proto::bundle::PartModel;
 use verifier::calibrate::file::{self, LookUp, Setting};
 use verifier::check::dump::Dump;
 use verifier::check::worst::WorstSamples;
-use verifier::check::{
-    self, CheckResult, Engines, Event, FaultOutcome, ObserveError, Request, Stop,
-};
+use verifier::check::{self, CheckResult, Engines, Event, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::inject::Fault;
@@ -111,7 +109,7 @@ fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
 impl LoadedEngines {
     fn load(prepared: &Prepared, model: PartModel, faults: &[Fault]) -> Result<Self> {
         let changed = with_weight_faults(model.graph, faults)?;
-        let fault_free = prepared.load(&model.files)?;
+        let fault_free = prepared.load(&model.files, prepared.batch_size)?;
         let corrupted = match &changed {
             Some(bytes) => Some(prepared.load_changed(bytes)?),
             None => None,
@@ -157,7 +155,7 @@ impl Keepers {
         Ok(keepers)
     }
 
-    fn take(&mut self, event: Event<'_>) -> Result<(), ObserveError> {
+    fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Done(samples) => self.progress.advance(samples as u64),
             Event::Outputs(outputs) => {
@@ -176,7 +174,6 @@ impl Keepers {
                 }
             }
         }
-        Ok(())
     }
 }
 

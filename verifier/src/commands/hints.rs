@@ -7,7 +7,7 @@ use verifier::calibrate::file::FileError;
 use verifier::engine::Device;
 use verifier::engine::onnxruntime::LoadError;
 use verifier::engine::onnxruntime::locate::{LocateError, VARIABLE};
-use verifier::samples::recordings::RecordingError;
+use verifier::samples::of_part::RecordingError;
 
 /// An error of a command with a hint, if there is one for it.
 pub(super) fn with_hint(error: Error, command: &str) -> Error {
@@ -33,7 +33,8 @@ fn hint(error: &(dyn std::error::Error + 'static), command: &str) -> Option<Stri
             _ => "",
         };
         return Some(format!(
-            "remove it and run `verifier calibrate` again{other_way}"
+            "a calibration file is what `verifier calibrate` writes; if it was one, move it away \
+             and calibrate again{other_way}"
         ));
     }
     if let Some(BenchError::BatchSize { .. }) = error.downcast_ref() {
@@ -63,6 +64,10 @@ fn provider_hint(device: &Device) -> &'static str {
             "--device cpu runs on the CPU; PyPI's onnxruntime-openvino holds a library with \
              OpenVINO, to be named with --runtime"
         }
+        Device::Other(name) if name.starts_with("cuda:") => {
+            "--device cuda --device-id N is the N-th NVIDIA GPU"
+        }
+        Device::Other(name) if name == "gpu" => "--device cuda is an NVIDIA GPU",
         Device::Other(_) => {
             "`verifier devices` lists the providers that the library was built with"
         }

@@ -128,9 +128,9 @@ impl Prepared {
     }
 
     /// The part's model as it lies in the bundle, on the device, with a proof that it runs there.
-    pub(super) fn load(&self, files: &ModelFiles) -> Result<Loaded> {
+    pub(super) fn load(&self, files: &ModelFiles, batch_size: usize) -> Result<Loaded> {
         match &files.external_data {
-            None => self.load_from(Source::Memory(&files.model)),
+            None => self.load_from(Source::Memory(&files.model), batch_size),
             Some((name, data)) => {
                 // A runtime reads the second file by itself: it gets a copy of what was hashed.
                 let folder = ScratchFolder::create(None).context("a copy of the model")?;
@@ -138,14 +138,14 @@ impl Prepared {
                 fs::write(&copy, &files.model).context("a copy of the model")?;
                 let external = folder.path().join(name);
                 fs::write(external, data).context("a copy of the model's weights")?;
-                self.load_from(Source::File(&copy))
+                self.load_from(Source::File(&copy), batch_size)
             }
         }
     }
 
     /// The part's model with its bytes changed.
     pub(super) fn load_changed(&self, model: &[u8]) -> Result<Loaded> {
-        self.load_from(Source::Memory(model))
+        self.load_from(Source::Memory(model), self.batch_size)
     }
 
     /// Refuses a result of a bundle or a runtime that is another one by now.
@@ -154,12 +154,12 @@ impl Prepared {
         Ok(self.library.check_unchanged()?)
     }
 
-    fn load_from(&self, source: Source<'_>) -> Result<Loaded> {
+    fn load_from(&self, source: Source<'_>, batch_size: usize) -> Result<Loaded> {
         let Opened {
             part, recordings, ..
         } = &self.opened;
         // As many samples as in the runs to come: a provider may choose by the batch size.
-        let first = 0..self.batch_size.min(recordings.samples());
+        let first = 0..batch_size.min(recordings.samples());
         let first: Vec<_> = recordings
             .inputs
             .iter()

@@ -19,7 +19,7 @@ pub(super) fn recorded<B: Body>(
 ) -> Result<Verdict> {
     let mut record = Record::begun(body);
     for path in paths {
-        refuse_inside("--report", path)?;
+        check_place("--report", path)?;
         write(&record, path)?;
     }
     let result = run(&mut record).map_err(|error| with_hint(error, B::COMMAND));
@@ -49,6 +49,20 @@ pub(crate) fn remove_reports(paths: &[PathBuf]) {
 fn write<B: Body>(record: &Record<B>, path: &Path) -> Result<()> {
     let written = record.write(path);
     written.with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// A file's place must be a folder that there is, and no bundle: known before a long run.
+pub(super) fn check_place(flag: &str, path: &Path) -> Result<()> {
+    refuse_inside(flag, path)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    match folder {
+        Some(folder) if !folder.is_dir() => bail!(
+            "{flag} {}: there is no folder {}",
+            path.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Nothing is written into a bundle, which a check leaves as it is.

@@ -5,6 +5,7 @@
 //! an element is close when it equals the golden, or when `|actual − golden|` is finite and at most
 //! `atol + |rtol·golden|`. So equal infinities match and NaN never does.
 
+use proto::tolerance::{ATOL, RTOL};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +30,10 @@ pub enum Closeness {
 }
 
 impl Tolerance {
-    /// That of the Python repository's example: 5e-6 and 1e-5.
+    /// That of [`proto::tolerance`].
     pub const DEFAULT: Self = Self {
-        atol: 5e-6,
-        rtol: 1e-5,
+        atol: ATOL as f32,
+        rtol: RTOL as f32,
     };
 
     /// Compares one element.

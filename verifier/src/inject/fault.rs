@@ -15,7 +15,8 @@ pub struct Fault {
     pub change: Change,
 }
 
-/// What a fault changes. Without a name it is the part's first tensor of that kind.
+/// What a fault changes. Without a name it is the part's only tensor of that kind; where there are several, a name is
+/// needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// What the output is compared with.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use ndarray::ArrayViewD;
 use proto::npy::{NpyError, NpyFault};
 
+use super::of_part::Recordings;
 use super::recording::{Reader, Recording, Window};
-use super::recordings::Recordings;
 use super::tensors::elements;
 
 /// Consecutive samples, with a window of each recording.
@@ -41,6 +41,15 @@ pub struct Batches<'a> {
 pub enum SamplesError {
     #[error("the bundle holds no sample: nothing would be compared")]
     Nothing,
+    #[error(
+        "samples {} up to {}, which is not one of them, are asked for; expected START < END, and \
+         END at most {available}, the samples there are",
+        samples.start, samples.end
+    )]
+    Range {
+        samples: Range<usize>,
+        available: usize,
+    },
     #[error(
         "samples {} to {} are asked for, there are {available}",
         samples.start, samples.end.saturating_sub(1)
@@ -225,7 +234,13 @@ pub fn check_samples<'a>(
     if available == 0 || recordings.any(|recording| recording.sample_elements() == 0) {
         return Err(SamplesError::Nothing);
     }
-    if samples.is_empty() || samples.end > available {
+    if samples.is_empty() {
+        return Err(SamplesError::Range {
+            samples: samples.clone(),
+            available,
+        });
+    }
+    if samples.end > available {
         return Err(SamplesError::Outside {
             samples: samples.clone(),
             available,
@@ -239,7 +254,7 @@ mod tests {
     use ndarray::Array;
 
     use super::*;
-    use crate::samples::recordings::fixtures::recordings;
+    use crate::samples::of_part::fixtures::recordings;
 
     fn recording() -> Recording {
         let values = Array::from_iter((0..10u8).map(f32::from));

@@ -2,12 +2,12 @@
 //! outputs kept as files.
 
 pub mod batches;
+pub mod of_part;
 pub mod outputs;
 pub mod recording;
-pub mod recordings;
 mod tensors;
 
 pub use batches::{Batch, Batches, SamplesError};
+pub use of_part::{Origin, Recordings, SampleInfo};
 pub use recording::{Reader, Recording, Window};
-pub use recordings::{Origin, Recordings, SampleInfo};
 pub use tensors::{elements, sample_of};

@@ -35,9 +35,17 @@ pub enum Window<'a> {
 /// Reads a recording's samples in ascending order and hashes its file on the way.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    recording: &'a Recording,
-    /// Of a file that is not verified yet.
-    rows: Option<HashedRows<'a, f32>>,
+    /// Where the first sample lies in the values.
+    first: usize,
+    source: Source<'a>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    /// A file that is hashed as it is read.
+    Hashed(Box<HashedRows<'a, f32>>),
+    Verified(&'a VerifiedRows<f32>),
+    Memory(&'a ArcArray<f32, IxDyn>),
 }
 
 impl Recording {
@@ -111,34 +119,37 @@ impl Recording {
     /// Begins to read samples in order.
     pub fn reader(&self) -> Reader<'_> {
         Reader {
-            recording: self,
-            rows: match &self.values {
-                Values::File(npy) => Some(npy.hashed()),
-                _ => None,
+            first: self.first,
+            source: match &self.values {
+                Values::File(npy) => Source::Hashed(Box::new(npy.hashed())),
+                Values::Verified(rows) => Source::Verified(rows),
+                Values::Memory(values) => Source::Memory(values),
             },
         }
     }
 }
 
 impl<'a> Reader<'a> {
-    /// Reads some consecutive samples; of an unverified file none before those read last.
+    /// Reads some consecutive samples.
+    ///
+    /// # Panics
+    /// If its file is hashed as it is read, and the samples lie before the end of those read last.
     pub fn window(&mut self, samples: Range<usize>) -> Result<Window<'a>, NpyError> {
-        let Recording { first, values, .. } = self.recording;
-        let range = first + samples.start..first + samples.end;
-        Ok(match (values, &mut self.rows) {
-            (Values::Memory(values), _) => {
-                Window::Memory(values.slice_axis(Axis(0), Slice::from(range)))
-            }
-            (Values::Verified(rows), _) => Window::Read(rows.rows(range)?),
-            (_, Some(rows)) => Window::Read(rows.rows(range)?),
-            (Values::File(npy), None) => Window::Read(npy.rows(range)?),
+        let rows = self.first + samples.start..self.first + samples.end;
+        Ok(match &mut self.source {
+            Source::Hashed(hashed) => Window::Read(hashed.rows(rows)?),
+            Source::Verified(verified) => Window::Read(verified.rows(rows)?),
+            Source::Memory(values) => Window::Memory(values.slice_axis(Axis(0), Slice::from(rows))),
         })
     }
 
     /// Hashes what is left of the file, and compares it with its hash; `go_on` is told the bytes as
     /// they are read and may end it.
     pub fn finish(self, go_on: impl FnMut(u64) -> bool) -> Result<(), NpyError> {
-        self.rows.map_or(Ok(()), |rows| rows.finish(go_on))
+        match self.source {
+            Source::Hashed(rows) => rows.finish(go_on),
+            Source::Verified(_) | Source::Memory(_) => Ok(()),
+        }
     }
 }
 

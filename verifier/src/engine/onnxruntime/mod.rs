@@ -1,6 +1,6 @@
 //! ONNX Runtime as an [`Engine`](super::Engine): the only folder that names `ort`.
 //!
-//! Three gates stand between a device asked for and a result: the provider must be created, no node
+//! Three checks stand between a device asked for and a result: the provider must be created, no node
 //! may be left to the CPU, and the profile of a first run must show every node on the provider.
 
 mod environment;

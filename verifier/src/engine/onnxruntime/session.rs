@@ -42,7 +42,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads a model, runs `first_inputs`, one sample each, and proves where every node ran. `path`
+    /// Loads a model, runs `first_inputs`, a batch `[batch, …]` each, and proves where every node ran. `path`
     /// is the model's name in messages.
     pub fn load(
         library: &Library,

@@ -1,4 +1,4 @@
-//! How much room there is.
+//! How many bytes a file system has free.
 
 use std::path::Path;
 
