@@ -1,4 +1,5 @@
-//! The tolerance of the submodel where nobody chose another: that of the Python repository's example.
+//! The tolerance of the submodel where nobody chose another: that of the Python repository's
+//! example.
 
 /// Absolute part.
 pub const ATOL: f64 = 5e-6;

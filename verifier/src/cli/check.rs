@@ -17,7 +17,8 @@ Examples:
   verifier check bundles/nano --device cpu --fault 'weight:to_qkv_weight[10,20]^30' \\
     --expect-detected
 
-A device asked for is a device used: if any node of the model would run elsewhere, the exit status is 2.
+A device asked for is a device used: if any node of the model would run elsewhere, the exit status
+is 2.
 Faults act all at once, in copies in memory: the bundle stays as it is.
 
 Exit status:

@@ -15,8 +15,8 @@ pub struct Fault {
     pub change: Change,
 }
 
-/// What a fault changes. Without a name it is the part's only tensor of that kind; where there are several, a name is
-/// needed.
+/// What a fault changes. Without a name it is the part's only tensor of that kind; where there are
+/// several, a name is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// What the output is compared with.

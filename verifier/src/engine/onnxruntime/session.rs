@@ -42,8 +42,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads a model, runs `first_inputs`, a batch `[batch, …]` each, and proves where every node ran. `path`
-    /// is the model's name in messages.
+    /// Loads a model, runs `first_inputs`, a batch `[batch, …]` each, and proves where every node
+    /// ran. `path` is the model's name in messages.
     pub fn load(
         library: &Library,
         model: Source<'_>,
