@@ -20,6 +20,6 @@ pub mod signals;
 pub use digits::grouped;
 pub use exit::exit_code;
 pub use host::Host;
-pub use lines::{one_line, print_result};
+pub use lines::{ensure_printed, one_line, print_result, printable};
 pub use progress::Progress;
 pub use signals::{stop_flag, survive_file_size_limit};

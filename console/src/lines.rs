@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Prints a line on stdout. A reader who has gone away must not end the work: the result is also in
 /// files and in the exit status.
@@ -19,7 +20,24 @@ macro_rules! note {
 
 /// What [`say!`](crate::say) calls.
 pub fn print_line(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stdout(), "{}", printable(&line.to_string()));
+    if let Err(error) = writeln!(io::stdout(), "{}", printable(&line.to_string())) {
+        let is_lost = error.kind() != io::ErrorKind::BrokenPipe;
+        IS_LOST.fetch_or(is_lost, Ordering::Relaxed);
+    }
+}
+
+/// Whether a line of result could not be printed, on a full disk for example. A reader who has gone
+/// away wanted no more.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// An error if a line was lost: for a command whose result stands nowhere else.
+pub fn ensure_printed() -> io::Result<()> {
+    match IS_LOST.load(Ordering::Relaxed) {
+        true => Err(io::Error::other(
+            "standard output: not all could be printed",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// What [`note!`](crate::note) calls.

@@ -28,8 +28,8 @@ fn what_cannot_be_kept_takes_nothing_from_the_verdict() {
     let folder = scratch();
     let bundle = tiny_bundle(folder.path());
     let file = |name: &str| folder.path().join(name);
-    // The profile of the first run has some 15 kilobytes; a page with all samples' pictures has more
-    // than 20.
+    // The profile of the first run has some 15 kilobytes; a page with all samples' pictures has
+    // more than 20.
     let (page, small) = (file("page.html"), file("small.md"));
     let mut command = failing_check(&bundle);
     command.args(["--atol", "0", "--rtol", "0"]);
@@ -113,13 +113,54 @@ fn an_earlier_report_does_not_survive_a_command_that_is_not_understood() {
         "the report of an earlier run",
     ]);
     assert!(!report.exists());
-    // What is no report stays.
+    // What is no report of this program stays, and so does one of a command that has no reports.
+    let thesis = folder.path().join("thesis.json");
+    fs::write(&thesis, "my thesis").expect("write");
+    check(&bundle, &["--report", utf8(&thesis), "--atoll"]).refuses(&["--atoll"]);
+    Program::Verifier
+        .run(["inspect", "--report", utf8(&thesis)])
+        .expect_status(2);
+    assert_eq!(
+        fs::read_to_string(&thesis).expect("still there"),
+        "my thesis"
+    );
     check(
         &bundle,
         &["--report", utf8(&bundle.join("manifest.json")), "--atoll"],
     )
     .refuses(&["--atoll"]);
     assert!(bundle.join("manifest.json").exists());
+}
+
+#[test]
+fn an_earlier_verdict_does_not_survive_a_check_that_cannot_begin() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let report = folder.path().join("r.json");
+    let reporting = ["--report", utf8(&report)];
+    check(&bundle, &reporting).expect_status(0);
+    check(&bundle, &[&reporting[..], &["--expect-detected"]].concat())
+        .refuses(&["--expect-detected without a fault"]);
+    assert_eq!(read_json(&report)["verdict"], "error");
+}
+
+#[test]
+fn a_result_that_could_not_be_printed_is_no_success() {
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("open")
+    };
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let mut commands = [Program::Verifier.command(), Program::Exporter.command()];
+    commands[0].arg("inspect").arg(&bundle);
+    commands[1].arg("tiers").arg(&bundle);
+    for command in &mut commands {
+        let status = command.stdout(full()).status().expect("start");
+        assert_eq!(status.code(), Some(2), "{command:?}");
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn expect_no_panic(ended: &Ended, what: &str) {
 #[test]
 fn no_output_or_an_early_end_is_no_result() {
     let target = Target::new();
-    for how in ["nothing", "exit"] {
+    for how in ["nothing", "exit", "quick_exit"] {
         for name in COMMANDS {
             let ended = run(&mut target.command(name, how));
             expect_no_panic(&ended, name);
@@ -63,6 +63,16 @@ fn no_output_or_an_early_end_is_no_result() {
     run(&mut target.command("check", "nothing")).refuses(&["broke a rule"]);
     run(&mut target.command("check", "exit")).refuses(&["called `exit`"]);
     assert!(!target.calibration().exists());
+}
+
+/// A library's own function at the end of the process cannot make a success of a failure.
+#[test]
+fn the_exit_status_is_that_of_the_verdict() {
+    let target = Target::new();
+    for name in ["check", "bench"] {
+        let mut command = target.command(name, "end well");
+        run(command.args(["--atol", "0", "--rtol", "0"])).expect_status(1);
+    }
 }
 
 #[test]

@@ -27,7 +27,14 @@ fn main() -> ExitCode {
         }
     };
     console::exit::guard_status();
-    console::exit_code(run(&command).map(commands::Status))
+    let status = match run(&command) {
+        Ok(verdict) => verdict.exit_status(),
+        Err(error) => {
+            console::note!("error: {error:#}");
+            Verdict::Error.exit_status()
+        }
+    };
+    console::exit::end(status)
 }
 
 fn run(command: &cli::Command) -> Result<Verdict> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use console::exit::INTERRUPTED;
-use console::{print_result, say, stop_flag};
+use console::{ensure_printed, print_result, say, stop_flag};
 use exporter::histogram;
 use proto::bundle::{self, Bundle, Samples};
 use proto::staging;
@@ -64,6 +64,7 @@ pub(crate) fn tiers(arguments: &TiersArgs) -> Result<()> {
             say!("plot  {}", path.display());
         }
     }
+    ensure_printed()?;
     Ok(())
 }
 

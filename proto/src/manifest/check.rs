@@ -1,6 +1,6 @@
 //! A description must not contradict itself.
 
-use super::layout::{Axis, Manifest};
+use super::layout::{Axis, Manifest, Part};
 use super::names::part;
 use crate::config::Preset;
 use crate::module::Module;
@@ -19,8 +19,18 @@ impl Manifest {
         }
         Module::parse(&self.module, config).map_err(|error| error.to_string())?;
         self.check_names()?;
+        self.check_parts()?;
         self.check_datasets()?;
         self.check_submodel()
+    }
+
+    /// A part that takes or gives nothing cannot be checked.
+    fn check_parts(&self) -> Result<(), String> {
+        let is_empty = |part: &Part| part.inputs.is_empty() || part.outputs.is_empty();
+        match self.parts.iter().find(|(_, part)| is_empty(part)) {
+            None => Ok(()),
+            Some((name, _)) => Err(format!("part `{name}` has no inputs or no outputs")),
+        }
     }
 
     /// Names of datasets, parts and tensors become names of files.

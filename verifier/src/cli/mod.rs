@@ -91,6 +91,14 @@ pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
 pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut is_named = false;
+    let mut arguments = arguments.skip(1).take_while(|argument| argument != "--");
+    let command = arguments.next().unwrap_or_default();
+    if !["check", "compare", "bench"]
+        .iter()
+        .any(|name| command == *name)
+    {
+        return files;
+    }
     for argument in arguments {
         let text = argument.to_string_lossy();
         if is_named {

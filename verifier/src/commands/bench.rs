@@ -1,5 +1,7 @@
 //! `verifier bench`: each batch size on a session of its own, timed and compared.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -11,7 +13,7 @@ use verifier::compare::Tolerance;
 use verifier::report::bench::{Bench, BenchOptions, LEGEND};
 use verifier::report::{Record, Verdict, text};
 
-use super::prepare::{Loaded, Opened, Prepared, stop_flag};
+use super::prepare::{Loaded, Opened, Prepared};
 use super::recorded::recorded;
 use crate::cli::BenchArgs;
 
@@ -19,14 +21,17 @@ use crate::cli::BenchArgs;
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
 
 pub(crate) fn bench(arguments: &BenchArgs) -> Result<Verdict> {
-    recorded(&arguments.reports, body(arguments), |record| {
-        run(arguments, record)
+    recorded(&arguments.reports, body(arguments), |record, stop| {
+        run(arguments, record, stop)
     })
 }
 
-fn run(arguments: &BenchArgs, record: &mut Record<Bench>) -> Result<Verdict> {
+fn run(
+    arguments: &BenchArgs,
+    record: &mut Record<Bench>,
+    stop: Arc<AtomicBool>,
+) -> Result<Verdict> {
     let started = Instant::now();
-    let stop = stop_flag()?;
     let opened = Opened::new(&arguments.input, Some(record))?;
     let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
     record.body.options.batch_sizes.clone_from(&batch_sizes);

@@ -1,6 +1,8 @@
 //! `verifier check`: load the engines, run the check, keep and say what it finds.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,7 +20,7 @@ use verifier::report::check::{CalibrationRecord, Check, CheckOptions, ToleranceO
 use verifier::report::{Record, Verdict, text};
 use verifier::samples::outputs::OutputsFolder;
 
-use super::prepare::{Loaded, Opened, Prepared, stop_flag};
+use super::prepare::{Loaded, Opened, Prepared};
 use super::recorded::{recorded, refuse_inside};
 use crate::cli::CheckArgs;
 
@@ -50,19 +52,24 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
         vec![]
     };
     faults.extend(arguments.faults.iter().cloned());
+    recorded(
+        &arguments.reports,
+        body(arguments, faults),
+        |record, stop| run(arguments, record, stop),
+    )
+}
+
+fn run(
+    arguments: &CheckArgs,
+    record: &mut Record<Check>,
+    stop: Arc<AtomicBool>,
+) -> Result<Verdict> {
+    let started = Instant::now();
     ensure!(
-        !arguments.expect_detected || !faults.is_empty(),
+        !arguments.expect_detected || !record.body.options.faults.is_empty(),
         "--expect-detected without a fault: nothing would be proven\n\
          hint: add --inject or --fault SPEC"
     );
-    recorded(&arguments.reports, body(arguments, faults), |record| {
-        run(arguments, record)
-    })
-}
-
-fn run(arguments: &CheckArgs, record: &mut Record<Check>) -> Result<Verdict> {
-    let started = Instant::now();
-    let stop = stop_flag()?;
     let opened = Opened::new(&arguments.input, Some(record))?;
     let available = opened.recordings.samples();
     ensure!(
@@ -275,11 +282,13 @@ fn find_calibration(
     arguments: &CheckArgs,
     prepared: &Prepared,
 ) -> Result<Option<(PathBuf, LookUp)>> {
+    if let Some(path) = arguments.calibration.as_ref().filter(|path| !path.exists()) {
+        bail!("--calibration {}: no such file", path.display());
+    }
     if arguments.no_calibration || arguments.has_tolerance() {
         return Ok(None);
     }
     let path = match &arguments.calibration {
-        Some(path) if !path.exists() => bail!("--calibration {}: no such file", path.display()),
         Some(path) => Some(path.clone()),
         None => file::beside(&arguments.input.bundle),
     };

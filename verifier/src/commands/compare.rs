@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,8 @@ use verifier::report::{Record, Verdict};
 use verifier::samples::Recording;
 use verifier::samples::outputs::file_name;
 
-use super::prepare::{Opened, stop_flag};
-use super::recorded::recorded;
+use super::prepare::Opened;
+use super::recorded::{recorded, refuse_inside};
 use crate::cli::CompareArgs;
 
 /// What one run is to be.
@@ -40,16 +41,22 @@ struct Finished {
 }
 
 pub(crate) fn compare(arguments: &CompareArgs) -> Result<Verdict> {
-    recorded(&arguments.reports, body(arguments), |record| {
-        run(arguments, record)
+    recorded(&arguments.reports, body(arguments), |record, stop| {
+        run(arguments, record, stop)
     })
 }
 
-fn run(arguments: &CompareArgs, record: &mut Record<Matrix>) -> Result<Verdict> {
+fn run(
+    arguments: &CompareArgs,
+    record: &mut Record<Matrix>,
+    stop: Arc<AtomicBool>,
+) -> Result<Verdict> {
     let started = Instant::now();
-    let stop = stop_flag()?;
     let opened = Opened::new(&arguments.input, Some(record))?;
     let runs = runs(arguments)?;
+    if let Some(folder) = &arguments.scratch {
+        refuse_inside("--scratch", &folder.join("outputs"))?;
+    }
     let scratch = ScratchFolder::create(arguments.scratch.as_deref())
         .context("no folder for the outputs: --scratch DIR names one that can be written to")?;
     ensure_room(scratch.path(), &opened, runs.len())?;

@@ -1,7 +1,7 @@
 //! `verifier devices`: what the runtime offers, tried out.
 
 use anyhow::Result;
-use console::say;
+use console::{ensure_printed, say};
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, LoadError, Options};
 use verifier::engine::probe::{self, Probe};
@@ -45,6 +45,7 @@ fn run(arguments: &DevicesArgs) -> Result<Verdict> {
         };
         say!("  {label:<36} {outcome}");
     }
+    ensure_printed()?;
     Ok(Verdict::Pass)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use console::{grouped, say};
+use console::{ensure_printed, grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
 use proto::manifest::{Axis, Manifest, Tensor};
@@ -34,6 +34,7 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
             path.display()
         ),
     }
+    ensure_printed()?;
     Ok(Verdict::Pass)
 }
 

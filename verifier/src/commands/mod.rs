@@ -10,17 +10,4 @@ pub(crate) mod inspect;
 mod prepare;
 mod recorded;
 
-use std::process::{ExitCode, Termination};
-
-use verifier::report::Verdict;
-
 pub(crate) use recorded::remove_reports;
-
-/// How a command ended, as an exit status.
-pub(crate) struct Status(pub(crate) Verdict);
-
-impl Termination for Status {
-    fn report(self) -> ExitCode {
-        ExitCode::from(self.0.exit_status())
-    }
-}

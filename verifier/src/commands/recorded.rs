@@ -1,28 +1,34 @@
 //! A command that fills in a record and writes it as reports.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
 use console::{note, say};
-use proto::bundle;
+use proto::{bundle, regular_file};
 use verifier::report::{Body, Format, Record, Verdict};
 
 use super::hints::with_hint;
+use super::prepare::stop_flag;
 
 /// Runs a command and writes its record: before the long run too, since an earlier run's verdict
 /// must not survive this one.
 pub(super) fn recorded<B: Body>(
     paths: &[PathBuf],
     body: B,
-    run: impl FnOnce(&mut Record<B>) -> Result<Verdict>,
+    run: impl FnOnce(&mut Record<B>, Arc<AtomicBool>) -> Result<Verdict>,
 ) -> Result<Verdict> {
+    // Before anything is written: a signal must leave no half of it.
+    let stop = stop_flag()?;
     let mut record = Record::begun(body);
     for path in paths {
         check_place("--report", path)?;
         write(&record, path)?;
     }
-    let result = run(&mut record).map_err(|error| with_hint(error, B::COMMAND));
+    let result = run(&mut record, stop).map_err(|error| with_hint(error, B::COMMAND));
     let error = result.as_ref().err().map(|error| format!("{error:#}"));
     record.end(*result.as_ref().unwrap_or(&Verdict::Error), error);
     for path in paths {
@@ -39,11 +45,24 @@ pub(super) fn recorded<B: Body>(
 /// Removes reports of an earlier run where this one cannot write its own.
 pub(crate) fn remove_reports(paths: &[PathBuf]) {
     for path in paths {
-        let is_report = Format::of(path).is_some() && path.is_file();
-        if is_report && refuse_inside("--report", path).is_ok() && fs::remove_file(path).is_ok() {
+        if is_own_report(path)
+            && refuse_inside("--report", path).is_ok()
+            && fs::remove_file(path).is_ok()
+        {
             note!("removed {}, the report of an earlier run", path.display());
         }
     }
+}
+
+/// Whether a file is what a command of this program wrote: each format says so near its beginning.
+fn is_own_report(path: &Path) -> bool {
+    let Some(format) = Format::of(path) else {
+        return false;
+    };
+    let mut beginning = Vec::new();
+    let read =
+        regular_file::open(path).and_then(|file| file.take(4096).read_to_end(&mut beginning));
+    read.is_ok() && format.begins(&String::from_utf8_lossy(&beginning))
 }
 
 fn write<B: Body>(record: &Record<B>, path: &Path) -> Result<()> {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use console::Host;
+use console::{Host, printable};
 use proto::bundle::Bundle;
 use proto::manifest::Golden;
 use proto::staging;
@@ -173,7 +173,8 @@ impl<B: Body> Record<B> {
         let format = format.ok_or_else(|| io::Error::other("no format has this ending"))?;
         let text = match format {
             Format::Json => serde_json::to_string_pretty(self)? + "\n",
-            other => B::render(self, other)?,
+            // Whatever a file or a library said is shown, not obeyed, also on a page.
+            other => printable(&B::render(self, other)?).into_owned(),
         };
         staging::write_file(path, |writer| writer.write_all(text.as_bytes()))
     }
@@ -250,6 +251,22 @@ impl Format {
             "csv" => Some(Self::Csv),
             "xml" => Some(Self::Junit),
             _ => None,
+        }
+    }
+
+    /// Whether a file of this ending begins as records in this format do.
+    pub fn begins(self, text: &str) -> bool {
+        let begins = |texts: &[&str]| texts.iter().any(|beginning| text.starts_with(beginning));
+        match self {
+            Self::Json => text.contains("\"record_version\""),
+            Self::Markdown => begins(&[
+                "# Verification: ",
+                "# Times: ",
+                "# Comparison of runtimes: ",
+            ]),
+            Self::Html => text.contains(r#"<link rel="icon" href="data:,"><title>"#),
+            Self::Csv => begins(&["sample,sample_index,", "batch_size,runs,"]),
+            Self::Junit => text.contains(r#"<testsuites name="vit-part verifier""#),
         }
     }
 

@@ -1,7 +1,8 @@
 //! ONNX Runtime as an [`Engine`](super::Engine): the only folder that names `ort`.
 //!
 //! Three checks stand between a device asked for and a result: the provider must be created, no
-//! node may be left to the CPU, and the profile of a first run must show every node on the provider.
+//! node may be left to the CPU, and the profile of a first run must show every node on the
+//! provider.
 
 mod environment;
 mod error;
