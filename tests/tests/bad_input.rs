@@ -179,7 +179,7 @@ fn output_that_exists_or_cannot_be_written() {
     fs::remove_file(bundle.join("npy/mine.txt")).expect("remove");
     force(&bundle.join("onnx/further")).refuses(&["inside the bundle"]);
     let report = below_a_file.join("report.json");
-    check(&bundle, &["--report", utf8(&report)]).refuses(&["report.json: cannot be written"]);
+    check(&bundle, &["--report", utf8(&report)]).refuses(&["report.json: there is no folder"]);
     check(&bundle, &["--report", "report.docx"])
         .refuses(&["ends in .html, .json, .md, .csv or .xml"]);
 }
