@@ -34,8 +34,8 @@ pub struct Timing {
     pub runs: usize,
     /// Creating the session.
     pub load_seconds: f64,
-    /// The first run of this batch size, part of the warm-up; before it comes the profiled run of
-    /// one sample.
+    /// The first run of the warm-up; before it comes the profiled run, which has the same batch
+    /// size.
     pub first_seconds: f64,
     /// The quickest timed run.
     pub min_seconds: f64,
@@ -49,8 +49,8 @@ pub struct Timing {
     pub max_seconds: f64,
     /// Samples in a second of the engine's own time, all timed runs together.
     pub samples_per_second: f64,
-    /// Median of mapping a batch's inputs and goldens and of looking for values that are not
-    /// finite.
+    /// Median of reading and hashing a batch's inputs and goldens and of looking for input values
+    /// that are not finite.
     pub reading_seconds: f64,
     /// Median of comparing a batch.
     pub comparing_seconds: f64,

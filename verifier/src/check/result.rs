@@ -119,7 +119,7 @@ pub enum Stop {
 /// Where the time went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Seconds {
-    /// Mapping the recorded tensors, and looking for input values that are not finite.
+    /// Reading and hashing the recorded tensors, and looking for input values that are not finite.
     pub reading: f64,
     /// In the engine.
     pub running: f64,

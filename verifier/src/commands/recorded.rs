@@ -36,7 +36,8 @@ pub(super) fn recorded<B: Body>(
             Ok(()) if result.is_ok() => say!("report       {}", path.display()),
             Ok(()) => {}
             // A second failure, which takes nothing from the verdict.
-            Err(error) => note!("error: {error:#}; the verdict stands"),
+            Err(error) if result.is_ok() => note!("error: {error:#}; the verdict stands"),
+            Err(error) => note!("error: {error:#}"),
         }
     }
     result
