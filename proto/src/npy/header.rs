@@ -26,6 +26,19 @@ pub struct Header {
     pub shape: Vec<usize>,
 }
 
+/// What the header of any NPY file says: one that a bundle would not hold, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnyHeader {
+    version: (u8, u8),
+    dtype: DType,
+    /// Whether the elements lie column by column.
+    pub fortran_order: bool,
+    /// Axes, slowest first in C order.
+    pub shape: Vec<usize>,
+    /// Where the data begins in the file.
+    pub data_start: usize,
+}
+
 impl Header {
     /// The bytes before the data, exactly as `numpy.save` (NumPy 1.23 and later) writes them.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -59,52 +72,21 @@ impl Header {
 
     /// Reads a header from the beginning of a file; also says where the data begins.
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), NpyFault> {
-        if !bytes.starts_with(MAGIC) {
-            return Err(NpyFault::Magic);
+        let any = AnyHeader::parse(bytes)?;
+        if any.version != (1, 0) {
+            return Err(NpyFault::Version(any.version.0, any.version.1));
         }
-        let &[major, minor, low, high] = bytes.get(6..PREFIX).ok_or(NpyFault::HeaderTruncated)?
-        else {
-            unreachable!("a slice of four bytes")
-        };
-        if (major, minor) != (1, 0) {
-            return Err(NpyFault::Version(major, minor));
-        }
-        // npyz trusts the length, multiplies the shape unchecked and recurses into brackets: check
-        // these first.
-        let length = usize::from(u16::from_le_bytes([low, high]));
-        if length > LONGEST {
-            return Err(NpyFault::HeaderLength {
-                found: length,
-                most: LONGEST,
-            });
-        }
-        let text = bytes
-            .get(PREFIX..PREFIX + length)
-            .ok_or(NpyFault::HeaderTruncated)?;
-        check_numbers(text)?;
-        check_brackets(text)?;
-
-        let header =
-            NpyHeader::from_reader(bytes).map_err(|error| NpyFault::Header(error.to_string()))?;
-        if header.order() == Order::Fortran {
+        if any.fortran_order {
             return Err(NpyFault::FortranOrder);
         }
-        let dtype = plain_dtype(&header.dtype())?;
-        let shape = header
-            .shape()
-            .iter()
-            .map(|&axis| usize::try_from(axis))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| NpyFault::Overflow(format!("{:?}", header.shape())))?;
-        Ok((Self { dtype, shape }, PREFIX + length))
+        let dtype = plain_dtype(&any.dtype)?;
+        let shape = any.shape;
+        Ok((Self { dtype, shape }, any.data_start))
     }
 
     /// Elements of the array.
     pub fn elements(&self) -> Result<usize, NpyFault> {
-        self.shape
-            .iter()
-            .try_fold(1, |product: usize, &axis| product.checked_mul(axis))
-            .ok_or_else(|| NpyFault::Overflow(format!("{:?}", self.shape)))
+        elements(&self.shape)
     }
 
     /// Bytes of the array's data.
@@ -114,6 +96,79 @@ impl Header {
             .and_then(|elements| elements.checked_mul(self.dtype.size() as u64))
             .ok_or_else(|| NpyFault::Overflow(format!("{:?}", self.shape)))
     }
+}
+
+impl AnyHeader {
+    /// Reads a header from the beginning of a file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NpyFault> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(NpyFault::Magic);
+        }
+        let &[major, minor, low, high] = bytes.get(6..PREFIX).ok_or(NpyFault::HeaderTruncated)?
+        else {
+            unreachable!("a slice of four bytes")
+        };
+        let (text_start, length) = match major {
+            1 => (PREFIX, usize::from(u16::from_le_bytes([low, high]))),
+            2 | 3 => {
+                let &[third, fourth] = bytes
+                    .get(PREFIX..PREFIX + 2)
+                    .ok_or(NpyFault::HeaderTruncated)?
+                else {
+                    unreachable!("a slice of two bytes")
+                };
+                let length = u32::from_le_bytes([low, high, third, fourth]);
+                (PREFIX + 2, length as usize)
+            }
+            _ => return Err(NpyFault::Version(major, minor)),
+        };
+        // npyz trusts the length, multiplies the shape unchecked and recurses into brackets: check
+        // these first.
+        if length > LONGEST {
+            return Err(NpyFault::HeaderLength {
+                found: length,
+                most: LONGEST,
+            });
+        }
+        let data_start = text_start + length;
+        let text = bytes
+            .get(text_start..data_start)
+            .ok_or(NpyFault::HeaderTruncated)?;
+        check_numbers(text)?;
+        check_brackets(text)?;
+        let header =
+            NpyHeader::from_reader(bytes).map_err(|error| NpyFault::Header(error.to_string()))?;
+        let shape = header.shape().iter().map(|&axis| usize::try_from(axis));
+        let shape = shape
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| NpyFault::Overflow(format!("{:?}", header.shape())))?;
+        Ok(Self {
+            version: (major, minor),
+            dtype: header.dtype(),
+            fortran_order: header.order() == Order::Fortran,
+            shape,
+            data_start,
+        })
+    }
+
+    /// NumPy's type string of a plain array, such as `<f4`.
+    pub fn descr(&self) -> Option<String> {
+        match &self.dtype {
+            DType::Plain(plain) => Some(plain.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Elements of the array.
+    pub fn elements(&self) -> Result<usize, NpyFault> {
+        elements(&self.shape)
+    }
+}
+
+fn elements(shape: &[usize]) -> Result<usize, NpyFault> {
+    let mut axes = shape.iter();
+    axes.try_fold(1, |product: usize, &axis| product.checked_mul(axis))
+        .ok_or_else(|| NpyFault::Overflow(format!("{shape:?}")))
 }
 
 /// The element type, if it is one that bundles use.

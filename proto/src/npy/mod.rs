@@ -11,6 +11,6 @@ mod write;
 pub use dtype::{Dtype, Element};
 pub use error::{NpyError, NpyFault};
 pub use hashed::{HashedRows, VerifiedRows};
-pub use header::Header;
+pub use header::{AnyHeader, Header};
 pub use read::{Npy, Rows, read_header};
 pub use write::NpyWriter;

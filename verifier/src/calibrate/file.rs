@@ -81,6 +81,26 @@ pub struct Setting {
     pub model_blake3: String,
     /// The part.
     pub part: String,
+    #[serde(flatten)]
+    pub engine: EngineSetting,
+}
+
+/// What of an engine a calibration is bound to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum EngineSetting {
+    /// ONNX Runtime on this machine.
+    Session(Box<SessionSetting>),
+    /// Outputs from files.
+    Files {
+        /// What computed them, as the user says.
+        engine_name: String,
+    },
+}
+
+/// ONNX Runtime on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionSetting {
     /// SHA-256 of the runtime library.
     pub runtime_sha256: String,
     /// Its version.
@@ -234,8 +254,19 @@ fn lock_folder_of(path: &Path) -> io::Result<File> {
 }
 
 impl Setting {
-    /// Of a run.
-    pub fn new(
+    /// Of outputs from files of an engine that the user names.
+    pub fn of_files(model_blake3: String, part: &str, engine_name: &str) -> Self {
+        Self {
+            model_blake3,
+            part: part.to_owned(),
+            engine: EngineSetting::Files {
+                engine_name: engine_name.to_owned(),
+            },
+        }
+    }
+
+    /// Of runs of ONNX Runtime.
+    pub fn of_session(
         model_blake3: String,
         part: &str,
         library: &LibraryInfo,
@@ -245,16 +276,18 @@ impl Setting {
         Self {
             model_blake3,
             part: part.to_owned(),
-            runtime_sha256: library.sha256.clone(),
-            runtime_version: library.version.clone(),
-            device: options.device.to_string(),
-            device_id: options.device_id,
-            device_options: key_values(&options.device_options),
-            allow_reduced_precision: options.allow_reduced_precision,
-            optimization: options.optimization,
-            threads: options.threads,
-            batch_size,
-            host: Host::this(),
+            engine: EngineSetting::Session(Box::new(SessionSetting {
+                runtime_sha256: library.sha256.clone(),
+                runtime_version: library.version.clone(),
+                device: options.device.to_string(),
+                device_id: options.device_id,
+                device_options: key_values(&options.device_options),
+                allow_reduced_precision: options.allow_reduced_precision,
+                optimization: options.optimization,
+                threads: options.threads,
+                batch_size,
+                host: Host::this(),
+            })),
         }
     }
 

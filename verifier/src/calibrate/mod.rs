@@ -154,7 +154,7 @@ pub fn calibrate(
     Ok(Calibration {
         elements: total.elements,
         max_abs_error: total.max_abs_error,
-        max_ulp: total.max_ulp,
+        max_ulp: total.bits.unwrap_or_default().max_ulp,
         differing_samples: passes.differing_samples,
         smallest_atol: passes.smallest_atol,
         tolerance,

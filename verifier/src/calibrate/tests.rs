@@ -135,7 +135,8 @@ mod in_a_file {
             sha256: "5e".repeat(32),
         };
         let model = "b3".repeat(32);
-        let setting = Setting::new(model, "submodel", &library, &Options::default(), batch_size);
+        let setting =
+            Setting::of_session(model, "submodel", &library, &Options::default(), batch_size);
         Entry::new(setting, "ab".repeat(32), 0, &request, &found)
     }
 

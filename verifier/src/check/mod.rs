@@ -15,5 +15,5 @@ pub mod worst;
 pub use events::{Event, FaultyTensors, Observe};
 pub use outcome::{FaultOutcome, FaultResult};
 pub use request::{CheckError, Engines, Request};
-pub use result::{CheckResult, FaultyOutput, OutputResult, Repeats, Stop};
+pub use result::{BitsResult, CheckResult, FaultyOutput, OutputResult, Repeats, Stop};
 pub use run::check;

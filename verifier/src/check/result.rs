@@ -20,8 +20,10 @@ pub struct CheckResult {
     pub recorded_in: Origin,
     /// Samples compared.
     pub samples: usize,
-    /// Samples with an element that is not equal to the golden, in the first run.
-    pub differing_samples: usize,
+    /// Samples with an element that is not equal to the golden, in the first run; absent where no
+    /// bits are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differing_samples: Option<usize>,
     /// Samples with an element outside.
     pub faulty_samples: usize,
     /// All outputs together.
@@ -53,19 +55,27 @@ pub struct OutputResult {
     pub name: Option<String>,
     /// Elements compared.
     pub elements: usize,
-    /// Elements not equal to the golden.
-    pub differing_elements: usize,
+    /// What bits show; absent where the numbers came as decimal text.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<BitsResult>,
     /// Elements outside the tolerance, both sides finite.
     pub mismatched_elements: usize,
     /// Elements outside because a side is infinite or not a number.
     pub non_finite_elements: usize,
     /// Largest absolute error over pairs of finite numbers.
     pub max_abs_error: Largest<f64>,
-    /// Largest ULP distance over pairs of finite numbers.
-    pub max_ulp: Largest<u32>,
     /// Sizes of all errors, where a report wants them; absent for all outputs together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,
+}
+
+/// How the bits of an output compare, or of all of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BitsResult {
+    /// Elements not equal to the golden.
+    pub differing_elements: usize,
+    /// Largest ULP distance over pairs of finite numbers.
+    pub max_ulp: Largest<u32>,
 }
 
 /// An output of a sample with at least one element outside the tolerance.
@@ -138,7 +148,7 @@ impl CheckResult {
             stopped: None,
             recorded_in: origin,
             samples: 0,
-            differing_samples: 0,
+            differing_samples: Some(0),
             faulty_samples: 0,
             total: OutputResult::default(),
             outputs: outputs.collect(),
@@ -166,6 +176,20 @@ impl CheckResult {
         self.flagged_without_fault = faulty.iter().filter(|&&sample| !has_fault(sample)).count();
     }
 
+    /// Leaves out what bits show: those of numbers that came as decimal text are not the bits that
+    /// were computed.
+    pub fn without_bits(&mut self) {
+        self.differing_samples = None;
+        self.total.bits = None;
+        self.outputs
+            .iter_mut()
+            .for_each(|output| output.bits = None);
+        for faulty in &mut self.faulty {
+            faulty.first.xor = None;
+            faulty.worst.xor = None;
+        }
+    }
+
     /// Samples in a second, with reading and comparing.
     pub fn samples_per_second(&self) -> f64 {
         self.samples as f64 / self.seconds.total()
@@ -186,22 +210,26 @@ impl OutputResult {
 
     /// Adds what a sample shows, but does not count it again.
     pub fn raise(&mut self, sample: usize, shape: &[usize], comparison: &SampleComparison) {
-        self.differing_elements += comparison.differing;
         self.mismatched_elements += comparison.mismatches;
         self.non_finite_elements += comparison.non_finite;
         self.max_abs_error
             .raise(comparison.max_abs_error, sample, shape);
-        self.max_ulp.raise(comparison.max_ulp, sample, shape);
+        let bits = self.bits.get_or_insert_default();
+        bits.differing_elements += comparison.differing;
+        bits.max_ulp.raise(comparison.max_ulp, sample, shape);
     }
 
     /// Adds another output; an index is that of the output it is in.
     pub fn merge(&mut self, other: &Self) {
         self.elements += other.elements;
-        self.differing_elements += other.differing_elements;
         self.mismatched_elements += other.mismatched_elements;
         self.non_finite_elements += other.non_finite_elements;
         self.max_abs_error.merge(&other.max_abs_error);
-        self.max_ulp.merge(&other.max_ulp);
+        if let Some(other) = &other.bits {
+            let bits = self.bits.get_or_insert_default();
+            bits.differing_elements += other.differing_elements;
+            bits.max_ulp.merge(&other.max_ulp);
+        }
     }
 
     /// Elements outside the tolerance.

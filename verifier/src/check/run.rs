@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
         if run == 0 {
             let differs = outputs.iter().any(|output| output.comparison.differing > 0);
             self.result.samples += 1;
-            self.result.differing_samples += usize::from(differs);
+            *self.result.differing_samples.get_or_insert_default() += usize::from(differs);
             let faults = &mut self.result.faults;
             faults::judge(self.injection, sample, outputs, tolerance, faults);
         }

@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod compare;
+mod outputs;
 mod shared;
 mod values;
 
@@ -17,6 +18,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use outputs::OutputsArgs;
 pub(crate) use shared::{PartArgs, TargetArgs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.

@@ -56,6 +56,16 @@ pub(super) fn hash(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name that stands in one line of a report.
+pub(super) fn engine_name(text: &str) -> Result<String, String> {
+    let is_plain = !text.trim().is_empty() && text.len() <= 100;
+    if is_plain && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name of up to 100 bytes, without control characters".to_owned())
+    }
+}
+
 pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

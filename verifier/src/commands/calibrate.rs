@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use console::{Progress, grouped, note, say};
 use proto::staging;
-use verifier::calibrate::file::{self, Entry, Setting};
+use verifier::calibrate::file::{self, Entry};
 use verifier::calibrate::{self, BITS, Calibration, Floor, Request};
 use verifier::check::Event;
 use verifier::report::check::Check;
@@ -59,13 +59,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
         say!("verdict      FAIL: {reason}");
         return Ok(Verdict::Fail);
     }
-    let setting = Setting::new(
-        opened.model_blake3(),
-        &arguments.input.part,
-        prepared.library.info(),
-        &prepared.options,
-        prepared.batch_size,
-    );
+    let setting = prepared.setting();
     let bundle = opened.bundle.blake3();
     let entry = Entry::new(setting, bundle, started_unix_seconds, &request, &found);
     file::store(&out, entry)?;

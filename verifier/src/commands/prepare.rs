@@ -14,14 +14,20 @@ use console::Progress;
 use proto::bundle::{Bundle, ModelFiles, PartModel};
 use proto::manifest::Part;
 use proto::staging::ScratchFolder;
+use verifier::calibrate::file::Setting;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
+use verifier::engine::recorded::Recorded;
 use verifier::engine::{Engine, batch_size};
 use verifier::report::record::{Body, BundleRecord, Record, RuntimeRecord};
 use verifier::samples::batches::check_samples;
 use verifier::samples::{Recordings, SamplesError};
 
-use crate::cli::{PartArgs, TargetArgs};
+use crate::cli::{OutputsArgs, PartArgs, TargetArgs};
+
+/// Outputs from files are compared so many bytes at a time: they stay in cache.
+const WINDOW_BYTES: usize = 4 << 20;
+const LARGEST_WINDOW: usize = 1024;
 
 /// Exit status of a process that is told twice to stop.
 const TOLD_TWICE: i32 = 2;
@@ -44,6 +50,15 @@ pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) batch_size: usize,
     pub(super) stop: Arc<AtomicBool>,
+}
+
+/// Outputs from files, ready to be compared: hashes of the bundle are right.
+pub(super) struct PreparedFiles {
+    pub(super) opened: Opened,
+    pub(super) recorded: Recorded,
+    /// Samples that are compared at a time.
+    pub(super) window: usize,
+    engine_name: Option<String>,
 }
 
 /// An engine with the part's model in it.
@@ -151,6 +166,17 @@ impl Prepared {
         self.load_from(Source::Memory(model), self.batch_size)
     }
 
+    /// What a calibration of this run is bound to.
+    pub(super) fn setting(&self) -> Setting {
+        Setting::of_session(
+            self.opened.model_blake3(),
+            &self.opened.part_name,
+            self.library.info(),
+            &self.options,
+            self.batch_size,
+        )
+    }
+
     /// Refuses a result of a bundle or a runtime that is another one by now.
     pub(super) fn check_unchanged(&self) -> Result<()> {
         self.opened.bundle.check_unchanged()?;
@@ -181,6 +207,42 @@ impl Prepared {
             runtime: RuntimeRecord::new(self.library.info(), &session, &self.options),
             engine: Box::new(session),
         })
+    }
+}
+
+impl PreparedFiles {
+    /// Finds the outputs, checks every hash but those of the recordings.
+    pub(super) fn new(
+        opened: Opened,
+        arguments: &OutputsArgs,
+        batch_size: Option<usize>,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let path = arguments
+            .outputs
+            .as_deref()
+            .context("--outputs names the files")?;
+        let reading = arguments.reading(batch_size);
+        let goldens = &opened.recordings.goldens;
+        let recorded = Recorded::open(path, &reading, goldens, opened.samples.clone())?;
+        check_hashes(&opened, stop)?;
+        let sample_bytes: usize = goldens
+            .iter()
+            .map(|golden| 4 * golden.sample_elements())
+            .sum();
+        Ok(Self {
+            window: (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW),
+            engine_name: arguments.engine_name.clone(),
+            opened,
+            recorded,
+        })
+    }
+
+    /// What a calibration of these outputs is bound to; `None` without a name of the engine.
+    pub(super) fn setting(&self) -> Option<Setting> {
+        let name = self.engine_name.as_deref()?;
+        let model = self.opened.model_blake3();
+        Some(Setting::of_files(model, &self.opened.part_name, name))
     }
 }
 

@@ -16,10 +16,15 @@ pub struct ElementPair {
     #[serde(with = "float_as_text")]
     #[schemars(with = "String")]
     pub actual: f32,
-    /// The bits in which the two differ, eight hexadecimal digits.
-    #[serde(with = "bits_as_text")]
-    #[schemars(with = "String")]
-    pub xor: u32,
+    /// The bits in which the two differ, eight hexadecimal digits; absent where no bits are
+    /// compared.
+    #[serde(
+        with = "bits_as_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub xor: Option<u32>,
 }
 
 impl ElementPair {
@@ -29,7 +34,7 @@ impl ElementPair {
             index,
             golden,
             actual,
-            xor: golden.to_bits() ^ actual.to_bits(),
+            xor: Some(golden.to_bits() ^ actual.to_bits()),
         }
     }
 
@@ -60,13 +65,22 @@ mod float_as_text {
 mod bits_as_text {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(bits: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{bits:08x}"))
+    pub(super) fn serialize<S: Serializer>(
+        bits: &Option<u32>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bits {
+            Some(bits) => serializer.collect_str(&format_args!("{bits:08x}")),
+            None => serializer.serialize_none(),
+        }
     }
 
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<u32, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u32::from_str_radix(&text, 16).map_err(de::Error::custom)
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<Option<u32>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let bits = text.map(|text| u32::from_str_radix(&text, 16).map_err(de::Error::custom));
+        bits.transpose()
     }
 }
 

@@ -40,7 +40,7 @@ pub fn run_batch<'e>(
         error,
     };
     let started = Instant::now();
-    let tensors = engine.run(inputs);
+    let tensors = engine.run(&batch.samples, inputs);
     float_mode::restore();
     let tensors = tensors.map_err(at)?;
     let seconds = started.elapsed().as_secs_f64();

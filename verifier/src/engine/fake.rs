@@ -1,5 +1,7 @@
 //! Engines for tests.
 
+use std::ops::Range;
+
 use ndarray::{ArrayD, ArrayViewD};
 
 use super::interface::{Engine, RunError};
@@ -24,6 +26,7 @@ impl<F: FnMut(usize, &mut ArrayD<f32>)> Echo<F> {
 impl<F: FnMut(usize, &mut ArrayD<f32>)> Engine for Echo<F> {
     fn run(
         &mut self,
+        _: &Range<usize>,
         inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
         self.output = inputs[0].to_owned();
@@ -37,7 +40,11 @@ impl<F: FnMut(usize, &mut ArrayD<f32>)> Engine for Echo<F> {
 pub(crate) struct Silent;
 
 impl Engine for Silent {
-    fn run(&mut self, _: &[ArrayViewD<'_, f32>]) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
+    fn run(
+        &mut self,
+        _: &Range<usize>,
+        _: &[ArrayViewD<'_, f32>],
+    ) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
         Ok(vec![])
     }
 }

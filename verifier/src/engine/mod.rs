@@ -1,5 +1,5 @@
-//! What gives outputs for inputs: a trait of one method, ONNX Runtime behind it, and a fake for
-//! tests.
+//! What gives outputs for inputs: a trait of one method; behind it ONNX Runtime, files that
+//! something else wrote, and a fake for tests.
 
 pub mod batch;
 pub mod batch_size;
@@ -11,6 +11,7 @@ pub mod interface;
 pub mod onnxruntime;
 pub mod placement;
 pub mod probe;
+pub mod recorded;
 
 pub use batch::{BatchError, Outputs, run_batch};
 pub use device::Device;

@@ -6,6 +6,7 @@ use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::outputs::{OutputsOptions, OutputsRecord};
 use super::record::{Record, RuntimeRecord, TargetRecord, Verdict};
 use super::table::range_text;
 use crate::calibrate::file::Entry;
@@ -15,6 +16,9 @@ use crate::compare::Tolerance;
 use crate::engine::batch_size;
 use crate::inject::Fault;
 
+/// Files of outputs shown to a person; the record has all of them.
+const FILES_SHOWN: usize = 5;
+
 /// What was asked for, what ran, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
@@ -22,6 +26,9 @@ pub struct Check {
     /// The runtime and where it ran, if it could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeRecord>,
+    /// What was found in files of outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<OutputsRecord>,
     /// The comparison, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<CheckResult>,
@@ -38,8 +45,12 @@ pub struct CheckOptions {
     pub bundle: PathBuf,
     /// The part that runs.
     pub part: String,
-    #[serde(flatten)]
-    pub target: TargetRecord,
+    /// The device, unless outputs come from files.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetRecord>,
+    /// The outputs that something else computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<OutputsOptions>,
     #[serde(flatten)]
     pub tolerance: Tolerance,
     /// Where the tolerance comes from.
@@ -122,13 +133,19 @@ impl Record<Check> {
     /// What ran, where and how, as names and values for a person.
     pub fn full_setting(&self) -> Vec<(&'static str, String)> {
         let Check {
-            options, runtime, ..
+            options,
+            runtime,
+            outputs,
+            ..
         } = &self.body;
         let mut rows = vec![
             ("bundle", options.bundle.display().to_string()),
             ("part", options.part.clone()),
-            ("device", options.target.to_string()),
         ];
+        if let Some(target) = &options.target {
+            rows.push(("device", target.to_string()));
+        }
+        rows.extend(outputs_rows(options, outputs.as_ref()));
         rows.extend(runtime.iter().flat_map(RuntimeRecord::setting));
         rows.push(("tolerance", options.tolerance_text()));
         rows.push(("batch size", options.batch_size_text()));
@@ -140,7 +157,43 @@ impl Record<Check> {
     }
 }
 
+/// Of outputs from files, names and values for a person.
+pub fn outputs_rows(
+    options: &CheckOptions,
+    found: Option<&OutputsRecord>,
+) -> Vec<(&'static str, String)> {
+    let Some(asked) = &options.outputs else {
+        return vec![];
+    };
+    let mut rows = vec![("outputs", asked.path.display().to_string())];
+    if let Some(name) = &asked.engine_name {
+        rows.push(("computed by", format!("{name}, as the user says")));
+    }
+    if let Some(note) = &asked.note {
+        rows.push(("note", note.clone()));
+    }
+    rows.push(("run", "nothing was run here".to_owned()));
+    if let Some(found) = found {
+        let conversions = found.conversions(asked);
+        rows.extend(conversions.into_iter().map(|text| ("converted", text)));
+        rows.extend(found.files.first().map(|_| ("files", found.files_text())));
+        for file in found.files.iter().take(FILES_SHOWN) {
+            rows.push(("BLAKE3", format!("{} {}", file.blake3, file.path.display())));
+        }
+    }
+    rows
+}
+
 impl CheckOptions {
+    /// What computed the outputs, for titles.
+    pub fn computed_by(&self) -> String {
+        match (&self.outputs, &self.target) {
+            (Some(outputs), _) => outputs.name().to_owned(),
+            (None, Some(target)) => target.device.to_string(),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
+
     /// The tolerance and where it comes from.
     pub fn tolerance_text(&self) -> String {
         let Tolerance { atol, rtol } = self.tolerance;

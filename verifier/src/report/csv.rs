@@ -67,7 +67,7 @@ fn fields(faulty: &FaultyOutput, verdict: Verdict) -> Vec<String> {
         fields.push(index.join(" "));
         fields.push(format!("{:e}", pair.golden));
         fields.push(format!("{:e}", pair.actual));
-        fields.push(format!("{:08x}", pair.xor));
+        fields.push(optional(pair.xor.map(|xor| format!("{xor:08x}"))));
     }
     fields.push(verdict.name().to_owned());
     fields

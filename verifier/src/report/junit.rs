@@ -14,7 +14,7 @@ pub(super) fn document(record: &Record<Check>) -> io::Result<String> {
     let Check {
         options, result, ..
     } = &record.body;
-    let mut suite = TestSuite::new(format!("{} on {}", options.part, options.target.device));
+    let mut suite = TestSuite::new(format!("{} on {}", options.part, options.computed_by()));
     add_properties(&mut suite, record);
     suite.add_test_case(of_run(record));
     if let Some(result) = result {

@@ -8,7 +8,7 @@ use super::matrix::Matrix;
 use super::record::{Body, Record};
 use super::table::{cell, one_line, table};
 use super::text;
-use crate::check::{CheckResult, FaultResult, FaultyOutput, OutputResult};
+use crate::check::{BitsResult, CheckResult, FaultResult, FaultyOutput, OutputResult};
 use crate::compare::Largest;
 
 /// Faulty samples listed; the JSON and CSV reports have all of them.
@@ -77,15 +77,15 @@ fn comparison(page: &mut String, result: &CheckResult) {
             text::stopped(stopped)
         );
     }
+    let differing = match result.differing_samples {
+        Some(samples) => format!("{samples} differ at all"),
+        None => "no bits were compared".to_owned(),
+    };
     let _ = writeln!(
         page,
-        "{} samples compared; {} differ at all, {} are faulty. {:.2} s in the engine, {:.2} s in \
+        "{} samples compared; {differing}, {} are faulty. {:.2} s in the engine, {:.2} s in \
          comparing.\n",
-        result.samples,
-        result.differing_samples,
-        result.faulty_samples,
-        result.seconds.running,
-        result.seconds.comparing
+        result.samples, result.faulty_samples, result.seconds.running, result.seconds.comparing
     );
     let columns = [
         "output",
@@ -106,14 +106,18 @@ fn comparison(page: &mut String, result: &CheckResult) {
 }
 
 fn output_cells(output: &OutputResult) -> Vec<String> {
+    let of_bits = |text: fn(&BitsResult) -> String| {
+        let bits = output.bits.as_ref();
+        bits.map_or_else(|| text::NO_BITS.to_owned(), text)
+    };
     vec![
         output.name.clone().unwrap_or_default(),
         output.elements.to_string(),
-        output.differing_elements.to_string(),
+        of_bits(|bits| bits.differing_elements.to_string()),
         output.mismatched_elements.to_string(),
         output.non_finite_elements.to_string(),
         largest(&output.max_abs_error, |value| format!("{value:.3e}")),
-        largest(&output.max_ulp, |value| value.to_string()),
+        of_bits(|bits| largest(&bits.max_ulp, |value| value.to_string())),
     ]
 }
 
@@ -194,6 +198,9 @@ fn faulty_cells(faulty: &FaultyOutput) -> Vec<String> {
         format!("{:?}", &worst.index[1..]),
         format!("{:e}", worst.golden),
         format!("{:e}", worst.actual),
-        format!("`{:08x}`", worst.xor),
+        match worst.xor {
+            Some(xor) => format!("`{xor:08x}`"),
+            None => text::NO_BITS.to_owned(),
+        },
     ]
 }

@@ -16,7 +16,7 @@ use crate::bench::Timing;
 use crate::check::result::Seconds;
 use crate::check::worst::WorstSample;
 use crate::check::{
-    CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
+    BitsResult, CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
 use crate::compare::error_map::ErrorMap;
 use crate::compare::{Difference, ElementPair, Histogram, Largest, Pattern, Tolerance};
@@ -93,7 +93,8 @@ fn check() -> Record<Check> {
         options: CheckOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
-            target: target(),
+            target: Some(target()),
+            outputs: None,
             tolerance: Tolerance::DEFAULT,
             tolerance_origin: ToleranceOrigin::Default,
             calibration: None,
@@ -105,6 +106,7 @@ fn check() -> Record<Check> {
             expect_detected: false,
         },
         runtime: Some(runtime()),
+        outputs: None,
         result: Some(clean_result()),
         worst: vec![],
     })
@@ -114,14 +116,16 @@ fn clean_result() -> CheckResult {
     let output = OutputResult {
         name: Some("submodel_output".to_owned()),
         elements: 24_960,
-        differing_elements: 12_345,
+        bits: Some(BitsResult {
+            differing_elements: 12_345,
+            max_ulp: Largest {
+                value: 1_234,
+                index: Some(vec![1, 0, 7]),
+            },
+        }),
         max_abs_error: Largest {
             value: 4.8e-7,
             index: Some(vec![2, 64, 95]),
-        },
-        max_ulp: Largest {
-            value: 1_234,
-            index: Some(vec![1, 0, 7]),
         },
         histogram: Some(Histogram::of(
             &[1.0, 2.0, 3.0, 4.0],
@@ -133,7 +137,7 @@ fn clean_result() -> CheckResult {
         stopped: None,
         recorded_in: Origin::Npy,
         samples: 4,
-        differing_samples: 4,
+        differing_samples: Some(4),
         faulty_samples: 0,
         total: OutputResult {
             name: None,

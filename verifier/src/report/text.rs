@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use console::grouped;
 use proto::manifest::part;
 
-use super::check::Check;
+use super::check::{Check, outputs_rows};
 use super::record::{Record, Verdict};
 use crate::check::{
     CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
@@ -16,6 +16,9 @@ use crate::samples::{Origin, SampleInfo};
 
 /// Outputs of faulty samples shown to a person; the record has all of them.
 const SHOWN: usize = 20;
+
+/// In the place of a figure that bits would show.
+pub const NO_BITS: &str = "–";
 
 /// A line: a name in a column of its own, then what there is to say.
 macro_rules! line {
@@ -108,7 +111,10 @@ pub fn nodes(placement: &Placement) -> String {
 /// What a check runs, and where; its tensors were recorded in `origin`.
 pub fn setting(record: &Record<Check>, origin: Origin) -> String {
     let Check {
-        options, runtime, ..
+        options,
+        runtime,
+        outputs,
+        ..
     } = &record.body;
     let mut text = String::new();
     if let Some(bundle) = &record.bundle {
@@ -130,10 +136,15 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         let (version, path) = (&library.version, library.path.display());
         line!(text, "runtime", "ONNX Runtime {version} ({path})");
         line!(text, "", "SHA-256 {}", library.sha256);
-        let (device, nodes) = (&options.target.device, nodes(&runtime.nodes));
+        let (device, nodes) = (options.computed_by(), nodes(&runtime.nodes));
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
     }
-    line!(text, "batch size", "{}", options.batch_size_text());
+    for (name, value) in outputs_rows(options, outputs.as_ref()) {
+        line!(text, name, "{value}");
+    }
+    if options.outputs.is_none() {
+        line!(text, "batch size", "{}", options.batch_size_text());
+    }
     line!(text, "tolerance", "{}", options.tolerance_text());
     text
 }
@@ -154,13 +165,20 @@ pub fn comparison(result: &CheckResult) -> String {
         grouped(total.elements),
         result.samples_per_second()
     );
-    line!(
-        text,
-        "differing",
-        "{} elements in {} samples are not equal to the golden",
-        grouped(total.differing_elements),
-        grouped(result.differing_samples)
-    );
+    match (&total.bits, result.differing_samples) {
+        (Some(bits), Some(samples)) => line!(
+            text,
+            "differing",
+            "{} elements in {} samples are not equal to the golden",
+            grouped(bits.differing_elements),
+            grouped(samples)
+        ),
+        _ => line!(
+            text,
+            "differing",
+            "not known: the numbers came as decimal text"
+        ),
+    }
     for output in &result.outputs {
         if result.outputs.len() > 1 {
             line!(
@@ -197,8 +215,10 @@ fn largest_errors(output: &OutputResult) -> String {
     let mut text = String::new();
     let error = largest(&output.max_abs_error, |value| format!("{value:.3e}"));
     line!(text, "largest", "finite absolute error {error}");
-    let ulp = largest(&output.max_ulp, |value| grouped(value as usize));
-    line!(text, "", "finite ULP distance   {ulp} (large near zero)");
+    if let Some(bits) = &output.bits {
+        let ulp = largest(&bits.max_ulp, |value| grouped(value as usize));
+        line!(text, "", "finite ULP distance   {ulp} (large near zero)");
+    }
     text
 }
 
@@ -211,17 +231,20 @@ fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
         let _ = write!(about, ", {}", faulty.output);
     }
     let worst = &faulty.worst;
+    let xor = match worst.xor {
+        Some(xor) => format!(", xor {xor:08x}"),
+        None => String::new(),
+    };
     format!(
         "  sample {} ({about}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, actual \
-         {:e}, xor {:08x}\n",
+         {:e}{xor}\n",
         faulty.sample,
         faulty.mismatched_elements,
         faulty.non_finite_elements,
         faulty.pattern,
         &worst.index[1..],
         worst.golden,
-        worst.actual,
-        worst.xor
+        worst.actual
     )
 }
 

@@ -1,10 +1,11 @@
 //! A model ready to run on the device that was asked for.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::{ArrayViewD, IxDyn};
+use ndarray::{ArrayViewD, Axis, IxDyn};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, Outlet, TensorRef, ValueType};
@@ -103,7 +104,10 @@ impl Session {
         options: &Options,
         first_inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<(), LoadError> {
-        if let Err(error) = self.run(first_inputs) {
+        let first = 0..first_inputs
+            .first()
+            .map_or(0, |input| input.len_of(Axis(0)));
+        if let Err(error) = self.run(&first, first_inputs) {
             let device = options.device.clone();
             return Err(LoadError::FirstRun { device, error });
         }
@@ -130,6 +134,7 @@ impl Session {
 impl Engine for Session {
     fn run(
         &mut self,
+        _: &Range<usize>,
         inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
         self.outputs.clear();

@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("style.css");
 pub(super) fn page(record: &Record<Check>) -> String {
     let options = &record.body.options;
     let verdict = shout(record.verdict);
-    let title = format!("{verdict}: {} on {}", options.part, options.target.device);
+    let title = format!("{verdict}: {} on {}", options.part, options.computed_by());
     let page = html! {
         (DOCTYPE)
         html lang="en" {

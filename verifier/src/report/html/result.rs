@@ -103,19 +103,23 @@ fn comparison(result: &CheckResult) -> Markup {
 }
 
 fn output_row(output: &OutputResult) -> Markup {
+    let bits = output.bits.as_ref();
     let counts = [
-        output.elements,
-        output.differing_elements,
-        output.mismatched_elements,
-        output.non_finite_elements,
+        Some(output.elements),
+        bits.map(|bits| bits.differing_elements),
+        Some(output.mismatched_elements),
+        Some(output.non_finite_elements),
     ];
     let error = format!("{:.3e}", output.max_abs_error.value);
     html! {
         tr {
             td { (name_of(output)) }
-            @for count in counts { td.n { (grouped(count)) } }
+            @for count in counts { td.n { (count.map_or(text::NO_BITS.to_owned(), grouped)) } }
             (largest(&output.max_abs_error, error))
-            (largest(&output.max_ulp, grouped(output.max_ulp.value as usize)))
+            @match bits {
+                Some(bits) => (largest(&bits.max_ulp, grouped(bits.max_ulp.value as usize))),
+                None => td.n { (text::NO_BITS) },
+            }
         }
     }
 }
@@ -171,8 +175,10 @@ fn worst_sample(sample: &WorstSample) -> Markup {
                 dt { "worst at" } dd { (format!("{:?}", &worst.index[1..])) }
                 dt { "golden" } dd { (format!("{:e}", worst.golden)) }
                 dt { "actual" } dd { (format!("{:e}", worst.actual)) }
-                dt.line { "bits that differ: sign, exponent, mantissa" }
-                dd.line { (bits(worst.xor)) }
+                @if let Some(xor) = worst.xor {
+                    dt.line { "bits that differ: sign, exponent, mantissa" }
+                    dd.line { (bits(xor)) }
+                }
             }
         }
     }

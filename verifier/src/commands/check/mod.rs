@@ -1,0 +1,218 @@
+//! `verifier check`: load the engines, run the check, keep and say what it finds.
+
+mod calibrated;
+mod engines;
+mod keepers;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+use console::{grouped, note, say};
+use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
+use verifier::compare::Tolerance;
+use verifier::engine::batch_size;
+use verifier::inject::Fault;
+use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
+use verifier::report::{Record, Verdict, text};
+
+use self::calibrated::{apply_calibration, say_about_calibration};
+use self::engines::Source;
+use self::keepers::Keepers;
+use super::prepare::Opened;
+use super::recorded::recorded;
+use crate::cli::CheckArgs;
+
+/// The last sample that `--inject` changes.
+const LAST_INJECTED: usize = 300;
+
+pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
+    let mut faults = if arguments.inject {
+        Fault::python_repository_faults()
+    } else {
+        vec![]
+    };
+    faults.extend(arguments.faults.iter().cloned());
+    recorded(
+        &arguments.reports,
+        body(arguments, faults),
+        |record, stop| run(arguments, record, stop),
+    )
+}
+
+fn run(
+    arguments: &CheckArgs,
+    record: &mut Record<Check>,
+    stop: Arc<AtomicBool>,
+) -> Result<Verdict> {
+    let started = Instant::now();
+    ensure!(
+        !arguments.expect_detected || !record.body.options.faults.is_empty(),
+        "--expect-detected without a fault: nothing would be proven\n\
+         hint: add --inject or --fault SPEC"
+    );
+    let opened = Opened::new(&arguments.input, Some(record))?;
+    let available = opened.recordings.samples();
+    ensure!(
+        !arguments.inject || available > LAST_INJECTED,
+        "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are \
+         {available}\n\
+         hint: export at least {} samples, or choose your own with --fault",
+        LAST_INJECTED + 1
+    );
+    let mut source = Source::open(arguments, opened, record, stop.clone())?;
+    let calibration = apply_calibration(arguments, &source, record)?;
+    let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;
+    let faults = record.body.options.faults.clone();
+    let opened = source.opened();
+    say_text(&text::setting(record, opened.recordings.origin));
+    say_about_calibration(calibration.as_ref(), opened);
+
+    let batch_size = source.batch_size();
+    let (opened, mut engines) = source.split();
+    let request = Request {
+        recordings: &opened.recordings,
+        samples: opened.samples.clone(),
+        batch_size,
+        tolerance: record.body.options.tolerance,
+        faults: &faults,
+        repeat: arguments.repeat,
+        fail_fast: arguments.fail_fast,
+        histogram: !arguments.reports.is_empty(),
+        stop: &stop,
+    };
+    let mut result = check::check(&request, &mut engines, &mut |event| keepers.take(event))?;
+    source.finish(record)?;
+    if record
+        .body
+        .outputs
+        .as_ref()
+        .is_some_and(|outputs| outputs.decimal_text)
+    {
+        result.without_bits();
+    }
+    say_text(&text::comparison(&result));
+    say_text(&text::faults(&result));
+    conclude(arguments, record, result, keepers)?;
+    let verdict = record.verdict;
+    say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    Ok(verdict)
+}
+
+/// Says what the check came to, and puts it into the record.
+fn conclude(
+    arguments: &CheckArgs,
+    record: &mut Record<Check>,
+    result: CheckResult,
+    keepers: Keepers,
+) -> Result<()> {
+    let Keepers {
+        worst,
+        outputs,
+        dump,
+        mut failures,
+        progress,
+        asked,
+    } = keepers;
+    progress.finish();
+    record.body.worst = worst.into_samples();
+    if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
+        match dump.finish() {
+            Ok(0) => {}
+            Ok(samples) => {
+                let samples = grouped(samples);
+                say!(
+                    "kept         {samples} faulty samples in {}",
+                    folder.display()
+                );
+            }
+            Err(error) => failures.push(format!("--dump-faulty: {error}")),
+        }
+    }
+    let interrupted = result.stopped == Some(Stop::Interrupted);
+    let samples = result.samples;
+    let verdict = verdict(&result, arguments.expect_detected);
+    record.verdict = verdict;
+    let text = text::verdict(record, &result, asked);
+    record.body.result = Some(result);
+    if interrupted {
+        let samples = grouped(samples);
+        bail!(
+            "interrupted after {samples} of {} samples: the result is partial",
+            grouped(asked)
+        );
+    }
+    say_text(&text);
+    if let (Some(outputs), Some(folder)) = (outputs, &arguments.save_outputs) {
+        match outputs.finish() {
+            Ok(()) => say!("outputs      {}", folder.display()),
+            Err(error) => failures.push(format!("--save-outputs: {error}")),
+        }
+    }
+    for failure in failures {
+        note!("error: {failure}: not all was kept; the verdict stands");
+    }
+    Ok(())
+}
+
+/// Pass or fail. Faults that were asked for and not reached prove nothing.
+fn verdict(result: &CheckResult, expect_detected: bool) -> Verdict {
+    let is_proven =
+        |outcome: FaultOutcome| !matches!(outcome, FaultOutcome::Missed | FaultOutcome::NotReached);
+    let passes = if expect_detected {
+        let mut outcomes = result.faults.iter().map(|fault| fault.outcome);
+        let all_proven = outcomes.all(is_proven);
+        all_proven && result.flagged_without_fault == 0 && result.stopped.is_none()
+    } else {
+        result.is_pass()
+    };
+    if passes { Verdict::Pass } else { Verdict::Fail }
+}
+
+/// Prints lines that end with a line break.
+fn say_text(text: &str) {
+    if !text.is_empty() {
+        say!("{}", text.trim_end_matches('\n'));
+    }
+}
+
+fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
+    let default = Tolerance::DEFAULT;
+    let outputs = arguments.outputs.record();
+    Check {
+        options: CheckOptions {
+            bundle: arguments.input.bundle.clone(),
+            part: arguments.input.part.clone(),
+            target: match &outputs {
+                Some(_) => None,
+                None => Some(arguments.target.record()),
+            },
+            outputs,
+            tolerance: Tolerance {
+                atol: arguments.atol.unwrap_or(default.atol),
+                rtol: arguments.rtol.unwrap_or(default.rtol),
+            },
+            tolerance_origin: if arguments.has_tolerance() {
+                ToleranceOrigin::Flags
+            } else {
+                ToleranceOrigin::Default
+            },
+            calibration: None,
+            batch_size: arguments.batch_size,
+            batch_size_origin: if arguments.batch_size.is_some() {
+                batch_size::Origin::Given
+            } else {
+                batch_size::Origin::Chosen
+            },
+            repeat: arguments.repeat,
+            samples: arguments.input.samples(),
+            faults,
+            expect_detected: arguments.expect_detected,
+        },
+        runtime: None,
+        outputs: None,
+        result: None,
+        worst: vec![],
+    }
+}

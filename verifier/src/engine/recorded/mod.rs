@@ -1,0 +1,410 @@
+//! Outputs that something else computed, read from files: nothing is run.
+//!
+//! A path is a file or a folder: NPY, NPZ, raw little-endian elements, ONNX's TensorProto, JSON of
+//! Polygraphy or trtexec. NPY and raw files are read as they are compared; others are held in
+//! memory.
+
+mod array;
+pub mod element_type;
+mod error;
+mod file;
+mod find;
+mod forms;
+mod json;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+
+use self::array::Values;
+use self::element_type::{ElementType, FloatType};
+use self::find::{Found, Piece, Source, find};
+use self::forms::open_streamed;
+use super::interface::{Engine, RunError};
+use crate::samples::Recording;
+
+pub use error::{FileFault, RecordedError};
+pub use file::FileRecord;
+
+/// How files are to be read, where they do not say it themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The elements of raw files, and of 16-bit words without a type.
+    pub dtype: Option<FloatType>,
+    /// Axes to reorder, as `numpy.transpose` takes them; the samples stay the first.
+    pub transpose: Option<Vec<usize>>,
+    /// The batch size of whoever computed them, where the last batch may be padded.
+    pub batch_size: Option<usize>,
+}
+
+/// An engine that gives back what is in files.
+#[derive(Debug)]
+pub struct Recorded {
+    outputs: Vec<Output>,
+    /// The samples that the files hold.
+    samples: Range<usize>,
+    /// The sample that is next.
+    next: usize,
+    transpose: Option<Vec<usize>>,
+    dtype: Option<FloatType>,
+    /// By path, those that were read to their end.
+    files: BTreeMap<PathBuf, FileRecord>,
+    is_decimal: bool,
+    padding: usize,
+}
+
+/// One output in its files.
+#[derive(Debug)]
+struct Output {
+    sample_shape: Vec<usize>,
+    pieces: Vec<Piece>,
+    /// Samples in each piece.
+    rows: Vec<usize>,
+    /// The piece that is read, and how many of its samples were read.
+    at: (usize, usize),
+    /// The file of that piece.
+    open: Option<Values<'static>>,
+    values: ArrayD<f32>,
+}
+
+impl Recorded {
+    /// Finds the outputs of some samples in a file or folder; refuses other counts and shapes.
+    pub fn open(
+        path: &Path,
+        reading: &Reading,
+        goldens: &[Recording],
+        samples: Range<usize>,
+    ) -> Result<Self, RecordedError> {
+        let names: Vec<&str> = goldens.iter().map(Recording::name).collect();
+        let Found {
+            pieces,
+            files,
+            is_decimal,
+        } = find(path, &names, reading.dtype)?;
+        let mut padding = 0;
+        let mut outputs = Vec::with_capacity(goldens.len());
+        for (pieces, golden) in pieces.into_iter().zip(goldens) {
+            let rows = rows(&pieces, golden, reading, samples.start)?;
+            padding = check_count(&rows, golden, reading, &samples)?;
+            outputs.push(Output {
+                sample_shape: golden.sample_shape().to_vec(),
+                pieces,
+                rows,
+                at: (0, 0),
+                open: None,
+                values: ArrayD::default(IxDyn(&[0])),
+            });
+        }
+        let files = files.into_iter().map(|file| (file.path.clone(), file));
+        Ok(Self {
+            outputs,
+            next: samples.start,
+            samples,
+            transpose: reading.transpose.clone(),
+            dtype: reading.dtype,
+            files: files.collect(),
+            is_decimal,
+            padding,
+        })
+    }
+
+    /// Whether numbers came as decimal text: their bits are not those that were computed.
+    pub fn is_decimal(&self) -> bool {
+        self.is_decimal
+    }
+
+    /// Samples beyond the last one, which are left out.
+    pub fn padding(&self) -> usize {
+        self.padding
+    }
+
+    /// How elements are stored; each way once.
+    pub fn element_types(&self) -> Vec<ElementType> {
+        let mut found = Vec::new();
+        for piece in self.outputs.iter().flat_map(|output| &output.pieces) {
+            let element = piece.layout.element;
+            if !found.contains(&element) {
+                found.push(element);
+            }
+        }
+        found
+    }
+
+    /// Reads what is left of the files; gives each file that was read, with its hash.
+    pub fn finish(&mut self) -> Result<Vec<FileRecord>, RecordedError> {
+        for number in 0..self.outputs.len() {
+            self.leave_file(number)?;
+            // What a check that ended early did not come to.
+            let first = self.outputs[number].at.0;
+            for piece in first..self.outputs[number].pieces.len() {
+                self.outputs[number].at = (piece, 0);
+                self.enter_file(number)?;
+                self.leave_file(number)?;
+            }
+        }
+        Ok(self.files.values().cloned().collect())
+    }
+
+    /// Opens the file of an output's next samples.
+    fn enter_file(&mut self, number: usize) -> Result<(), RecordedError> {
+        let output = &mut self.outputs[number];
+        let (piece, row) = output.at;
+        let piece = &output.pieces[piece];
+        let Source::File { path, form } = &piece.source else {
+            return Ok(());
+        };
+        if output.open.is_some() || row > 0 {
+            return Ok(());
+        }
+        let changed = || RecordedError::Changed { path: path.clone() };
+        let opened =
+            open_streamed(path, *form, self.dtype).map_err(|fault| RecordedError::File {
+                path: path.clone(),
+                fault,
+            })?;
+        let (layout, values) = opened.ok_or_else(changed)?;
+        if layout != piece.layout {
+            return Err(changed());
+        }
+        output.open = Some(values);
+        Ok(())
+    }
+
+    /// Reads an output's open file to its end and keeps its hash, which must be that of any earlier
+    /// pass.
+    fn leave_file(&mut self, number: usize) -> Result<(), RecordedError> {
+        let output = &mut self.outputs[number];
+        let Some(Values::File(file)) = output.open.take() else {
+            return Ok(());
+        };
+        output.at = (output.at.0 + 1, 0);
+        let piece = &output.pieces[output.at.0 - 1];
+        let at = |error: std::io::Error| RecordedError::File {
+            path: PathBuf::from(&piece.source_name),
+            fault: error.into(),
+        };
+        let record = file.finish().map_err(at)?;
+        let earlier = self.files.insert(record.path.clone(), record.clone());
+        match earlier {
+            Some(earlier) if earlier != record => Err(RecordedError::Changed { path: record.path }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the next samples of an output.
+    fn read(&mut self, number: usize, samples: usize) -> Result<(), RecordedError> {
+        let mut left = samples;
+        let sample_elements: usize = self.outputs[number].sample_shape.iter().product();
+        let mut values = vec![0.0; samples * sample_elements];
+        let mut into = values.as_mut_slice();
+        while left > 0 {
+            self.enter_file(number)?;
+            let output = &mut self.outputs[number];
+            let (piece, row) = output.at;
+            let rows = left.min(output.rows[piece] - row);
+            let (these, rest) = into.split_at_mut(rows * sample_elements);
+            let stored = &output.pieces[piece];
+            let element = stored.layout.element;
+            let read = match (&mut output.open, &stored.source) {
+                (Some(open), _) => open.read(element, these),
+                (None, Source::Memory(array)) => {
+                    let first = row * sample_elements * element.float.size();
+                    Values::Memory(&array.bytes[first..]).read(element, these)
+                }
+                (None, Source::File { .. }) => unreachable!("opened above"),
+            };
+            read.map_err(|error| RecordedError::File {
+                path: PathBuf::from(&stored.source_name),
+                fault: error.into(),
+            })?;
+            (into, left) = (rest, left - rows);
+            output.at.1 += rows;
+            if output.at.1 == output.rows[piece] {
+                if output.open.is_some() {
+                    self.leave_file(number)?;
+                } else {
+                    output.at = (piece + 1, 0);
+                }
+            }
+        }
+        let shape = &self.outputs[number].sample_shape;
+        let values = in_order(values, samples, shape, self.transpose.as_deref());
+        self.outputs[number].values = values;
+        Ok(())
+    }
+
+    /// Begins with the first sample again.
+    fn rewind(&mut self) -> Result<(), RecordedError> {
+        for number in 0..self.outputs.len() {
+            self.leave_file(number)?;
+            self.outputs[number].at = (0, 0);
+        }
+        self.next = self.samples.start;
+        Ok(())
+    }
+}
+
+impl Engine for Recorded {
+    fn run(
+        &mut self,
+        samples: &Range<usize>,
+        _: &[ArrayViewD<'_, f32>],
+    ) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
+        let failed = |error: RecordedError| RunError(error.to_string());
+        if samples.start == self.samples.start && self.next > samples.start {
+            self.rewind().map_err(failed)?;
+        }
+        if samples.start != self.next || samples.end > self.samples.end {
+            return Err(RunError(format!(
+                "samples {samples:?} are asked for, the next in the files is {}",
+                self.next
+            )));
+        }
+        for number in 0..self.outputs.len() {
+            self.read(number, samples.len()).map_err(failed)?;
+        }
+        self.next = samples.end;
+        Ok(self
+            .outputs
+            .iter()
+            .map(|output| output.values.view())
+            .collect())
+    }
+}
+
+/// Gives rows the shape `[samples, …]`; where axes are reordered, they are stored in another order.
+fn in_order(
+    values: Vec<f32>,
+    samples: usize,
+    sample_shape: &[usize],
+    transpose: Option<&[usize]>,
+) -> ArrayD<f32> {
+    let shape = [&[samples], sample_shape].concat();
+    let as_many = "as many values as the shape has";
+    match transpose {
+        None => ArrayD::from_shape_vec(shape, values).expect(as_many),
+        Some(order) => {
+            let stored = stored_shape(&shape, order);
+            let stored = ArrayD::from_shape_vec(stored, values).expect(as_many);
+            let reordered = stored.permuted_axes(order.to_vec());
+            reordered.as_standard_layout().into_owned()
+        }
+    }
+}
+
+/// The shape of which `numpy.transpose` makes another one.
+fn stored_shape(shape: &[usize], order: &[usize]) -> Vec<usize> {
+    let mut stored = vec![0; shape.len()];
+    for (&axis, &length) in order.iter().zip(shape) {
+        stored[axis] = length;
+    }
+    stored
+}
+
+/// Samples in each piece of an output.
+fn rows(
+    pieces: &[Piece],
+    golden: &Recording,
+    reading: &Reading,
+    first: usize,
+) -> Result<Vec<usize>, RecordedError> {
+    let sample_elements = golden.sample_elements();
+    let mut counts = Vec::with_capacity(pieces.len());
+    let mut sample = first;
+    for piece in pieces {
+        let elements = piece.layout.elements;
+        let expected = expected_shape(golden, reading.transpose.as_deref())?;
+        let rows = match &piece.layout.shape {
+            None if elements.is_multiple_of(sample_elements) => elements / sample_elements,
+            None => {
+                return Err(RecordedError::Elements {
+                    source_name: piece.source_name.clone(),
+                    output: golden.name().to_owned(),
+                    elements,
+                    sample_elements,
+                });
+            }
+            Some(shape) if shape.get(1..) == Some(&expected[..]) => shape[0],
+            // A file a sample, without an axis of samples.
+            Some(shape) if pieces.len() > 1 && *shape == expected => 1,
+            Some(shape) => {
+                return Err(RecordedError::Shape {
+                    source_name: piece.source_name.clone(),
+                    output: golden.name().to_owned(),
+                    found: shape.clone(),
+                    transposed: transposed_text(reading),
+                    expected: [&[shape.first().copied().unwrap_or(1)], &expected[..]].concat(),
+                    samples: format!("samples from {sample} on"),
+                });
+            }
+        };
+        sample += rows;
+        counts.push(rows);
+    }
+    Ok(counts)
+}
+
+fn transposed_text(reading: &Reading) -> String {
+    match &reading.transpose {
+        None => String::new(),
+        Some(order) => format!(" (to be reordered by {order:?})"),
+    }
+}
+
+/// Axes of one sample as they are stored.
+fn expected_shape(
+    golden: &Recording,
+    transpose: Option<&[usize]>,
+) -> Result<Vec<usize>, RecordedError> {
+    let Some(order) = transpose else {
+        return Ok(golden.sample_shape().to_vec());
+    };
+    let axes = golden.shape().len();
+    let mut sorted = order.to_vec();
+    sorted.sort_unstable();
+    if order.first() != Some(&0) || !sorted.into_iter().eq(0..axes) {
+        let order: Vec<String> = order.iter().map(usize::to_string).collect();
+        return Err(RecordedError::Transpose {
+            given: order.join(","),
+            output: golden.name().to_owned(),
+            axes,
+        });
+    }
+    Ok(stored_shape(golden.shape(), order)[1..].to_vec())
+}
+
+/// Refuses other numbers of samples; gives the samples that a last, padded batch has too many.
+fn check_count(
+    rows: &[usize],
+    golden: &Recording,
+    reading: &Reading,
+    samples: &Range<usize>,
+) -> Result<usize, RecordedError> {
+    let (found, expected) = (rows.iter().sum::<usize>(), samples.len());
+    let batch_size = match rows {
+        [_] => reading.batch_size,
+        // Batches tell their size, if the last one is as long as the first.
+        [first, .., last] if first == last => Some(*first),
+        _ => None,
+    };
+    let padded = batch_size.map(|size| expected.div_ceil(size.max(1)) * size);
+    if found == expected || padded == Some(found) {
+        return Ok(found - expected);
+    }
+    let files = match rows.len() {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    Err(RecordedError::Samples {
+        output: golden.name().to_owned(),
+        found,
+        files,
+        expected,
+        first: samples.start,
+        last: samples.end - 1,
+    })
+}
