@@ -4,18 +4,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
 use super::values::{count, margin, percent, svg_file, tolerance};
 
 /// Find the tolerance that fits this device, and which bit flips it would catch
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   verifier calibrate bundles/nano --device cuda --passes 20 --plot floor.svg
+
+  verifier calibrate bundles/nano --outputs trt_fp16/ --engine-name 'TensorRT 10, fp16'
 
 Runs without faults; writes bundles/nano.calibration.json, which `check` uses for the same model,
 part, runtime library, device, options, threads, batch size and machine. A file that is there keeps
-its other settings. A subset of the bundle has the same model: --calibration names the file there.
+its other settings. Outputs from files are calibrated for the engine that --engine-name names. A
+subset of the bundle has the same model: --calibration names the file there.
 
 Exit status:
   0  written
@@ -26,7 +30,10 @@ pub(crate) struct CalibrateArgs {
     pub(crate) input: PartArgs,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
-    /// Passes over all samples before the tolerance is chosen; one more checks it
+    #[command(flatten)]
+    pub(crate) outputs: OutputsArgs,
+    /// Passes over all samples before the tolerance is chosen, one if outputs come from files; one
+    /// more checks it
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = count())]
     pub(crate) passes: usize,
     /// Relative part of the tolerance; the absolute part is found

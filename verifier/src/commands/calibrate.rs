@@ -15,8 +15,9 @@ use verifier::report::floor_plot::floor_plot;
 use verifier::report::{Verdict, text, unix_seconds};
 
 use super::hints::with_hint;
-use super::prepare::{Opened, Prepared, stop_flag};
+use super::prepare::{Opened, stop_flag};
 use super::recorded::check_place;
+use super::source::Source;
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -30,38 +31,52 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let opened = Opened::new::<Check>(&arguments.input, None)?;
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
-    let (prepared, model) = Prepared::new(opened, &arguments.target, arguments.batch_size, stop)?;
-    let mut loaded = prepared.load(&model.files, prepared.batch_size)?;
-    drop(model);
-    let opened = &prepared.opened;
-    say_setting(&prepared, &loaded.runtime.nodes);
+    let (outputs, target) = (&arguments.outputs, &arguments.target);
+    let mut source = Source::open(
+        opened,
+        outputs,
+        target,
+        arguments.batch_size,
+        &[],
+        stop.clone(),
+    )?;
+    let setting = source.setting().context(
+        "--outputs without --engine-name: a calibration is of one engine, and is found by its name",
+    )?;
+    say_setting(&source);
+    let passes = if outputs.outputs.is_some() {
+        1
+    } else {
+        arguments.passes
+    };
+    let batch_size = source.batch_size();
 
+    let (opened, engines) = source.split();
     let request = Request {
         recordings: &opened.recordings,
         samples: opened.samples.clone(),
-        batch_size: prepared.batch_size,
-        passes: arguments.passes,
+        batch_size,
+        passes,
         rtol: arguments.rtol,
         margin: arguments.margin,
-        stop: &prepared.stop,
+        stop: &stop,
     };
-    let steps = opened.samples.len() as u64 * (arguments.passes as u64 + 1);
+    let steps = opened.samples.len() as u64 * (passes as u64 + 1);
     let progress = Progress::count("samples of all passes", steps);
-    let found = calibrate::calibrate(&request, &mut *loaded.engine, &mut |event| {
+    let found = calibrate::calibrate(&request, engines.fault_free, &mut |event| {
         if let Event::Done(samples) = event {
             progress.advance(samples as u64);
         }
     })?;
     progress.finish();
-    prepared.check_unchanged()?;
+    let bundle = opened.bundle.blake3();
+    let entry = Entry::new(setting, bundle, started_unix_seconds, &request, &found);
     say_summary(&request, &found);
+    source.finish()?;
     if let Some(reason) = refusal(arguments, &found) {
         say!("verdict      FAIL: {reason}");
         return Ok(Verdict::Fail);
     }
-    let setting = prepared.setting();
-    let bundle = opened.bundle.blake3();
-    let entry = Entry::new(setting, bundle, started_unix_seconds, &request, &found);
     file::store(&out, entry)?;
     say!("written      {}", out.display());
     if let Some(path) = &arguments.plot {
@@ -111,11 +126,14 @@ fn output_file(arguments: &CalibrateArgs) -> Result<PathBuf> {
     Ok(out)
 }
 
-fn say_setting(prepared: &Prepared, placement: &verifier::engine::placement::Placement) {
+fn say_setting(source: &Source) {
     let Opened {
-        bundle, part_name, ..
-    } = &prepared.opened;
-    let (manifest, library) = (bundle.manifest(), prepared.library.info());
+        bundle,
+        part_name,
+        recordings,
+        ..
+    } = source.opened();
+    let manifest = bundle.manifest();
     let root = bundle.root().display();
     say!(
         "bundle       {root} ({}, {})",
@@ -128,29 +146,25 @@ fn say_setting(prepared: &Prepared, placement: &verifier::engine::placement::Pla
     );
     say!(
         "part         {part_name}, recorded in {}",
-        prepared.opened.recordings.origin
+        recordings.origin
     );
-    say!(
-        "runtime      ONNX Runtime {} ({})",
-        library.version,
-        library.path.display()
-    );
-    say!("             SHA-256 {}", library.sha256);
-    let nodes = text::nodes(placement);
-    let options = &prepared.options;
-    say!(
-        "device       {} ({}), {}",
-        options.device,
-        nodes,
-        options.precision()
-    );
-    say!("batch size   {}", prepared.batch_size);
+    if let (Some(runtime), Some(device)) = (source.runtime(), source.device()) {
+        let library = &runtime.library;
+        let (version, path) = (&library.version, library.path.display());
+        say!("runtime      ONNX Runtime {version} ({path})");
+        say!("             SHA-256 {}", library.sha256);
+        let nodes = text::nodes(&runtime.nodes);
+        say!("device       {device} ({nodes}), {}", runtime.precision);
+        say!("batch size   {}", source.batch_size());
+    }
 }
 
 fn plot(path: &Path, arguments: &CalibrateArgs, found: &Calibration) -> Result<()> {
+    let device = arguments.target.device.to_string();
+    let computed_by = arguments.outputs.engine_name.clone().unwrap_or(device);
     let title = format!(
-        "{} on {}: flips caught at atol {:.2e}",
-        arguments.input.part, arguments.target.device, found.tolerance.atol
+        "{} on {computed_by}: flips caught at atol {:.2e}",
+        arguments.input.part, found.tolerance.atol
     );
     let svg = floor_plot(&title, &found.floor);
     let written = staging::write_file(path, |writer| writer.write_all(svg.as_bytes()));

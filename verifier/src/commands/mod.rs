@@ -9,5 +9,6 @@ mod hints;
 pub(crate) mod inspect;
 mod prepare;
 mod recorded;
+mod source;
 
 pub(crate) use recorded::remove_reports;

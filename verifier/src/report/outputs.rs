@@ -53,7 +53,7 @@ impl OutputsRecord {
     /// Of files whose shapes are known.
     pub fn new(recorded: &Recorded) -> Self {
         Self {
-            files: vec![],
+            files: recorded.files(),
             element_types: recorded.element_types(),
             decimal_text: recorded.is_decimal(),
             padding: recorded.padding(),

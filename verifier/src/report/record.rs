@@ -19,7 +19,7 @@ use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options, Session};
 use crate::engine::placement::Placement;
 
 /// `major.minor` of the record's layout; a reader refuses another major one.
-pub const RECORD_VERSION: &str = "3.0";
+pub const RECORD_VERSION: &str = "3.1";
 
 /// The record of one command, with everything needed to repeat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use verifier::report::Record;
 use verifier::report::check::{CalibrationRecord, Check, ToleranceOrigin};
 
 use super::super::prepare::Opened;
-use super::engines::Source;
+use super::super::source::Source;
 use crate::cli::CheckArgs;
 
 /// Takes the tolerance of a calibration of this setting, unless the user has another wish.

@@ -1,7 +1,6 @@
 //! `verifier check`: load the engines, run the check, keep and say what it finds.
 
 mod calibrated;
-mod engines;
 mod keepers;
 
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
 use verifier::report::{Record, Verdict, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
-use self::engines::Source;
 use self::keepers::Keepers;
 use super::prepare::Opened;
 use super::recorded::recorded;
+use super::source::Source;
 use crate::cli::CheckArgs;
 
 /// The last sample that `--inject` changes.
@@ -47,21 +46,21 @@ fn run(
     stop: Arc<AtomicBool>,
 ) -> Result<Verdict> {
     let started = Instant::now();
-    ensure!(
-        !arguments.expect_detected || !record.body.options.faults.is_empty(),
-        "--expect-detected without a fault: nothing would be proven\n\
-         hint: add --inject or --fault SPEC"
-    );
     let opened = Opened::new(&arguments.input, Some(record))?;
-    let available = opened.recordings.samples();
-    ensure!(
-        !arguments.inject || available > LAST_INJECTED,
-        "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are \
-         {available}\n\
-         hint: export at least {} samples, or choose your own with --fault",
-        LAST_INJECTED + 1
-    );
-    let mut source = Source::open(arguments, opened, record, stop.clone())?;
+    check_possible(arguments, &opened)?;
+    let mut source = Source::open(
+        opened,
+        &arguments.outputs,
+        &arguments.target,
+        arguments.batch_size,
+        &record.body.options.faults,
+        stop.clone(),
+    )?;
+    record.body.runtime = source.runtime().cloned();
+    record.body.outputs = source.outputs();
+    if record.body.runtime.is_some() {
+        record.body.options.batch_size = Some(source.batch_size());
+    }
     let calibration = apply_calibration(arguments, &source, record)?;
     let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;
     let faults = record.body.options.faults.clone();
@@ -83,7 +82,8 @@ fn run(
         stop: &stop,
     };
     let mut result = check::check(&request, &mut engines, &mut |event| keepers.take(event))?;
-    source.finish(record)?;
+    source.finish()?;
+    record.body.outputs = source.outputs();
     if record
         .body
         .outputs
@@ -98,6 +98,30 @@ fn run(
     let verdict = record.verdict;
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(verdict)
+}
+
+/// Refuses what proves nothing, and what cannot be.
+fn check_possible(arguments: &CheckArgs, opened: &Opened) -> Result<()> {
+    let has_fault = arguments.inject || !arguments.faults.is_empty();
+    ensure!(
+        !arguments.expect_detected || has_fault,
+        "--expect-detected without a fault: nothing would be proven\n\
+         hint: add --inject or --fault SPEC"
+    );
+    let available = opened.recordings.samples();
+    ensure!(
+        !arguments.inject || available > LAST_INJECTED,
+        "--inject changes samples 150 to {LAST_INJECTED} of the golden, but there are \
+         {available}\n\
+         hint: export at least {} samples, or choose your own with --fault",
+        LAST_INJECTED + 1
+    );
+    ensure!(
+        arguments.repeat == 1 || arguments.outputs.outputs.is_none(),
+        "--repeat {} with --outputs: nothing is run that could be repeated",
+        arguments.repeat
+    );
+    Ok(())
 }
 
 /// Says what the check came to, and puts it into the record.

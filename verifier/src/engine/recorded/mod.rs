@@ -134,8 +134,13 @@ impl Recorded {
         found
     }
 
-    /// Reads what is left of the files; gives each file that was read, with its hash.
-    pub fn finish(&mut self) -> Result<Vec<FileRecord>, RecordedError> {
+    /// The files that were read to their end, with their hashes.
+    pub fn files(&self) -> Vec<FileRecord> {
+        self.files.values().cloned().collect()
+    }
+
+    /// Reads what is left of the files.
+    pub fn finish(&mut self) -> Result<(), RecordedError> {
         for number in 0..self.outputs.len() {
             self.leave_file(number)?;
             // What a check that ended early did not come to.
@@ -146,7 +151,7 @@ impl Recorded {
                 self.leave_file(number)?;
             }
         }
-        Ok(self.files.values().cloned().collect())
+        Ok(())
     }
 
     /// Opens the file of an output's next samples.

@@ -197,7 +197,8 @@ fn batches_come_in_the_order_of_their_numbers_and_a_padded_end_is_left_out() {
         (values.clone(), 2)
     );
     // Its hash is of the whole file, the padding included.
-    let files = recorded.finish().expect("files");
+    recorded.finish().expect("files");
+    let files = recorded.files();
     assert_eq!((files.len(), files[1].bytes), (2, 128 + 96));
 
     write("b_12.npy", &values[..24], 4);

@@ -1,21 +1,20 @@
-//! What gives the outputs of a check: sessions of a runtime, or files.
+//! What gives the outputs that a command compares: sessions of a runtime, or files.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use proto::bundle::PartModel;
 use verifier::calibrate::file::Setting;
 use verifier::check::Engines;
-use verifier::engine::recorded::Recorded;
+use verifier::engine::Device;
 use verifier::inject::weights::with_weight_faults;
 use verifier::inject::{Fault, Target};
-use verifier::report::Record;
-use verifier::report::check::Check;
 use verifier::report::outputs::OutputsRecord;
+use verifier::report::record::RuntimeRecord;
 
-use super::super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
-use crate::cli::CheckArgs;
+use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
+use crate::cli::{OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
 pub(super) enum Source {
@@ -30,31 +29,23 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Checks hashes, loads what is needed, and notes it in the record.
+    /// Checks hashes and loads what is needed: the files, if outputs come from files, else the
+    /// runtime with the model.
     pub(super) fn open(
-        arguments: &CheckArgs,
         opened: Opened,
-        record: &mut Record<Check>,
+        outputs: &OutputsArgs,
+        target: &TargetArgs,
+        batch_size: Option<usize>,
+        faults: &[Fault],
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
-        let faults = &record.body.options.faults;
-        let source = if arguments.outputs.outputs.is_some() {
-            check_possible_with_files(arguments, faults)?;
-            let files =
-                PreparedFiles::new(opened, &arguments.outputs, arguments.batch_size, &stop)?;
-            record.body.outputs = Some(OutputsRecord::new(&files.recorded));
-            Self::Files(Box::new(files))
-        } else {
-            let (target, batch_size) = (&arguments.target, arguments.batch_size);
-            let (prepared, model) = Prepared::new(opened, target, batch_size, stop)?;
-            record.body.options.batch_size = Some(prepared.batch_size);
-            let source = Self::load(prepared, model, faults)?;
-            if let Self::Sessions { fault_free, .. } = &source {
-                record.body.runtime = Some(fault_free.runtime.clone());
-            }
-            source
-        };
-        Ok(source)
+        if outputs.outputs.is_some() {
+            check_reachable(faults)?;
+            let files = PreparedFiles::new(opened, outputs, batch_size, &stop)?;
+            return Ok(Self::Files(Box::new(files)));
+        }
+        let (prepared, model) = Prepared::new(opened, target, batch_size, stop)?;
+        Self::load(prepared, model, faults)
     }
 
     fn load(prepared: Prepared, model: PartModel, faults: &[Fault]) -> Result<Self> {
@@ -121,32 +112,47 @@ impl Source {
         }
     }
 
-    /// Refuses a result of what is another bundle, runtime or file by now; notes the hashes of the
-    /// files that were read.
-    pub(super) fn finish(&mut self, record: &mut Record<Check>) -> Result<()> {
+    /// The runtime and where it ran; `None` of files.
+    pub(super) fn runtime(&self) -> Option<&RuntimeRecord> {
+        match self {
+            Self::Sessions { fault_free, .. } => Some(&fault_free.runtime),
+            Self::Files(_) => None,
+        }
+    }
+
+    /// The device that was asked for; `None` of files.
+    pub(super) fn device(&self) -> Option<&Device> {
+        match self {
+            Self::Sessions { prepared, .. } => Some(&prepared.options.device),
+            Self::Files(_) => None,
+        }
+    }
+
+    /// What is in the files, with their hashes once they were read to their end; `None` of sessions.
+    pub(super) fn outputs(&self) -> Option<OutputsRecord> {
+        match self {
+            Self::Sessions { .. } => None,
+            Self::Files(files) => Some(OutputsRecord::new(&files.recorded)),
+        }
+    }
+
+    /// Reads files to their end; refuses a result of what is another bundle, runtime or file by
+    /// now.
+    pub(super) fn finish(&mut self) -> Result<()> {
         match self {
             Self::Sessions { prepared, .. } => prepared.check_unchanged(),
             Self::Files(files) => {
                 files.opened.bundle.check_unchanged()?;
-                let read = Recorded::finish(&mut files.recorded)?;
-                if let Some(outputs) = &mut record.body.outputs {
-                    outputs.files = read;
-                }
-                Ok(())
+                Ok(files.recorded.finish()?)
             }
         }
     }
 }
 
-/// Refuses what needs something to run.
-fn check_possible_with_files(arguments: &CheckArgs, faults: &[Fault]) -> Result<()> {
-    ensure!(
-        arguments.repeat == 1,
-        "--repeat {} with --outputs: nothing is run that could be repeated",
-        arguments.repeat
-    );
+/// Refuses faults that would need something to run.
+fn check_reachable(faults: &[Fault]) -> Result<()> {
     let needs_a_run =
-        |fault: &&Fault| !matches!(fault.target, Target::Golden { .. } | Target::Output { .. });
+        |fault: &&Fault| !matches!(fault.target, Target::Golden(_) | Target::Output(_));
     if let Some(fault) = faults.iter().find(needs_a_run) {
         bail!(
             "--fault {fault} with --outputs: nothing is run that it could reach\n\
