@@ -72,9 +72,18 @@ fn escaped(text: &str, may_escape: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Control characters, and those of Unicode that turn the direction of writing (UAX #9).
+/// Control characters, and those of Unicode that nobody sees: they break lines, turn the direction
+/// of writing (UAX #9), or have no width.
 fn is_control(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_unseen = matches!(
+        character,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    );
+    character.is_control() || is_unseen
 }
 
 /// Prints a result that stands nowhere else, JSON for another program for example. A reader may go

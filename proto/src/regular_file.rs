@@ -38,20 +38,92 @@ fn identity(metadata: &Metadata) -> (u64, u64, i128) {
     (0, 0, since.map_or(0, |since| since.as_nanos() as i128))
 }
 
+/// Whether this process has mapped a file of this name from the same device, but another one than
+/// this: what was loaded is not what was opened. False where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn is_other_mapped(name: &std::ffi::OsStr, file: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = (
+        rustix::fs::major(file.dev()).into(),
+        rustix::fs::minor(file.dev()).into(),
+    );
+    let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+    let maps = String::from_utf8_lossy(&maps).into_owned();
+    let mut of_name = maps.lines().filter_map(Mapping::parse).filter(|mapping| {
+        mapping.device == device && Path::new(&mapping.path).file_name() == Some(name)
+    });
+    let numbers: Vec<u64> = of_name.by_ref().map(|mapping| mapping.inode).collect();
+    !numbers.is_empty() && !numbers.contains(&file.ino())
+}
+
+/// A line of `/proc/self/maps` (proc(5)).
+#[cfg(target_os = "linux")]
+struct Mapping {
+    /// Major and minor number.
+    device: (u64, u64),
+    inode: u64,
+    path: String,
+}
+
+#[cfg(target_os = "linux")]
+impl Mapping {
+    /// `ADDRESS PERMISSIONS OFFSET DEVICE INODE PATH`
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace().skip(3);
+        let (major, minor) = words.next()?.split_once(':')?;
+        let inode = words.next()?.parse().ok()?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some(Self {
+            device: (number(major)?, number(minor)?),
+            inode,
+            path: line.get(line.find('/')?..)?.to_owned(),
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_other_mapped(_: &std::ffi::OsStr, _: &Metadata) -> bool {
+    false
+}
+
 /// Opens a regular file for reading; anything else is an error.
 pub fn open(path: &Path) -> io::Result<File> {
-    match path.metadata()? {
-        metadata if metadata.is_file() => File::open(path),
+    // What is opened is looked at, not what the path led to before; and opening does not wait.
+    let file = open_at_once(path)?;
+    match file.metadata()? {
+        metadata if metadata.is_file() => Ok(file),
         metadata if metadata.is_dir() => Err(io::Error::other("a folder, expected a file")),
         _ => Err(io::Error::other("not a regular file")),
     }
 }
 
-/// Reads a regular file.
+/// Opens anything, also a pipe into which nobody writes; reading a regular file waits as usual.
+#[cfg(unix)]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let mut options = File::options();
+    options
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Reads a regular file; an error if it was changed meanwhile, which would give a mixture.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open(path)?;
+    let before = Stamp::of(&file.metadata()?);
     let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.read_to_end(&mut bytes)?;
+    match Stamp::of(&file.metadata()?) == before {
+        true => Ok(bytes),
+        false => Err(io::Error::other("it was changed while it was read")),
+    }
 }
 
 /// A path as text in a record: what is not UTF-8 in it is replaced by `U+FFFD`.

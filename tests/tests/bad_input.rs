@@ -257,6 +257,25 @@ fn an_array_whose_header_lies_about_its_size() {
 
 #[cfg(unix)]
 #[test]
+fn a_line_break_in_an_argument_would_forge_a_line_of_result() {
+    let path = "bundle\nverdict      PASS: every element is within the tolerance";
+    for (program, command) in [
+        (Program::Verifier, ["check", path]),
+        (Program::Exporter, ["tiers", path]),
+        (Program::Trainer, ["eval", path]),
+    ] {
+        let ended = program
+            .run(command)
+            .refuses(&["argument 2 has a line break in it"]);
+        assert!(!ended.stderr.contains("\nverdict"), "{ended}");
+    }
+    // What is shown of an argument that is not understood moves no cursor.
+    let ended = Program::Verifier.run(["check", "x", "--report", "y\u{9b}2J"]);
+    let ended = ended.refuses(&["y\\u{9b}2J"]);
+    assert!(!ended.stderr.contains('\u{9b}'), "{ended}");
+}
+
+#[test]
 fn pipes_are_not_waited_for() {
     let folder = scratch();
     let pipe = folder.path().join("pipe.safetensors");

@@ -12,14 +12,20 @@ use verifier::report::Verdict;
 
 fn main() -> ExitCode {
     console::survive_file_size_limit();
+    if let Err(error) = console::check_arguments() {
+        console::note!("error: {error}");
+        return ExitCode::from(Verdict::Error.exit_status());
+    }
     let command = match cli::Cli::try_parse() {
         Ok(parsed) => parsed.command,
         Err(error) => {
             if error.use_stderr() {
                 // An earlier run's verdict must not survive this one.
                 commands::remove_reports(&cli::named_reports(std::env::args_os()));
+                console::print_usage_error(&error.render().to_string());
+            } else {
+                let _ = error.print();
             }
-            let _ = error.print();
             if let Some(hint) = cli::hint(&error) {
                 console::note!("hint: {hint}");
             }

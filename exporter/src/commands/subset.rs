@@ -29,10 +29,11 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
     let arrays = bundle.manifest().datasets.values();
     let arrays: Vec<&str> = arrays.map(|dataset| dataset.file.as_str()).collect();
     check_hashes(&bundle, &arrays, &stop)?;
+    let lines = chosen(&bundle, &choice)?;
     let progress = Progress::endless_bytes("written");
     let request = Request {
         bundle: &bundle,
-        choice: choice.clone(),
+        choice,
         raw: arguments.raw,
         out: &out,
         replace: arguments.force,
@@ -49,15 +50,7 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         arguments.bundle.display(),
         bundle.manifest().accuracy.samples
     );
-    match choice {
-        Choice::Conf { group_sizes } => {
-            let available = Samples::read(&bundle)?.tiers(group_sizes.len()).correct;
-            for (tier, (size, available)) in group_sizes.iter().zip(available).enumerate() {
-                say!("tier {tier:<7} {size} of {available} correctly classified samples");
-            }
-        }
-        Choice::Range { start, end } => say!("range        {start} to {}", end - 1),
-    }
+    lines.iter().for_each(|line| say!("{line}"));
     say_written(&manifest, &out);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     say!(
@@ -65,6 +58,24 @@ pub(crate) fn subset(arguments: &SubsetArgs) -> Result<()> {
         out.display()
     );
     Ok(())
+}
+
+/// What is chosen from how much, in lines for a person.
+fn chosen(bundle: &Bundle, choice: &Choice) -> Result<Vec<String>> {
+    Ok(match choice {
+        Choice::Conf { group_sizes } => {
+            let available = Samples::read(bundle)?.tiers(group_sizes.len()).correct;
+            let tiers = group_sizes.iter().zip(available).enumerate();
+            tiers
+                .map(|(tier, (size, available))| {
+                    format!("tier {tier:<7} {size} of {available} correctly classified samples")
+                })
+                .collect()
+        }
+        Choice::Range { start, end } => {
+            vec![format!("range        {start} to {}", end.saturating_sub(1))]
+        }
+    })
 }
 
 fn choice(arguments: &SubsetArgs) -> Result<Choice> {

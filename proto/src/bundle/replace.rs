@@ -29,7 +29,8 @@ pub(super) fn check_replaceable(path: &Path) -> Result<(), WriteError> {
     }
 }
 
-fn obstacle(path: &Path) -> Option<String> {
+/// Why it may not.
+pub(super) fn obstacle(path: &Path) -> Option<String> {
     let metadata = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => return Some(error.to_string()),

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::{NoRoom, WriteError};
 use super::path::around;
-use super::replace::check_replaceable;
+use super::replace::{check_replaceable, obstacle};
 use crate::digest::{DigestWriter, FileDigest};
 use crate::manifest::{Dataset, MANIFEST_FILE, Manifest, Role, SHA256SUMS_FILE};
 use crate::npy::{Element, NpyWriter};
-use crate::staging::{self, StagedFolder};
+use crate::staging::{self, Replace, StagedFolder};
 
 /// Elements of a file are written in blocks of this size.
 const BLOCK: usize = 1 << 20;
@@ -39,11 +39,15 @@ impl BundleWriter {
             let out = out.to_owned();
             return Err(WriteError::InsideBundle { out, bundle });
         }
+        let gives_way = match replace {
+            true => Replace::Unless(obstacle),
+            false => Replace::Never,
+        };
         if replace {
             check_replaceable(out)?;
         }
         Ok(Self {
-            staged: StagedFolder::create(out, replace)?,
+            staged: StagedFolder::create(out, gives_way)?,
             out: out.to_owned(),
             replace,
             files: BTreeMap::new(),

@@ -16,9 +16,6 @@ pub struct NpyError {
 pub enum NpyFault {
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A folder, a pipe or a device.
-    #[error("not a regular file")]
-    NotAFile,
     #[error("not an NPY file: it does not begin with \\x93NUMPY")]
     Magic,
     #[error("NPY version {0}.{1}: expected 1.0")]

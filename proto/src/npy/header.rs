@@ -29,7 +29,6 @@ pub struct Header {
 /// What the header of any NPY file says: one that a bundle would not hold, too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnyHeader {
-    version: (u8, u8),
     dtype: DType,
     /// Whether the elements lie column by column.
     pub fortran_order: bool,
@@ -72,10 +71,12 @@ impl Header {
 
     /// Reads a header from the beginning of a file; also says where the data begins.
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), NpyFault> {
-        let any = AnyHeader::parse(bytes)?;
-        if any.version != (1, 0) {
-            return Err(NpyFault::Version(any.version.0, any.version.1));
+        if let (true, Some(&[major, minor])) = (bytes.starts_with(MAGIC), bytes.get(6..8))
+            && (major, minor) != (1, 0)
+        {
+            return Err(NpyFault::Version(major, minor));
         }
+        let any = AnyHeader::parse(bytes)?;
         if any.fortran_order {
             return Err(NpyFault::FortranOrder);
         }
@@ -143,7 +144,6 @@ impl AnyHeader {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| NpyFault::Overflow(format!("{:?}", header.shape())))?;
         Ok(Self {
-            version: (major, minor),
             dtype: header.dtype(),
             fortran_order: header.order() == Order::Fortran,
             shape,

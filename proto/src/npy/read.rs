@@ -12,6 +12,7 @@ use super::dtype::Element;
 use super::error::{NpyError, NpyFault};
 use super::header::Header;
 use crate::digest::{StreamHash, read_at};
+use crate::regular_file;
 
 /// An open NPY file whose header agrees with its size.
 ///
@@ -182,10 +183,7 @@ impl<T> Deref for Rows<T> {
 }
 
 fn open(path: &Path) -> Result<(File, Header, Vec<u8>), NpyFault> {
-    if !path.metadata()?.is_file() {
-        return Err(NpyFault::NotAFile); // opening a pipe would wait for ever
-    }
-    let file = File::open(path)?;
+    let file = regular_file::open(path)?;
     let mut beginning = Vec::new();
     (&file)
         .take(u64::from(u16::MAX) + 10)

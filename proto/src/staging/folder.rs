@@ -13,6 +13,9 @@ use super::sync;
 pub enum StagingError {
     #[error("{0} already exists")]
     Exists(PathBuf),
+    /// What is in the place of the new folder stays, since not all of it may go.
+    #[error("{path} was not replaced: {reason}")]
+    NotReplaced { path: PathBuf, reason: String },
     #[error("{0} is being written by another process")]
     Busy(PathBuf),
     /// The path has no last component, such as `/` or `..`.
@@ -33,21 +36,30 @@ pub enum StagingError {
 pub struct StagedFolder {
     partial: PathBuf,
     target: PathBuf,
-    replace: bool,
+    replace: Replace,
     committed: bool,
     /// Folders around it that were made for it, the innermost first.
     parents: Vec<PathBuf>,
     _lock: File,
 }
 
+/// Whether what is in the place of a new folder gives way to it.
+#[derive(Debug, Clone, Copy)]
+pub enum Replace {
+    /// Nothing may be there.
+    Never,
+    /// A folder of which this says nothing; else why it stays.
+    Unless(fn(&Path) -> Option<String>),
+}
+
 impl StagedFolder {
-    /// Makes the partial folder. With `replace` an existing target gives way on commit; without, it
-    /// is refused here.
-    pub fn create(target: &Path, replace: bool) -> Result<Self, StagingError> {
+    /// Makes the partial folder. What is in the target's place is refused here, or gives way on
+    /// commit.
+    pub fn create(target: &Path, replace: Replace) -> Result<Self, StagingError> {
         let name = target
             .file_name()
             .ok_or_else(|| StagingError::NoName(target.to_owned()))?;
-        if !replace && target.symlink_metadata().is_ok() {
+        if matches!(replace, Replace::Never) && target.symlink_metadata().is_ok() {
             return Err(StagingError::Exists(target.to_owned()));
         }
         let parents = make_parents(target)?;
@@ -75,12 +87,11 @@ impl StagedFolder {
     /// Gives the folder its final name, once all of it is on the disk.
     pub fn commit(mut self) -> Result<(), StagingError> {
         sync::tree(&self.partial).map_err(|error| io_error(&self.partial, error))?;
-        let is_taken = self.target.symlink_metadata().is_ok();
-        if is_taken && !self.replace {
-            return Err(StagingError::Exists(self.target.clone()));
-        }
-        if is_taken {
-            return self.replace_target();
+        if self.target.symlink_metadata().is_ok() {
+            return match self.replace {
+                Replace::Never => Err(StagingError::Exists(self.target.clone())),
+                Replace::Unless(obstacle) => self.replace_target(obstacle),
+            };
         }
         fs::rename(&self.partial, &self.target).map_err(|error| io_error(&self.target, error))?;
         self.committed = true;
@@ -96,8 +107,18 @@ impl StagedFolder {
         Ok(())
     }
 
-    fn replace_target(&mut self) -> Result<(), StagingError> {
+    fn replace_target(
+        &mut self,
+        obstacle: fn(&Path) -> Option<String>,
+    ) -> Result<(), StagingError> {
         let at_target = |error| io_error(&self.target, error);
+        let kept = |reason| StagingError::NotReplaced {
+            path: self.target.clone(),
+            reason,
+        };
+        if let Some(reason) = obstacle(&self.target) {
+            return Err(kept(reason));
+        }
         let mut old = self.partial.clone();
         // Locked, so that nobody else removes it as a leftover at the same time.
         let _lock = lock::take(&self.target);
@@ -110,6 +131,20 @@ impl StagedFolder {
                 let _ = fs::rename(&old, &self.target);
                 return Err(at_target(error));
             }
+        }
+        // Out of everybody's way it is looked at once more: what somebody has put into it since is
+        // not removed.
+        if let Some(reason) = obstacle(&old) {
+            return match exchange(&old, &self.target) {
+                true => Err(kept(reason)),
+                false => {
+                    self.committed = true;
+                    Err(StagingError::Leftover {
+                        path: old,
+                        error: io::Error::other(reason),
+                    })
+                }
+            };
         }
         self.committed = true;
         self.sync_names()?;
@@ -206,7 +241,7 @@ mod tests {
     fn a_folder_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().expect("folder");
         let target = folder.path().join("made/here");
-        let staged = StagedFolder::create(&target, false).expect("stage");
+        let staged = StagedFolder::create(&target, Replace::Never).expect("stage");
         fs::write(staged.path().join("file"), "text").expect("write");
         assert!(!target.exists());
         drop(staged);
@@ -215,7 +250,7 @@ mod tests {
             "no folder stays that was made for it"
         );
 
-        let staged = StagedFolder::create(&target, false).expect("stage");
+        let staged = StagedFolder::create(&target, Replace::Never).expect("stage");
         fs::write(staged.path().join("file"), "text").expect("write");
         staged.commit().expect("commit");
         assert_eq!(
@@ -223,7 +258,7 @@ mod tests {
             "text"
         );
         assert!(matches!(
-            StagedFolder::create(&target, false),
+            StagedFolder::create(&target, Replace::Never),
             Err(StagingError::Exists(_))
         ));
     }
@@ -234,7 +269,7 @@ mod tests {
         let target = folder.path().join("bundle");
         fs::create_dir(&target).expect("make");
         fs::write(target.join("old"), "").expect("write");
-        let staged = StagedFolder::create(&target, true).expect("stage");
+        let staged = StagedFolder::create(&target, Replace::Unless(|_| None)).expect("stage");
         fs::write(staged.path().join("new"), "").expect("write");
         staged.commit().expect("commit");
         assert!(target.join("new").exists() && !target.join("old").exists());
@@ -247,12 +282,35 @@ mod tests {
         let target = folder.path().join("bundle");
         fs::create_dir(folder.path().join(".bundle.vit-part-partial")).expect("make");
         fs::write(folder.path().join(".bundle.vit-part-partial/stale"), "").expect("write");
-        let staged = StagedFolder::create(&target, false).expect("stage");
+        let staged = StagedFolder::create(&target, Replace::Never).expect("stage");
         assert!(matches!(
-            StagedFolder::create(&target, false),
+            StagedFolder::create(&target, Replace::Never),
             Err(StagingError::Busy(_))
         ));
         staged.commit().expect("commit");
         assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
+    }
+
+    #[test]
+    fn what_is_put_into_the_old_folder_at_the_last_moment_stays() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("bundle");
+        fs::create_dir(&target).expect("make");
+        fs::write(target.join("old"), "").expect("write");
+        // Puts a file there when it is first asked, and from then on sees it.
+        fn obstacle(path: &Path) -> Option<String> {
+            let precious = path.join("precious");
+            if precious.exists() {
+                return Some("precious is in it".to_owned());
+            }
+            fs::write(precious, "text").expect("write");
+            None
+        }
+        let staged = StagedFolder::create(&target, Replace::Unless(obstacle)).expect("stage");
+        fs::write(staged.path().join("new"), "").expect("write");
+        let refused = staged.commit().expect_err("precious").to_string();
+        assert!(refused.contains("precious is in it"), "{refused}");
+        assert!(target.join("old").exists() && target.join("precious").exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
     }
 }

@@ -100,14 +100,14 @@ fn size(path: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::StagedFolder;
+    use super::super::{Replace, StagedFolder};
     use super::*;
 
     #[test]
     fn what_is_nobodys_goes_and_all_else_stays() {
         let folder = tempfile::tempdir().expect("folder");
         let at = |name: &str| folder.path().join(name);
-        let staged = StagedFolder::create(&at("held"), false).expect("stage");
+        let staged = StagedFolder::create(&at("held"), Replace::Never).expect("stage");
         fs::create_dir_all(at(".left.vit-part-partial/onnx")).expect("make");
         fs::write(at(".left.vit-part-partial/onnx/model"), [0; 1500]).expect("write");
         fs::write(at(".file.Ab12z9.vit-part-partial"), "half").expect("write");

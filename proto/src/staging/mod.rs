@@ -14,7 +14,7 @@ mod scratch;
 mod sync;
 
 pub use file::write_file;
-pub use folder::{StagedFolder, StagingError};
+pub use folder::{Replace, StagedFolder, StagingError};
 pub use free::free_bytes;
 pub use leftovers::{Leftover, remove_leftovers, remove_leftovers_beside};
 pub use scratch::ScratchFolder;

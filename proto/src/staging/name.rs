@@ -75,6 +75,13 @@ pub(super) fn is_scratch(name: &OsStr) -> bool {
     rest.is_some_and(is_random)
 }
 
+/// Whether a name is one that a folder gets while it is removed.
+pub(super) fn is_being_removed(name: &OsStr) -> bool {
+    let rest = name.as_bytes().strip_prefix(b".");
+    let rest = rest.and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX.as_bytes()));
+    rest.is_some_and(is_random)
+}
+
 fn is_random(bytes: &[u8]) -> bool {
     bytes.len() == RANDOM && bytes.iter().all(u8::is_ascii_alphanumeric)
 }

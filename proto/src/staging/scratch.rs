@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::leftovers::remove_by_name;
 use super::lock::{self, Lock};
-use super::name::{RANDOM, SCRATCH_PREFIX, is_scratch};
+use super::name::{RANDOM, SCRATCH_PREFIX, is_being_removed, is_scratch};
 
 /// A private folder that goes when this is dropped, or when the next one is made beside it if the
 /// process was killed.
@@ -25,7 +25,7 @@ impl ScratchFolder {
     /// processes of this user have left there.
     pub fn create(inside: Option<&Path>) -> io::Result<Self> {
         let inside = inside.map_or_else(std::env::temp_dir, Path::to_owned);
-        remove_by_name(&inside, is_scratch);
+        remove_by_name(&inside, |name| is_scratch(name) || is_being_removed(name));
         loop {
             let folder = tempfile::Builder::new()
                 .prefix(SCRATCH_PREFIX)
@@ -59,6 +59,8 @@ mod tests {
         let left = folder.path().join("vit-part-scratch-Ab12z9");
         fs::create_dir(&left).expect("make");
         fs::write(left.join("stale"), "").expect("write");
+        // One whose removal was killed.
+        fs::create_dir_all(folder.path().join(".Xy34zz.vit-part-partial/more")).expect("make");
         let first = ScratchFolder::create(inside).expect("make");
         assert!(!left.exists());
         let mode = first

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use proto::staging::{StagedFolder, StagingError};
+use proto::staging::{Replace, StagedFolder, StagingError};
 
 use super::archive::{ARCHIVE_URL, from_archive};
 use super::check::check_files;
@@ -53,7 +53,7 @@ pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchE
         check_files(&target)?;
         return Ok(Source::Present);
     }
-    let staged = StagedFolder::create(&target, false)?;
+    let staged = StagedFolder::create(&target, Replace::Never)?;
     report(&format!(
         "fetching the official archive, 170 MB: {ARCHIVE_URL}"
     ));

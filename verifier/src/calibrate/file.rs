@@ -4,9 +4,11 @@
 //! An entry holds for exactly its own setting: the same model, runtime library, device, options and
 //! machine. The file carries its own hash: a tolerance that was damaged would let errors pass.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use console::Host;
 use proto::digest::blake3_bytes;
@@ -21,6 +23,10 @@ use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options};
 
 /// `major.minor` of the file's layout; another major one is refused.
 const VERSION: &str = "2.0";
+
+/// How long another process may hold the folder, and how often it is asked for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The file.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -249,8 +255,21 @@ pub fn store(path: &Path, entry: Entry) -> Result<(), FileError> {
 fn lock_folder_of(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = File::open(folder.unwrap_or(Path::new(".")))?;
-    folder.lock()?;
-    Ok(folder)
+    let started = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
+                sleep(LOCK_INTERVAL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other(
+                    "another process has held the lock of the folder for a minute",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 impl Setting {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Dimension as _;
 use proto::npy::{Element, NpyError, NpyWriter};
-use proto::staging::{StagedFolder, StagingError};
+use proto::staging::{Replace, StagedFolder, StagingError};
 
 use super::events::FaultyTensors;
 use super::result::FaultyOutput;
@@ -62,9 +62,10 @@ impl Dump {
         let staged = match &mut self.folder {
             Some(staged) => staged,
             None => {
-                let replace = is_empty_folder(&self.target)?;
+                is_empty_folder(&self.target)?;
+                let empty = Replace::Unless(not_empty);
                 self.folder
-                    .insert(StagedFolder::create(&self.target, replace)?)
+                    .insert(StagedFolder::create(&self.target, empty)?)
             }
         };
         let folder = staged.path().join(folder_name(faulty));
@@ -116,6 +117,11 @@ fn is_empty_folder(path: &Path) -> Result<bool, DumpError> {
         None => Ok(true),
         Some(_) => Err(DumpError::NotEmpty(path.to_owned())),
     }
+}
+
+/// Why a folder does not give way: it is not empty, or not known to be.
+fn not_empty(path: &Path) -> Option<String> {
+    is_empty_folder(path).err().map(|error| error.to_string())
 }
 
 fn folder_name(faulty: &FaultyOutput) -> String {

@@ -159,6 +159,8 @@ fn run_one(
 ) -> Result<Option<Finished>> {
     let json = folder.with_extension("json");
     let mut command = check_command(arguments, run, &opened.bundle.blake3(), folder, &json)?;
+    // What a child that is killed leaves lies where this process removes it.
+    command.env("TMPDIR", folder.parent().unwrap_or(folder));
     let limit = Duration::from_secs_f64(arguments.timeout);
     let child = child::run(&mut command, limit, stop)?;
     if child.ended == Ended::Stopped {

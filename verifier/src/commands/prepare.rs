@@ -2,15 +2,13 @@
 //! find and start the runtime.
 
 use std::fs;
-use std::num::NonZero;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use anyhow::{Context as _, Result, bail};
-use console::Progress;
+use console::{Progress, check_threads};
 use proto::bundle::{Bundle, ModelFiles, PartModel};
 use proto::manifest::Part;
 use proto::staging::ScratchFolder;
@@ -129,7 +127,7 @@ impl Prepared {
         let model = opened.bundle.model(&opened.part_name)?;
         check_hashes(&opened, &stop)?;
         let options = target.options();
-        check_threads(options.threads)?;
+        check_threads(options.threads).context("the runtime")?;
         let library = Library::start(&library)?;
         let operator_bytes = model.graph.largest_operator_bytes();
         let batch_size =
@@ -262,29 +260,6 @@ fn check_expected(bundle: &Bundle, expected: Option<&str>) -> Result<()> {
 /// Set by the first SIGINT, SIGTERM or SIGHUP; the second one ends the process.
 pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
     console::stop_flag(TOLD_TWICE).context("no thread for signals can be started")
-}
-
-/// Starts as many threads at once as the runtime will want: where it is refused one, it may wait
-/// for ever.
-fn check_threads(wanted: Option<usize>) -> Result<()> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let wanted = wanted.unwrap_or(cores);
-    let gate = Mutex::new(());
-    thread::scope(|scope| {
-        // They wait here until all have been started.
-        let closed = gate.lock();
-        let wait = || drop(gate.lock());
-        let mut started = (0..wanted).map(|_| thread::Builder::new().spawn_scoped(scope, wait));
-        let refused = started.find_map(Result::err);
-        drop(closed);
-        refused.map_or(Ok(()), Err)
-    })
-    .with_context(|| {
-        format!(
-            "{wanted} threads for the runtime\n\
-             hint: `ulimit -u` limits them; --threads N takes fewer"
-        )
-    })
 }
 
 /// Compares every file of the bundle with its hash, but for those that are hashed as they are read.

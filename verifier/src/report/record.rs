@@ -21,6 +21,9 @@ use crate::engine::placement::Placement;
 /// `major.minor` of the record's layout; a reader refuses another major one.
 pub const RECORD_VERSION: &str = "3.1";
 
+/// 9999-12-31T23:59:59Z, in seconds since 1970-01-01 UTC.
+const LAST_OF_9999: u64 = 253_402_300_799;
+
 /// The record of one command, with everything needed to repeat it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record<B> {
@@ -161,10 +164,13 @@ impl<B: Body> Record<B> {
         self.error = error;
     }
 
-    /// When the run began, as RFC 3339 has it.
+    /// When the run began, as RFC 3339 has it, which ends with the year 9999.
     pub fn started(&self) -> String {
-        let time = UNIX_EPOCH + Duration::from_secs(self.started_unix_seconds);
-        humantime::format_rfc3339_seconds(time).to_string()
+        let seconds = self.started_unix_seconds;
+        if seconds > LAST_OF_9999 {
+            return format!("{seconds} s after 1970-01-01");
+        }
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
     }
 
     /// Writes the record in the format of the file's ending; the file is whole or as it was.

@@ -343,6 +343,17 @@ fn records_are_read_back_from_json() {
 }
 
 #[test]
+fn a_clock_beyond_the_year_9999_is_no_reason_to_fail() {
+    let mut late = check();
+    late.started_unix_seconds = 253_402_300_799;
+    assert_eq!(late.started(), "9999-12-31T23:59:59Z");
+    late.started_unix_seconds += 1;
+    assert_eq!(late.started(), "253402300800 s after 1970-01-01");
+    late.started_unix_seconds = u64::MAX;
+    assert!(late.started().starts_with("18446744073709551615 s"));
+}
+
+#[test]
 fn a_record_of_another_command_or_layout_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("record.json");
@@ -352,7 +363,7 @@ fn a_record_of_another_command_or_layout_is_refused() {
     let error = Record::<Check>::read(&path)
         .expect_err("a later layout")
         .to_string();
-    assert_eq!(error, "record 4.0 of `check`, expected 3.0 of `check`");
+    assert_eq!(error, "record 4.0 of `check`, expected 3.1 of `check`");
     bench().write(&path).expect("written");
     assert!(Record::<Check>::read(&path).is_err());
     later.record_version = "3.9".to_owned();

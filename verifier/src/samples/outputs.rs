@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::ArrayViewD;
 use proto::npy::{NpyError, NpyWriter};
-use proto::staging::{StagedFolder, StagingError};
+use proto::staging::{Replace, StagedFolder, StagingError};
 
 use super::recording::Recording;
 use super::tensors::elements;
@@ -32,7 +32,7 @@ impl OutputsFolder {
         goldens: &[Recording],
         samples: usize,
     ) -> Result<Self, OutputsError> {
-        let folder = StagedFolder::create(folder, false)?;
+        let folder = StagedFolder::create(folder, Replace::Never)?;
         let mut writers = Vec::with_capacity(goldens.len());
         for golden in goldens {
             let shape = [&[samples], golden.sample_shape()].concat();

@@ -1,7 +1,8 @@
 //! Where a check keeps what it meets: the worst samples, outputs, a dump of faulty samples.
 
 use anyhow::{Context as _, Result};
-use console::Progress;
+use console::{Progress, note};
+use proto::staging;
 use verifier::check::Event;
 use verifier::check::dump::Dump;
 use verifier::check::worst::WorstSamples;
@@ -40,6 +41,10 @@ impl Keepers {
         };
         if let Some(folder) = &arguments.dump_faulty {
             refuse_inside("--dump-faulty", folder)?;
+            // The folder is made with the first faulty sample, of which there may be none.
+            for leftover in staging::remove_leftovers_beside(folder) {
+                note!("removed {leftover}, left by a run that was killed");
+            }
             keepers.dump = Some(Dump::new(folder, tolerance).context("--dump-faulty")?);
         }
         if let Some(folder) = &arguments.save_outputs {

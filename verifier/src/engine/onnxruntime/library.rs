@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use proto::digest;
-use proto::regular_file::{self, Stamp};
+use proto::regular_file::{self, Stamp, is_other_mapped};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +61,15 @@ impl Library {
     /// Refuses a library whose file is not the one that was hashed, or was changed since.
     pub fn check_unchanged(&self) -> Result<(), LoadError> {
         let path = &self.info.path;
+        // Links lead to the file; a mapping has its own name.
+        let name = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let name = name.file_name().unwrap_or_default();
         match path.metadata() {
-            Ok(metadata) if Stamp::of(&metadata) == self.stamp => Ok(()),
+            Ok(metadata)
+                if Stamp::of(&metadata) == self.stamp && !is_other_mapped(name, &metadata) =>
+            {
+                Ok(())
+            }
             _ => Err(unusable(
                 path,
                 "it was replaced or changed while it was used\nhint: run the command again",
