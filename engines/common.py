@@ -23,9 +23,8 @@ class Part:
     def __init__(self, model, inputs, outputs, batch, threads):
         import onnx
 
-        self.model, self.batch, self.threads = model, number("BATCH", batch), threads
-        self.threads = number("THREADS", threads)
-        self.folder = Path(outputs)
+        self.model, self.folder = model, Path(outputs)
+        self.batch, self.threads = number("BATCH", batch), number("THREADS", threads)
         graph = onnx.load(model, load_external_data=False).graph
         self.inputs = {value.name: row_shape(value) for value in graph.input}
         self.outputs = {value.name: row_shape(value) for value in graph.output}

@@ -1,11 +1,10 @@
 """emx-onnx-cgen writes C for one sample, and the C compiler makes a library of it.
 
-Sums are in the order of the source, without fused multiply-add: CFLAGS may ask for others.
+Sums are in the order of the source, without fused multiply-add.
 """
 
 import ctypes
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import tempfile
 from common import cannot_run, run
 
 COMPILER = os.environ.get("CC", "cc")
-FLAGS = shlex.split(os.environ.get("CFLAGS", "-march=native -ffp-contract=off"))
 
 
 def load(part):
@@ -25,24 +23,21 @@ def load(part):
     part.threads = 1
     with tempfile.TemporaryDirectory() as folder:
         source, library = f"{folder}/part.c", f"{folder}/part.so"
-        call(sys.executable, "-m", "emx_onnx_cgen", "compile", part.model, source,
-             "--model-name", "part", "--large-weight-threshold", "0", "--input-dim", "batch=1")
-        call(COMPILER, "-O3", *FLAGS, "-shared", "-fPIC", source, "-o", library, "-lm")
+        write = [sys.executable, "-m", "emx_onnx_cgen", "compile", part.model, source,
+                 "--model-name", "part", "--large-weight-threshold", "0",
+                 "--input-dim", "batch=1"]
+        subprocess.run(write, check=True, stdout=sys.stderr)
+        subprocess.run([COMPILER, "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC",
+                        source, "-o", library, "-lm"], check=True, stdout=sys.stderr)
         function = ctypes.CDLL(library).part
 
     def compute(batch):
-        count = len(batch[0])
-        outputs = [numpy.empty((count, *row), numpy.float32) for row in part.outputs.values()]
-        for sample in range(count):
-            arrays = [values[sample] for values in batch + outputs]
-            function(*[ctypes.c_void_p(values.ctypes.data) for values in arrays])
+        outputs = [numpy.empty((len(batch[0]), *row), "f4") for row in part.outputs.values()]
+        for sample in zip(*batch, *outputs):
+            function(*[ctypes.c_void_p(values.ctypes.data) for values in sample])
         return outputs
 
     return compute
-
-
-def call(*command):
-    subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 run("emx-onnx-cgen", "emx-onnx-cgen", load)

@@ -1,9 +1,12 @@
 """nxrt, an ONNX runtime in Rust."""
 
+import os
+
 from common import run
 
 
 def load(part):
+    os.environ["RAYON_NUM_THREADS"] = str(part.threads)
     import nxrt
 
     session = nxrt.InferenceSession(part.model)

@@ -9,7 +9,7 @@ from common import cannot_run, run
 def load(part):
     if not shutil.which("clang"):
         cannot_run("tinygrad: no `clang`, which compiles its kernels")
-    os.environ.update(DEV="CPU", CPU_COUNT=str(part.threads))
+    os.environ.update(DEV="CPU", NUM_CPU_THREADS=str(part.threads), PARALLEL="0")
     from tinygrad import Tensor, TinyJit
     from tinygrad.nn.onnx import OnnxRunner
 
