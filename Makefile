@@ -14,7 +14,7 @@ FAST := vit-part-console proto verifier
 export DEVICE PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build data demo test test-fast lint bench verifier clean
+.PHONY: help setup build data demo engines test test-fast lint bench verifier clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ data: build ## Fetch CIFAR-10 into data/ (DATA=DIR for another folder)
 
 demo: build ## Train, export, verify and inject faults on real CIFAR-10
 	@$(PYTHON) scripts/demo.py --data "$(DATA)"
+
+engines: ## Fetch engines other than ONNX Runtime into .deps/ (420 MB, once; see engines/README.md)
+	@$(PYTHON) scripts/setup.py engines
 
 lint: setup ## Check format and lints
 	$(CARGO) fmt --all --check

@@ -10,6 +10,7 @@ A library that the user has set up, LIBTORCH or ORT_DYLIB_PATH, is used instead.
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -39,6 +40,12 @@ BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops
 PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0",
                 f"onnxruntime=={ONNXRUNTIME_VERSION}", "openvino==2026.4.1", "polygraphy==0.53.6",
                 "jsonschema==4.26.0"]
+# Engines other than ONNX Runtime, which engines/ has adapters for: the small ones, and all.
+ENGINES_CI = ["numpy==2.4.6", "onnx==1.23.2", "tract==0.23.9",
+                 "opencv-python-headless==5.0.0.93", "emx-onnx-cgen==1.4.0"]
+ENGINES = [*ENGINES_CI, "openvino==2026.4.1", "iree-base-compiler[onnx]==3.13.0",
+           "iree-base-runtime==3.13.0", "apache-tvm==0.27.0.post1", "nxrt==0.1.0.dev6",
+           "tinygrad==0.14.0", "MNN==3.6.1"]
 
 
 def main():
@@ -119,30 +126,54 @@ def bench(_):
     install("bench", what, "cpu", {"cpu": BENCH})
 
 
+def engines_ci(_):
+    what = f"small engines ({', '.join(ENGINES_CI)}, 120 MB to download)"
+    engine_packages(what, "ci")
+
+
+def engines(_):
+    what = f"engines ({', '.join(ENGINES)}, 420 MB to download)"
+    engine_packages(what, "all")
+
+
+def engine_packages(what, kind):
+    flavours = {"ci": ENGINES_CI, "all": ENGINES}
+    install("engines", what, kind, flavours, largest="all", fetch=into_environment)
+    sources = ROOT / "engines" / "rten"
+    files = [sources / "Cargo.toml", sources / "Cargo.lock", *sorted(sources.glob("src/*.rs"))]
+    made_from = [f"{file.relative_to(sources)} {sha256(file)}" for file in files]
+    install("rten", "rten (a crate: minutes to build)", "cpu", {"cpu": made_from}, fetch=crate)
+
+
 COMPONENTS = {"libtorch": libtorch, "onnxruntime": onnxruntime, "openvino": openvino,
-              "python-tools": python_tools, "bench": bench}
+              "python-tools": python_tools, "bench": bench, "engines": engines,
+              "engines-ci": engines_ci}
 
 
-def install(folder, what, kind, flavours, finish=lambda folder: None):
-    """Installs packages with pip into .deps/FOLDER unless the very same are there already.
+def pip(folder, packages):
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+               "--no-warn-conflicts", "--no-compile", "--target", str(folder), *packages]
+    quiet_about_root = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    return subprocess.run(command, env=quiet_about_root).returncode == 0
 
-    The CUDA flavour also serves where the CPU's is wanted: it is never taken away again.
+
+def install(folder, what, kind, flavours, finish=lambda folder: None, largest="cuda", fetch=pip):
+    """Installs packages into .deps/FOLDER unless the very same are there already.
+
+    The largest flavour also serves where a smaller one is wanted: it is never taken away again.
     """
     final, partial = DEPS / folder, DEPS / f".{folder}.partial"
     packages = flavours[kind]
     wanted = {"packages": packages, "flavour": kind}
-    if recorded(final) in (wanted, {"packages": flavours.get("cuda"), "flavour": "cuda"}):
+    if recorded(final) in (wanted, {"packages": flavours.get(largest), "flavour": largest}):
         return say(f"{what.split(' (')[0]}: ready in {final.relative_to(ROOT)}")
     say(f"{what} → {final.relative_to(ROOT)} …")
     started = time.monotonic()
     shutil.rmtree(partial, ignore_errors=True)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-               "--no-warn-conflicts", "--no-compile", "--target", str(partial), *packages]
-    quiet_about_root = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
-    if subprocess.run(command, env=quiet_about_root).returncode != 0:
+    if not fetch(partial, packages):
         shutil.rmtree(partial, ignore_errors=True)
-        fail(f"pip could not install {what}\n"
-             "hint: see pip's message above; run the same command again to resume, "
+        fail(f"could not install {what}\n"
+             "hint: see the message above; run the same command again to resume, "
              "finished parts are kept")
     finish(partial)
     (partial / "complete.json").write_text(json.dumps(wanted) + "\n")
@@ -152,11 +183,33 @@ def install(folder, what, kind, flavours, finish=lambda folder: None):
     say(f"{what.split(' (')[0]}: done in {time.monotonic() - started:.0f} s")
 
 
+def into_environment(folder, packages):
+    """As pip, but FOLDER is an environment with its own bin/python; it may be renamed."""
+    made = subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    if made.returncode != 0:
+        return False
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    return pip(site_packages, packages)
+
+
+def crate(folder, _):
+    """Builds engines/rten into FOLDER/bin."""
+    if not shutil.which("cargo"):
+        fail("no cargo, which builds rten\nhint: https://rustup.rs installs it")
+    command = ["cargo", "install", "--quiet", "--locked", "--no-track", "--path", "engines/rten",
+               "--root", str(folder), "--target-dir", "target/engines"]
+    return subprocess.run(command, cwd=ROOT).returncode == 0
+
+
 def recorded(folder):
     try:
         return json.loads((folder / "complete.json").read_text())
     except (OSError, ValueError):
         return None
+
+
+def sha256(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def say(message):
