@@ -73,11 +73,21 @@ pub(crate) struct InspectArgs {
     pub(crate) path: PathBuf,
 }
 
+const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";
+
+fn names_a_model() -> bool {
+    std::env::args_os().any(|argument| argument.to_string_lossy().starts_with("--model"))
+}
+
 /// What is meant by flags of other programs, which the verifier does not have.
 pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
     match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) if flag == "--model" => {
-            Some("a bundle holds its model: `verifier check bundles/base`")
+        // A preset's name, as other programs take it.
+        Some(ContextValue::String(flag)) if flag == "--model" => Some(OWN_MODEL),
+        Some(ContextValue::Strings(missing))
+            if missing.iter().any(|name| name == "<BUNDLE>") && names_a_model() =>
+        {
+            Some(OWN_MODEL)
         }
         Some(ContextValue::String(flag)) if flag == "--dataset" => {
             Some("a bundle holds its data: `verifier check bundles/base_cnf_4`")

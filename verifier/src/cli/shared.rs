@@ -48,6 +48,10 @@ pub(crate) struct TargetArgs {
     /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
     #[arg(long, value_name = "LIB")]
     pub(crate) runtime: Option<PathBuf>,
+    /// Run another model in the place of the bundle's own, such as a simplified or a float16 one:
+    /// matched by the names of inputs and outputs, compared with the same golden
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,

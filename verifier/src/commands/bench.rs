@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use console::{Progress, grouped, say};
-use proto::bundle::ModelFiles;
 use verifier::bench::{self, BenchError, Request, Timing};
 use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
@@ -36,7 +35,7 @@ fn run(
     let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
     record.body.options.batch_sizes.clone_from(&batch_sizes);
     let opened = opened.verified(&stop)?;
-    let (prepared, model) = Prepared::new(opened, &arguments.target, Some(1), stop)?;
+    let prepared = Prepared::new(opened, &arguments.target, Some(1), stop)?;
 
     let runs = arguments.warmup + arguments.runs;
     let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
@@ -47,7 +46,6 @@ fn run(
         match time(
             arguments,
             &prepared,
-            &model.files,
             batch_size,
             record,
             &progress,

@@ -57,6 +57,7 @@ fn try_device(library: &Library, probe: &Probe, device: &Device) -> Result<(), L
     let model = onnxruntime::Source::Memory(&probe.model);
     let input = [probe.input.view()];
     let path = "probe".as_ref();
-    onnxruntime::Session::load(library, model, path, &probe.part, &options, &input)?;
+    let part = (&probe.part, onnxruntime::Ports::AsListed);
+    onnxruntime::Session::load(library, model, path, part, &options, &input)?;
     Ok(())
 }

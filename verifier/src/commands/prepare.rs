@@ -1,26 +1,24 @@
 //! What the commands that run a model do first: open the bundle, check its hashes, choose samples,
 //! find and start the runtime.
 
-use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use console::{Progress, check_threads};
-use proto::bundle::{Bundle, ModelFiles, PartModel};
+use proto::bundle::Bundle;
 use proto::manifest::Part;
-use proto::staging::ScratchFolder;
 use verifier::calibrate::file::Setting;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session, Source};
 use verifier::engine::recorded::Recorded;
-use verifier::engine::{Engine, batch_size};
+use verifier::engine::Engine;
 use verifier::report::record::{Body, BundleRecord, Record, RuntimeRecord};
 use verifier::samples::batches::check_samples;
 use verifier::samples::{Recordings, SamplesError};
 
+use super::model::Model;
 use crate::cli::{OutputsArgs, PartArgs, TargetArgs};
 
 /// Outputs from files are compared so many bytes at a time: they stay in cache.
@@ -42,8 +40,8 @@ pub(super) struct Opened {
 /// A part ready to be loaded: hashes are right, the runtime is started.
 pub(super) struct Prepared {
     pub(super) opened: Opened,
-    /// The model's file.
-    pub(super) path: PathBuf,
+    /// The model that runs.
+    pub(super) model: Model,
     pub(super) library: Library,
     pub(super) options: Options,
     pub(super) batch_size: usize,
@@ -114,48 +112,37 @@ impl Opened {
 }
 
 impl Prepared {
-    /// Reads the model, checks every hash but those of the recordings, which are checked as they
+    /// Reads the model, the bundle's own or another one, checks every hash but those of the recordings, which are checked as they
     /// are read, starts the runtime, and chooses a batch size unless one is given.
     pub(super) fn new(
         opened: Opened,
         target: &TargetArgs,
         batch_size: Option<usize>,
         stop: Arc<AtomicBool>,
-    ) -> Result<(Self, PartModel)> {
+    ) -> Result<Self> {
         let library = locate(target.runtime.as_deref())?;
-        let (path, _) = opened.bundle.part(&opened.part_name)?;
-        let model = opened.bundle.model(&opened.part_name)?;
+        let model = Model::read(&opened, target.model.as_deref())?;
         check_hashes(&opened, &stop)?;
         let options = target.options();
         check_threads(options.threads).context("the runtime")?;
         let library = Library::start(&library)?;
-        let operator_bytes = model.graph.largest_operator_bytes();
-        let batch_size =
-            batch_size.unwrap_or_else(|| batch_size::choose(&options.device, operator_bytes));
-        let prepared = Self {
-            path,
+        let batch_size = model.batch_size(batch_size, &options.device)?;
+        Ok(Self {
+            model,
             library,
             batch_size,
             options,
             stop,
             opened,
-        };
-        Ok((prepared, model))
+        })
     }
 
-    /// The part's model as it lies in the bundle, on the device, with a proof that it runs there.
-    pub(super) fn load(&self, files: &ModelFiles, batch_size: usize) -> Result<Loaded> {
-        match &files.external_data {
-            None => self.load_from(Source::Memory(&files.model), batch_size),
-            Some((name, data)) => {
-                // A runtime reads the second file by itself: it gets a copy of what was hashed.
-                let folder = ScratchFolder::create(None).context("a copy of the model")?;
-                let copy = folder.path().join("model.onnx");
-                fs::write(&copy, &files.model).context("a copy of the model")?;
-                let external = folder.path().join(name);
-                fs::write(external, data).context("a copy of the model's weights")?;
-                self.load_from(Source::File(&copy), batch_size)
-            }
+    /// The model as it is, on the device, with a proof that it runs there.
+    pub(super) fn load(&self, batch_size: usize) -> Result<Loaded> {
+        match self.model.copy().context("a copy of the model")? {
+            // A runtime reads further files by itself: it gets copies of what was hashed.
+            Some((_folder, copy)) => self.load_from(Source::File(&copy), batch_size),
+            None => self.load_from(Source::Memory(self.model.bytes()), batch_size),
         }
     }
 
@@ -167,7 +154,7 @@ impl Prepared {
     /// What a calibration of this run is bound to.
     pub(super) fn setting(&self) -> Setting {
         Setting::of_session(
-            self.opened.model_blake3(),
+            self.model.blake3(&self.opened),
             &self.opened.part_name,
             self.library.info(),
             &self.options,
@@ -196,13 +183,18 @@ impl Prepared {
         let session = Session::load(
             &self.library,
             source,
-            &self.path,
-            part,
+            self.model.path(),
+            (part, self.model.ports()),
             &self.options,
             &first,
         )?;
         Ok(Loaded {
-            runtime: RuntimeRecord::new(self.library.info(), &session, &self.options),
+            runtime: RuntimeRecord::new(
+                self.library.info(),
+                &session,
+                &self.options,
+                self.model.record(),
+            ),
             engine: Box::new(session),
         })
     }

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
-use proto::bundle::PartModel;
 use verifier::calibrate::file::Setting;
 use verifier::check::Engines;
 use verifier::engine::Device;
-use verifier::inject::weights::with_weight_faults;
 use verifier::inject::{Fault, Target};
 use verifier::report::outputs::OutputsRecord;
 use verifier::report::record::RuntimeRecord;
@@ -44,17 +42,18 @@ impl Source {
             let files = PreparedFiles::new(opened, outputs, batch_size, &stop)?;
             return Ok(Self::Files(Box::new(files)));
         }
-        let (prepared, model) = Prepared::new(opened, target, batch_size, stop)?;
-        Self::load(prepared, model, faults)
+        let prepared = Prepared::new(opened, target, batch_size, stop)?;
+        Self::load(prepared, faults)
     }
 
-    fn load(prepared: Prepared, model: PartModel, faults: &[Fault]) -> Result<Self> {
-        let changed = with_weight_faults(model.graph, faults)?;
-        let fault_free = prepared.load(&model.files, prepared.batch_size)?;
+    fn load(mut prepared: Prepared, faults: &[Fault]) -> Result<Self> {
+        let changed = prepared.model.with_weight_faults(faults)?;
+        let fault_free = prepared.load(prepared.batch_size)?;
         let corrupted = match &changed {
             Some(bytes) => Some(prepared.load_changed(bytes)?),
             None => None,
         };
+        prepared.model.release();
         Ok(Self::Sessions {
             prepared: Box::new(prepared),
             fault_free,

@@ -6,9 +6,11 @@ pub mod batch_size;
 pub mod device;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod files;
 pub mod float_mode;
 pub mod interface;
 pub mod onnxruntime;
+pub mod other_model;
 pub mod placement;
 pub mod probe;
 pub mod recorded;

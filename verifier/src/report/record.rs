@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Device;
+use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options, Session};
 use crate::engine::placement::Placement;
 
@@ -121,6 +122,13 @@ pub struct TargetRecord {
     pub threads: Option<usize>,
 }
 
+/// A model that ran in the place of the bundle's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherModelRecord {
+    /// The model, and the files that it refers to.
+    pub files: Vec<FileRecord>,
+}
+
 /// The runtime, and where it ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeRecord {
@@ -130,6 +138,9 @@ pub struct RuntimeRecord {
     pub provider: String,
     /// Its arithmetic.
     pub precision: String,
+    /// The model, unless it is the bundle's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_model: Option<OtherModelRecord>,
     /// Nodes that ran on each provider in the profiled first run.
     pub nodes: Placement,
     /// Graph optimisation level.
@@ -321,11 +332,17 @@ impl fmt::Display for TargetRecord {
 
 impl RuntimeRecord {
     /// Of a loaded session.
-    pub fn new(library: &LibraryInfo, session: &Session, options: &Options) -> Self {
+    pub fn new(
+        library: &LibraryInfo,
+        session: &Session,
+        options: &Options,
+        other_model: Option<OtherModelRecord>,
+    ) -> Self {
         Self {
             library: library.clone(),
             provider: options.device.provider(),
             precision: options.precision(),
+            other_model,
             nodes: session.placement().clone(),
             optimization: options.optimization,
             deterministic: true,
@@ -350,7 +367,8 @@ impl RuntimeRecord {
             sha256,
             ..
         } = &self.library;
-        vec![
+        let mut rows = self.model_rows();
+        rows.extend([
             ("nodes", self.nodes_text()),
             ("arithmetic", self.precision.clone()),
             (
@@ -359,7 +377,20 @@ impl RuntimeRecord {
             ),
             ("runtime SHA-256", sha256.clone()),
             ("optimization", self.optimization.name().to_owned()),
-        ]
+        ]);
+        rows
+    }
+
+    /// The files of a model that is not the bundle's own.
+    pub fn model_rows(&self) -> Vec<(&'static str, String)> {
+        let files = self.other_model.iter().flat_map(|model| &model.files);
+        let mut rows: Vec<(&'static str, String)> = files
+            .map(|file| ("model file", format!("{} BLAKE3 {}", file.path.display(), file.blake3)))
+            .collect();
+        if !rows.is_empty() {
+            rows.insert(0, ("other model", "not the bundle's own".to_owned()));
+        }
+        rows
     }
 }
 

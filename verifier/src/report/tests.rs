@@ -80,6 +80,7 @@ fn runtime() -> RuntimeRecord {
             sha256: "cc".to_owned(),
         },
         provider: "CUDAExecutionProvider".to_owned(),
+        other_model: None,
         precision: "float32, TF32 off".to_owned(),
         nodes: [("CUDAExecutionProvider".to_owned(), 15)].into(),
         optimization: Optimization::All,

@@ -6,7 +6,7 @@ use console::grouped;
 use proto::manifest::part;
 
 use super::check::{Check, outputs_rows};
-use super::record::{Record, Verdict};
+use super::record::{Record, RuntimeRecord, Verdict};
 use crate::check::{
     CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
@@ -138,6 +138,9 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         line!(text, "", "SHA-256 {}", library.sha256);
         let (device, nodes) = (options.computed_by(), nodes(&runtime.nodes));
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
+    }
+    for (name, value) in runtime.iter().flat_map(RuntimeRecord::model_rows) {
+        line!(text, name, "{value}");
     }
     for (name, value) in outputs_rows(options, outputs.as_ref()) {
         line!(text, name, "{value}");

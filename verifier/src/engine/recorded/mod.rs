@@ -7,7 +7,6 @@
 mod array;
 pub mod element_type;
 mod error;
-mod file;
 mod find;
 mod forms;
 mod json;
@@ -24,11 +23,11 @@ use self::array::Values;
 use self::element_type::{ElementType, FloatType};
 use self::find::{Found, Piece, Source, find};
 use self::forms::open_streamed;
+use super::files::FileRecord;
 use super::interface::{Engine, RunError};
 use crate::samples::Recording;
 
 pub use error::{FileFault, RecordedError};
-pub use file::FileRecord;
 
 /// How files are to be read, where they do not say it themselves.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,152 @@
+//! The model that a command runs: the bundle's own, or another one that the user names.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use proto::bundle::ModelFiles;
+use proto::graph::Graph;
+use proto::staging::ScratchFolder;
+use verifier::engine::onnxruntime::Ports;
+use verifier::engine::other_model::OtherModel;
+use verifier::engine::{Device, batch_size};
+use verifier::inject::Fault;
+use verifier::inject::weights::with_weight_faults;
+use verifier::report::record::OtherModelRecord;
+
+use super::prepare::Opened;
+
+/// The bytes of a model, which have the hashes that the record names.
+pub(super) struct Model {
+    path: PathBuf,
+    files: Files,
+    /// Of the bundle's own, and of another one if it can be read as the bundle's are.
+    graph: Option<Graph>,
+}
+
+enum Files {
+    Own(ModelFiles),
+    Other(Box<OtherModel>),
+}
+
+impl Model {
+    /// The part's model, or another one with the same inputs and outputs.
+    pub(super) fn read(opened: &Opened, other: Option<&Path>) -> Result<Self> {
+        let Some(other) = other else {
+            let (path, _) = opened.bundle.part(&opened.part_name)?;
+            let model = opened.bundle.model(&opened.part_name)?;
+            return Ok(Self {
+                path,
+                files: Files::Own(model.files),
+                graph: Some(model.graph),
+            });
+        };
+        let model = OtherModel::read(other)?;
+        Ok(Self {
+            path: other.to_owned(),
+            graph: Graph::read(other, &model.model, None).ok(),
+            files: Files::Other(Box::new(model)),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.files {
+            Files::Own(files) => &files.model,
+            Files::Other(other) => &other.model,
+        }
+    }
+
+    /// How its tensors have to fit the part's.
+    pub(super) fn ports(&self) -> Ports {
+        match &self.files {
+            Files::Own(_) => Ports::AsListed,
+            Files::Other(_) => Ports::ByName,
+        }
+    }
+
+    /// What a calibration is bound to.
+    pub(super) fn blake3(&self, opened: &Opened) -> String {
+        match &self.files {
+            Files::Own(_) => opened.model_blake3(),
+            Files::Other(other) => other.blake3(),
+        }
+    }
+
+    /// As records have it; `None` of the bundle's own.
+    pub(super) fn record(&self) -> Option<OtherModelRecord> {
+        match &self.files {
+            Files::Own(_) => None,
+            Files::Other(other) => Some(OtherModelRecord {
+                files: other.files.clone(),
+            }),
+        }
+    }
+
+    /// A copy of the files, where the model is in more than one.
+    pub(super) fn copy(&self) -> io::Result<Option<(ScratchFolder, PathBuf)>> {
+        match &self.files {
+            Files::Other(other) if other.has_external_data() => other.copy().map(Some),
+            Files::Own(ModelFiles {
+                model,
+                external_data: Some((name, data)),
+            }) => {
+                let folder = ScratchFolder::create(None)?;
+                let copy = folder.path().join("model.onnx");
+                fs::write(&copy, model)?;
+                fs::write(folder.path().join(name), data)?;
+                Ok(Some((folder, copy)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The batch size that was asked for, the one that the model fixes, or one that is chosen.
+    pub(super) fn batch_size(&self, asked: Option<usize>, device: &Device) -> Result<usize> {
+        if let Files::Other(other) = &self.files
+            && let Some(fixed) = other.fixed_batch
+        {
+            ensure!(
+                asked.is_none_or(|asked| asked == fixed),
+                "--batch-size {}: {} has a batch of {fixed}",
+                asked.unwrap_or_default(),
+                self.path.display()
+            );
+            return Ok(fixed);
+        }
+        let operator_bytes = self.graph.as_ref().and_then(Graph::largest_operator_bytes);
+        Ok(asked.unwrap_or_else(|| batch_size::choose(device, operator_bytes)))
+    }
+
+    /// Frees the bytes, of which nothing more is loaded.
+    pub(super) fn release(&mut self) {
+        self.graph = None;
+        match &mut self.files {
+            Files::Own(files) => {
+                files.model = vec![];
+                files.external_data = None;
+            }
+            Files::Other(other) => other.release(),
+        }
+    }
+
+    /// The model with its weight faults, if there are any.
+    pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Vec<u8>>> {
+        let has_weight_fault = faults.iter().any(|fault| fault.sample().is_none());
+        match self.graph.take() {
+            Some(graph) => Ok(with_weight_faults(graph, faults)?),
+            None => {
+                ensure!(
+                    !has_weight_fault,
+                    "{}: its weights cannot be changed: they are in other files, or of other types",
+                    self.path.display()
+                );
+                Ok(None)
+            }
+        }
+    }
+}
