@@ -49,7 +49,8 @@ fn heading(manifest: &Manifest) -> String {
 fn models(manifest: &Manifest) -> String {
     let mut text = format!(
         "## Models\n\nONNX IR {IR_VERSION}, opset {OPSET_VERSION}, float32 where nothing else is \
-         said, standard operators. `batch` is free.\n\n| model | inputs | outputs |\n|---|---|---|\n"
+         said, standard operators. `batch` is free.\n\n\
+         | model | inputs | outputs |\n|---|---|---|\n"
     );
     for part in manifest.parts.values() {
         let (inputs, outputs) = (tensors(&part.inputs), tensors(&part.outputs));
