@@ -181,7 +181,7 @@ mod tests {
     fn the_passes_in_float32_equal_those_in_whole_numbers() {
         let side = CIFAR10_IMAGE_SIZE;
         let random = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
-        let striped = |i: u32| if i % 3 == 0 { 255 } else { 0 };
+        let striped = |i: u32| if i.is_multiple_of(3) { 255 } else { 0 };
         let planes = [random, striped, |_| 255]
             .map(|pixel: fn(u32) -> u8| (0..(side * side) as u32).map(pixel).collect::<Vec<u8>>());
         for image_size in SIZES {
