@@ -1,4 +1,4 @@
-//! Writes `tests/fixtures/tiny_bundle`: a bundle of some 230 KB for tests, fuzzing and examples.
+//! Writes `tests/fixtures/tiny_bundle`: a bundle of some 300 KB for tests, fuzzing and examples.
 //!
 //! ```sh
 //! cargo run --release -p exporter --example tiny_bundle -- --data data

@@ -8,6 +8,11 @@ pub(crate) fn tiny_bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny_bundle")
 }
 
+/// One like it of format 1.0, without pixels and preprocessing.
+pub(crate) fn tiny_bundle_1_0() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny_bundle_1_0")
+}
+
 /// A copy to be damaged.
 pub(crate) fn copy_of_tiny_bundle() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("folder");

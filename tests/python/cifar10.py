@@ -7,6 +7,13 @@ MEAN = numpy.array((0.4914, 0.4822, 0.4465), "float32").reshape(3, 1, 1)
 STD = numpy.array((0.2023, 0.1994, 0.2010), "float32").reshape(3, 1, 1)
 
 
+def pixels(path):
+    """All images of a file, uint8 [count, 32, 32, 3]: row, column, channel."""
+    records = numpy.fromfile(path, "uint8").reshape(-1, RECORD_BYTES)
+    planes = records[:, 1:].reshape(-1, 3, 32, 32)
+    return numpy.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
 def images(path, count, size):
     """The first images of a file, float32 [count, 3, size, size]; `size` is 32 or 224."""
     records = numpy.fromfile(path, "uint8").reshape(-1, RECORD_BYTES)[:count]

@@ -1,6 +1,6 @@
 """NumPy reads every array of a bundle, would write the same bytes, and finds the values right.
 
-numpy_arrays.py BUNDLE
+numpy_arrays.py BUNDLE IMAGES
 """
 
 import io
@@ -8,6 +8,8 @@ import pathlib
 import sys
 
 import numpy
+
+import cifar10
 
 folder = pathlib.Path(sys.argv[1]) / "npy"
 files = sorted(folder.glob("*.npy"))
@@ -32,3 +34,5 @@ shares.sort(1)
 assert abs(confidence - (shares[:, -1] - shares[:, -2])).max() < 1e-6
 assert (predictions == logits.argmax(1)).all()
 assert (sample_index == numpy.arange(30)).all()
+pixels = numpy.load(folder / "pixels.npy")
+assert pixels.dtype == "uint8" and (pixels == cifar10.pixels(sys.argv[2])[:30]).all()

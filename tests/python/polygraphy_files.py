@@ -9,10 +9,10 @@ import sys
 from polygraphy.comparator import IterationResult, RunResults
 from polygraphy.json import save_json
 
-from test_data import tensors
+from test_data import PARTS, tensors
 
 bundle, folder = map(pathlib.Path, sys.argv[1:])
-for part in ("full", "head", "submodel", "tail"):
+for part in PARTS:
     data_set = bundle / "onnx" / part / "test_data_set_0"
     save_json([tensors(data_set, "input")], f"{folder}/{part}_inputs.json")
     for name, change in (("golden", 0), ("changed", 1e-3)):

@@ -1,6 +1,8 @@
 """Raw arrays hold what the NPY files hold, and the float64 golden is the attention in float64.
 
-raw_and_float64.py BUNDLE
+raw_and_float64.py BUNDLE IMAGES
+
+IMAGES is the folder of CIFAR-10's files.
 """
 
 import json
@@ -9,12 +11,19 @@ import sys
 
 import numpy
 
+import cifar10
 from attention import attention
 
-bundle = pathlib.Path(sys.argv[1])
+IMAGES_PER_FILE = 10_000
+
+bundle, images = map(pathlib.Path, sys.argv[1:])
 manifest = json.loads((bundle / "manifest.json").read_text())
 assert list(manifest["parts"]) == ["submodel"] and manifest["selection"]["split"] == "train"
-assert numpy.load(bundle / "npy/sample_index.npy").tolist() == [49999, 0, 7, 7]
+sample_index = numpy.load(bundle / "npy/sample_index.npy").tolist()
+assert sample_index == [49999, 0, 7, 7]
+for pixels, position in zip(numpy.load(bundle / "npy/pixels.npy"), sample_index, strict=True):
+    file = images / f"data_batch_{position // IMAGES_PER_FILE + 1}.bin"
+    assert (pixels == cifar10.pixels(file)[position % IMAGES_PER_FILE]).all(), position
 for file in (bundle / "npy").iterdir():
     array = numpy.load(file, mmap_mode="r")
     raw = numpy.fromfile(bundle / f"raw/{file.stem}.bin", array.dtype).reshape(array.shape)

@@ -9,12 +9,12 @@ import sys
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from test_data import tensors
+from test_data import PARTS, tensors
 
 METADATA = {"preset", "cut", "weights_sha256", "preprocessing", "golden"}
 
 bundle = pathlib.Path(sys.argv[1])
-for part in ("full", "head", "submodel", "tail"):
+for part in PARTS:
     folder = bundle / "onnx" / part
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
     model = onnx.load(folder / "model.onnx")
@@ -26,5 +26,5 @@ for part in ("full", "head", "submodel", "tail"):
     outputs = ReferenceEvaluator(model).run(None, inputs)
     for (name, golden), actual in zip(expected.items(), outputs):
         error = abs(actual - golden).max()
-        assert error < 2e-5, (part, name, error)
+        assert error <= (0 if part == "preprocess" else 2e-5), (part, name, error)
     print("accepted", part)

@@ -2,6 +2,8 @@
 
 import onnx
 
+PARTS = ("preprocess", "full", "head", "submodel", "tail")
+
 
 def tensors(data_set, kind):
     """`input` or `output` tensors of a folder, by name, in order."""

@@ -316,6 +316,10 @@ fn manifests_whose_parts_and_datasets_do_not_fit() {
         &["model.onnx: outputs: expected"],
     );
     original.refuses_manifest(
+        submodel(|part| part.inputs[0].dtype = Dtype::Uint8),
+        &["part `submodel` takes `submodel_input` as uint8"],
+    );
+    original.refuses_manifest(
         submodel(|part| part.inputs.clear()),
         &["part `submodel` has no inputs or no outputs"],
     );
@@ -337,12 +341,12 @@ fn manifests_whose_parts_and_datasets_do_not_fit() {
 fn manifests_with_a_version_or_a_number_that_is_none() {
     let original = Original::new();
     original.refuses_text(
-        "\"format_version\": \"1.0\"",
+        "\"format_version\": \"1.1\"",
         "\"format_version\": 1.0",
         &["manifest.json", "no format_version"],
     );
     original.refuses_text(
-        "\"format_version\": \"1.0\"",
+        "\"format_version\": \"1.1\"",
         "\"format_version\": \"9.0\"",
         &["format_version 9.0"],
     );

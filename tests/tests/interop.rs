@@ -11,7 +11,7 @@ use tests::{
     scratch, utf8,
 };
 
-const PARTS: [&str; 4] = ["full", "head", "submodel", "tail"];
+const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
 fn expect_of_all_parts(script: &str, line: &str) {
@@ -74,6 +74,25 @@ fn the_full_model_computes_the_golden_logits_from_the_images() {
 }
 
 #[test]
+fn the_preprocessing_gives_torchvisions_bits_for_all_test_images() {
+    // The one takes the images as they are, the other resizes them.
+    for (preset, image_size) in [("nano", 32), ("tiny", 224)] {
+        let folder = scratch();
+        let weights = fresh_weights(folder.path(), preset);
+        let bundle = folder.path().join("bundle");
+        let mut command = export_command(&weights, &bundle);
+        command.args(["--samples", "0", "--parts", "preprocess,submodel"]);
+        run(&mut command).expect_status(0);
+        let images = images().join("test_batch.bin");
+        let digests = root().join("trainer/tests/fixtures/preprocessing_10000.json");
+        python("preprocess", &[&bundle, &images, &digests])
+            .expect_status(0)
+            .says(&format!("all bits {image_size}"))
+            .says(&format!("reference {image_size}"));
+    }
+}
+
+#[test]
 fn onnx_runtime_in_python_gives_the_verifiers_outputs() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 100);
@@ -89,9 +108,9 @@ fn onnx_runtime_in_python_gives_the_verifiers_outputs() {
 fn numpy_reads_every_array_and_would_write_the_same_bytes() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 30);
-    python("numpy_arrays", &[&bundle])
+    python("numpy_arrays", &[&bundle, &images().join("test_batch.bin")])
         .expect_status(0)
-        .says("7 arrays");
+        .says("8 arrays");
 }
 
 #[test]
@@ -240,7 +259,7 @@ fn raw_arrays_and_the_float64_golden_agree_with_numpy() {
     command.args(["--split", "train", "--golden", "f64", "--raw"]);
     command.args(["--parts", "submodel", "--indices"]);
     run(command.arg(&indices)).expect_status(0);
-    python("raw_and_float64", &[&bundle])
+    python("raw_and_float64", &[&bundle, &images()])
         .expect_status(0)
         .says("same");
 }

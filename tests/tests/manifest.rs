@@ -31,9 +31,13 @@ fn manifests_of_bundles_and_subsets_are_valid() {
 
     let schema = root().join("proto/manifest.schema.json");
     let [whole, range, conf] = [tiny, by_range, by_confidence].map(|at| at.join(MANIFEST_FILE));
-    python("judge_manifests", &[&schema, &whole, &range, &conf])
-        .expect_status(0)
-        .says("valid whole")
-        .says("valid range")
-        .says("valid conf");
+    let of_1_0 = root().join("tests/fixtures/tiny_bundle_1_0/manifest.json");
+    python(
+        "judge_manifests",
+        &[&schema, &of_1_0, &whole, &range, &conf],
+    )
+    .expect_status(0)
+    .says("valid whole")
+    .says("valid range")
+    .says("valid conf");
 }

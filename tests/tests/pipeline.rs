@@ -231,12 +231,25 @@ fn inspect(path: &Path) -> Ended {
 }
 
 #[test]
+fn a_bundle_of_format_1_0_passes_as_before() {
+    let bundle = root().join("tests/fixtures/tiny_bundle_1_0");
+    inspect(&bundle).says("format 1.0");
+    for part in ["submodel", "full", "head", "tail"] {
+        let arguments = ["--no-calibration", "--part", part];
+        check(&bundle, &arguments).expect_status(0).says("PASS");
+    }
+    check(&bundle, &["--part", "preprocess"]).refuses(&["no part `preprocess`"]);
+}
+
+#[test]
 fn inspect_shows_bundles_models_and_arrays() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 10);
     inspect(&bundle)
         .says("310,186 parameters")
         .says("submodel_input [batch, 65, 96]")
+        .says("preprocess pixels uint8 [batch, 32, 32, 3] → image [batch, 3, 32, 32]")
+        .says("[10, 32, 32, 3]")
         .says("float32");
     inspect(&bundle.join("onnx/submodel/model.onnx"))
         .says("ai.onnx 17")
@@ -246,6 +259,8 @@ fn inspect_shows_bundles_models_and_arrays() {
         .says("image")
         .says("logits")
         .says("weights_sha256");
+    inspect(&bundle.join("onnx/preprocess/model.onnx")).says("uint8 [batch, 32, 32, 3]");
+    inspect(&bundle.join("npy/pixels.npy")).says("|u1");
     inspect(&bundle.join("npy/submodel_output.npy"))
         .says("[10, 65, 96]")
         .says("<f4");

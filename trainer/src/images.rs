@@ -4,12 +4,13 @@
 //! memory as u8 (150 MB for the training images), and crop, resize and normalisation run there,
 //! exact to the bit as well.
 
-use proto::preprocessing::{CIFAR10_IMAGE_SIZE as SIDE, MEAN, STD};
+use proto::preprocessing::{
+    CHANNELS, CIFAR10_IMAGE_SIZE as SIDE, PRECISION_BITS, Resizer, normalised,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::cifar10::Split;
-use crate::preprocess::{Augmentation, CHANNELS, PADDING, Preprocessor};
-use crate::resize::{PRECISION_BITS, Resizer};
+use crate::preprocess::{Augmentation, PADDING, Preprocessor};
 
 /// A split, ready to be cut into batches for a network.
 #[derive(Debug)]
@@ -89,9 +90,8 @@ impl DeviceImages {
         } else {
             taps(image_size, device)
         };
-        let entry = |c: usize, v: usize| ((v as f32 / 255.0) - MEAN[c]) / STD[c];
         let entries: Vec<f32> = (0..CHANNELS)
-            .flat_map(|c| (0..256).map(move |v| entry(c, v)))
+            .flat_map(|channel| (0..=u8::MAX).map(move |value| normalised(channel, value)))
             .collect();
         let offsets = Tensor::from_slice(&[0i64, 256, 512])
             .view([CHANNELS as i64, 1, 1])

@@ -8,7 +8,7 @@
 //! | [`weights`] | the network's numbers as a `.safetensors` file that says what it is |
 //! | [`pth`] | the same numbers as PyTorch's checkpoints, read and written |
 //! | [`cifar10`] | the images: fetching, checking, loading |
-//! | [`resize`], [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
+//! | [`preprocess`] | from u8 pixels to the network's input, exact to the bit |
 //! | [`images`] | batches of images and labels where the network is |
 //! | [`recipe`] | how a network is trained, as plain data |
 //! | [`parameters`], [`optimizer`] | all parameters as one buffer, and the rules that change it |
@@ -30,7 +30,6 @@ pub mod parameters;
 pub mod preprocess;
 pub mod pth;
 pub mod recipe;
-pub mod resize;
 pub mod startup;
 pub mod state;
 mod tensor_file;

@@ -1,18 +1,16 @@
 //! From u8 pixels to the network's input: crop, resize, flip, /255, mean and std, as torchvision
 //! does it.
 
-use proto::preprocessing::{CIFAR10_IMAGE_SIZE as SIDE, MEAN, STD};
+use proto::preprocessing::{CHANNELS, CIFAR10_IMAGE_SIZE as SIDE, Resizer, normalised};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tch::Tensor;
 
 use crate::cifar10::{Image, Split};
-use crate::resize::Resizer;
 
 /// Zero pixels added on each side before a training crop.
 pub(crate) const PADDING: usize = 4;
-pub(crate) const CHANNELS: usize = 3;
 
 /// What is done to a training image besides the steps of a test image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub struct Preprocessor {
 impl Preprocessor {
     /// For a network whose input is `[batch, 3, image_size, image_size]`.
     pub fn new(image_size: usize) -> Self {
-        let channel = |c: usize| std::array::from_fn(|v| ((v as f32 / 255.0) - MEAN[c]) / STD[c]);
+        let channel = |c: usize| std::array::from_fn(|value| normalised(c, value as u8));
         Self {
             image_size,
             resizer: Resizer::new(SIDE, image_size),
@@ -142,6 +140,8 @@ fn crop_and_flip(plane: &[u8], augmentation: Augmentation, output: &mut [u8; SID
 
 #[cfg(test)]
 mod tests {
+    use proto::preprocessing::{MEAN, STD};
+
     use super::*;
 
     #[test]

@@ -114,6 +114,7 @@ fn refusals_say_what_which_and_what_to_try() {
         assert_snapshot!("no_bundle", run(&["check", "nowhere", "--device", "cpu"]));
         assert_snapshot!("range_outside", check(&["--range", "2", "9"]));
         assert_snapshot!("no_part", check(&["--part", "middle"]));
+        assert_snapshot!("part_of_bytes", check(&["--part", "preprocess"]));
         assert_snapshot!("inject_in_few_samples", check(&["--inject"]));
         assert_snapshot!("no_such_runtime", check(&["--runtime", "/nonexistent.so"]));
         assert_snapshot!("fault_that_is_none", check(&["--fault", "golden[1"]));

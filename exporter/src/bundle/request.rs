@@ -28,7 +28,13 @@ const PRODUCER: &str = "vit-part exporter";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// All parts, in the order they are listed to users.
-pub const PARTS: [&str; 4] = [part::FULL, part::HEAD, part::SUBMODEL, part::TAIL];
+pub const PARTS: [&str; 5] = [
+    part::PREPROCESS,
+    part::FULL,
+    part::HEAD,
+    part::SUBMODEL,
+    part::TAIL,
+];
 
 /// What goes into a bundle, and where it goes.
 #[derive(Debug)]
@@ -132,7 +138,10 @@ fn models(request: &Request<'_>, module: Module) -> Vec<(String, PartModel)> {
     let mut models = Vec::new();
     for name in PARTS.iter().filter(|name| request.parts.contains(*name)) {
         let file = format!("onnx/{name}/model.onnx");
-        let mut built = vit_graph::build(request.vit, module, name, &file);
+        let mut built = match *name {
+            part::PREPROCESS => PartModel::new(preprocessing.model(name), &file),
+            _ => vit_graph::build(request.vit, module, name, &file),
+        };
         built.model.set_producer(PRODUCER, VERSION);
         built.model.set_metadata(&metadata);
         models.push(((*name).to_owned(), built));
@@ -144,8 +153,9 @@ fn models(request: &Request<'_>, module: Module) -> Vec<(String, PartModel)> {
 fn needed_bytes(request: &Request<'_>, models: &[(String, PartModel)]) -> u64 {
     let config = request.vit.config();
     let edge = config.tokens() * config.dim;
-    let per_sample =
-        4 * (2 * edge + config.classes + 1) + 3 * 8 + if request.float64 { 8 * edge } else { 0 };
+    let float32 = 4 * (2 * edge + config.classes + 1);
+    let float64 = if request.float64 { 8 * edge } else { 0 };
+    let per_sample = cifar10::IMAGE_BYTES + float32 + float64 + 3 * 8;
     let arrays = request.indices.len() * per_sample * if request.raw { 2 } else { 1 };
     let models = models.iter().map(|(_, part)| message_size(&part.model));
     (arrays + models.sum::<usize>()) as u64

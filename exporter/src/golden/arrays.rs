@@ -4,8 +4,10 @@ use proto::bundle::{BundleWriter, WriteError};
 use proto::config::VitConfig;
 use proto::manifest::{Role, dataset};
 use proto::npy::NpyWriter;
+use proto::preprocessing::{CHANNELS, CIFAR10_IMAGE_SIZE};
 
 pub(super) struct Arrays {
+    pub(super) pixels: NpyWriter<u8>,
     pub(super) submodel_input: NpyWriter<f32>,
     pub(super) submodel_output: NpyWriter<f32>,
     pub(super) submodel_output_f64: Option<NpyWriter<f64>>,
@@ -29,7 +31,9 @@ impl Arrays {
             true => Some(writer.array(dataset::SUBMODEL_OUTPUT_F64, &edge)?),
             false => None,
         };
+        let pixels = [samples, CIFAR10_IMAGE_SIZE, CIFAR10_IMAGE_SIZE, CHANNELS];
         Ok(Self {
+            pixels: writer.array(dataset::PIXELS, &pixels)?,
             submodel_input: writer.array(dataset::SUBMODEL_INPUT, &edge)?,
             submodel_output: writer.array(dataset::SUBMODEL_OUTPUT, &edge)?,
             submodel_output_f64,
@@ -45,6 +49,7 @@ impl Arrays {
     pub(super) fn finish(self, writer: &mut BundleWriter) -> Result<(), WriteError> {
         let info = Role::SampleInfo;
         let (input, output) = (self.submodel_input, self.submodel_output);
+        writer.add_array(dataset::PIXELS, Role::Pixels, self.pixels)?;
         writer.add_array(dataset::SUBMODEL_INPUT, Role::SubmodelInput, input)?;
         writer.add_array(dataset::SUBMODEL_OUTPUT, Role::SubmodelOutput, output)?;
         writer.add_array(dataset::LOGITS, Role::FullOutput, self.logits)?;

@@ -4,6 +4,7 @@ mod arrays;
 mod elements;
 mod error;
 mod kept;
+mod pixels;
 mod record;
 
 pub use error::GoldenError;

@@ -5,7 +5,7 @@ use proto::manifest::{Accuracy, Float64Golden, dataset};
 use proto::module::Module;
 use proto::tier::{DEFAULT_TIERS, Tiers};
 use tch::{Kind, Tensor};
-use trainer::cifar10::Split;
+use trainer::cifar10::{Image, Split};
 use trainer::evaluate::batches;
 use trainer::preprocess::Preprocessor;
 use trainer::vit::{Float64Module, Vit};
@@ -14,6 +14,7 @@ use super::arrays::Arrays;
 use super::elements::{elements, finite};
 use super::error::GoldenError;
 use super::kept::{Batch, Kept};
+use super::pixels::interleaved;
 
 /// Which images, and what is recorded of them.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +143,9 @@ impl Observed<'_> {
 impl Recording<'_> {
     /// Records one batch; `indices` are its samples' positions in the split.
     fn add(&mut self, batch: &Batch, indices: &[usize]) -> Result<(), GoldenError> {
+        let images = indices.iter().map(|&index| self.plan.split.image(index));
+        let pixels: Vec<Image> = images.map(interleaved).collect(); // [batch, 32, 32, 3]
+        self.arrays.pixels.write(pixels.as_flattened())?;
         self.add_classes(&batch.logits, indices)?;
         let arrays = &mut self.arrays;
         let input = finite(&batch.input, dataset::SUBMODEL_INPUT, indices)?;
@@ -153,8 +157,8 @@ impl Recording<'_> {
         self.arrays.logits.write(&logits)?;
         let kept = &mut self.recorded.kept;
         let missing = self.plan.kept.saturating_sub(kept.len());
-        let first = indices.iter().enumerate().take(missing);
-        kept.extend(first.map(|(row, &index)| batch.keep(row, index)));
+        let first = indices.iter().zip(pixels).enumerate().take(missing);
+        kept.extend(first.map(|(row, (&index, pixels))| batch.keep(row, index, pixels)));
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use proto::graph::{IR_VERSION, OPSET_VERSION};
 use proto::manifest::{Axis, Manifest, Tensor, dataset, part};
+use proto::npy::Dtype;
 
 use super::tolerance::{Tolerance, tolerance};
 use super::tools::tools;
@@ -47,8 +48,9 @@ fn heading(manifest: &Manifest) -> String {
 
 fn models(manifest: &Manifest) -> String {
     let mut text = format!(
-        "## Models\n\nONNX IR {IR_VERSION}, opset {OPSET_VERSION}, float32, standard operators. \
-         `batch` is free.\n\n| model | inputs | outputs |\n|---|---|---|\n"
+        "## Models\n\nONNX IR {IR_VERSION}, opset {OPSET_VERSION}, float32 where nothing else is \
+         said, standard operators. `batch` is free.\n\n\
+         | model | inputs | outputs |\n|---|---|---|\n"
     );
     for part in manifest.parts.values() {
         let (inputs, outputs) = (tensors(&part.inputs), tensors(&part.outputs));
@@ -82,6 +84,9 @@ fn how_models_belong_together(manifest: &Manifest) -> String {
             std = preprocessing.std,
         ),
     );
+    if parts.contains_key(part::PREPROCESS) {
+        text.push_str("`preprocess` computes it from `pixels`, bit for bit.\n");
+    }
     let mut sets = parts.values().map(|part| &part.test_data_sets);
     if let Some(sets) = sets.find(|sets| !sets.is_empty()) {
         text.push_str(&about_test_data(manifest, sets));
@@ -164,6 +169,7 @@ fn running(manifest: &Manifest) -> String {
 /// What an array holds.
 fn meaning(name: &str) -> &'static str {
     match name {
+        dataset::PIXELS => "the images: row, column, channel R, G, B",
         dataset::SUBMODEL_INPUT => "what the submodel is given",
         dataset::SUBMODEL_OUTPUT => "what it should give: the golden",
         dataset::SUBMODEL_OUTPUT_F64 => {
@@ -179,9 +185,15 @@ fn meaning(name: &str) -> &'static str {
     }
 }
 
-/// Names and shapes in a cell of a table.
+/// Names and shapes in a cell of a table, with the element type where it is not float32.
 fn tensors(tensors: &[Tensor]) -> String {
-    let cell = |tensor: &Tensor| format!("`{}` [{}]", tensor.name, axes(&tensor.shape));
+    let cell = |tensor: &Tensor| {
+        let (name, axes) = (&tensor.name, axes(&tensor.shape));
+        match tensor.dtype {
+            Dtype::Float32 => format!("`{name}` [{axes}]"),
+            other => format!("`{name}` {} [{axes}]", other.name()),
+        }
+    };
     let cells: Vec<String> = tensors.iter().map(cell).collect();
     cells.join(", ")
 }

@@ -2,15 +2,16 @@
 
 use prost::Message as _;
 use proto::bundle::{BundleWriter, WriteError};
-use proto::manifest::{Part, dataset};
+use proto::graph::data_type;
+use proto::manifest::{self, Part, dataset};
 use proto::onnx::TensorProto;
-use proto::onnx::tensor_proto::DataType;
+use proto::preprocessing::{CHANNELS, CIFAR10_IMAGE_SIZE as SIDE, IMAGE, PIXELS};
 use tch::Tensor;
 use trainer::weights::shape_and_bytes;
 
 use super::tolerance::{Tolerance, tolerance};
 use crate::golden::Kept;
-use crate::vit_graph::{IMAGE, RESIDUAL};
+use crate::vit_graph::RESIDUAL;
 
 /// Writes `test_data_set_K` for every kept sample beside a part's model, and the two files with its
 /// tolerances.
@@ -27,7 +28,7 @@ pub fn write_test_data(
         for (kind, tensors) in [("input", &part.inputs), ("output", &part.outputs)] {
             for (position, tensor) in tensors.iter().enumerate() {
                 let file = format!("onnx/{name}/test_data_set_{number}/{kind}_{position}.pb");
-                let bytes = tensor_proto(&tensor.name, tensor_of(sample, &tensor.name));
+                let bytes = tensor_proto(sample, tensor);
                 writer.write(&file, &bytes)?;
             }
         }
@@ -39,7 +40,7 @@ pub fn write_test_data(
     writer.write(&format!("onnx/{name}/data.json"), data.as_bytes())
 }
 
-/// The tensor that a graph knows by this name.
+/// The float32 tensor that a graph knows by this name.
 fn tensor_of<'a>(sample: &'a Kept, name: &str) -> &'a Tensor {
     match name {
         IMAGE => &sample.image,
@@ -53,14 +54,17 @@ fn tensor_of<'a>(sample: &'a Kept, name: &str) -> &'a Tensor {
     }
 }
 
-fn tensor_proto(name: &str, tensor: &Tensor) -> Vec<u8> {
-    let raw_data = Some(shape_and_bytes(tensor).1);
-    let data_type = Some(DataType::Float as i32);
+/// A tensor of a sample in ONNX's own form.
+fn tensor_proto(sample: &Kept, tensor: &manifest::Tensor) -> Vec<u8> {
+    let (shape, bytes) = match tensor.name.as_str() {
+        PIXELS => (vec![1, SIDE, SIDE, CHANNELS], sample.pixels.to_vec()),
+        name => shape_and_bytes(tensor_of(sample, name)),
+    };
     TensorProto {
-        name: Some(name.to_owned()),
-        dims: tensor.size(),
-        data_type,
-        raw_data,
+        name: Some(tensor.name.clone()),
+        dims: shape.into_iter().map(|axis| axis as i64).collect(),
+        data_type: Some(data_type(tensor.dtype) as i32),
+        raw_data: Some(bytes),
         ..Default::default()
     }
     .encode_to_vec()

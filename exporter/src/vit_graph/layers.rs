@@ -2,8 +2,9 @@
 
 use proto::config::Pool;
 use proto::graph::{GraphBuilder, Value};
+use proto::preprocessing::IMAGE;
 
-use super::names::{IMAGE, LOGITS, block};
+use super::names::{LOGITS, block};
 use super::weights::Network;
 
 impl Network<'_> {

@@ -12,5 +12,5 @@ mod names;
 mod parts;
 mod weights;
 
-pub use names::{IMAGE, LOGITS, RESIDUAL};
+pub use names::{LOGITS, RESIDUAL};
 pub use parts::{PartModel, build};

@@ -5,8 +5,6 @@
 
 use proto::manifest::dataset;
 
-/// Graph input of the full model and the head.
-pub const IMAGE: &str = "image";
 /// Graph output of the full model and the tail.
 pub const LOGITS: &str = dataset::LOGITS;
 /// What the head hands to the tail, round the submodel.

@@ -50,12 +50,17 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str) -> PartModel {
         initializers,
         ..
     } = builder.network;
-    let model = graph.finish();
-    let part = Part {
-        initializers,
-        ..Part::of_model(file, &model)
-    };
-    PartModel { model, part }
+    let mut built = PartModel::new(graph.finish(), file);
+    built.part.initializers = initializers;
+    built
+}
+
+impl PartModel {
+    /// A model without parameters that is to lie at `file`.
+    pub fn new(model: Model<'static>, file: &str) -> Self {
+        let part = Part::of_model(file, &model);
+        Self { model, part }
+    }
 }
 
 impl Builder<'_> {

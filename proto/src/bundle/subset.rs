@@ -14,7 +14,7 @@ use crate::manifest::{
 use crate::npy::{Dtype, Element, Npy, NpyError};
 
 /// Rows of this many bytes and more are read one at a time; of smaller ones, the whole array is.
-const LARGE_ROW: usize = 4096;
+const LARGE_ROW: usize = 1024;
 
 /// What is chosen, from which bundle, and where it goes.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ pub fn write(
             Dtype::Float32 => gather::<f32>(bundle, name, rows, &mut writer, &mut go_on),
             Dtype::Float64 => gather::<f64>(bundle, name, rows, &mut writer, &mut go_on),
             Dtype::Int64 => gather::<i64>(bundle, name, rows, &mut writer, &mut go_on),
+            Dtype::Uint8 => gather::<u8>(bundle, name, rows, &mut writer, &mut go_on),
         }?;
     }
     if let Some(tiers) = &tiers {

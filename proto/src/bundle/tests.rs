@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::fixture::{copy_of_tiny_bundle, tiny_bundle};
-use crate::manifest::{Choice, MANIFEST_FILE, Manifest, SHA256SUMS_FILE, dataset, part};
+use crate::fixture::{copy_of_tiny_bundle, tiny_bundle, tiny_bundle_1_0};
+use crate::manifest::{
+    Axis, Choice, Dataset, MANIFEST_FILE, Manifest, Part, SHA256SUMS_FILE, dataset, part,
+};
+use crate::npy::Dtype;
 
 const LABELS_FILE: &str = "npy/labels.npy";
 
@@ -52,11 +55,18 @@ fn a_whole_bundle_opens() {
         numbers::<i64>(&bundle, dataset::SAMPLE_INDEX),
         [0, 1, 2, 3, 4, 5, 6, 7]
     );
-    for name in [part::FULL, part::HEAD, part::SUBMODEL, part::TAIL] {
+    for name in [
+        part::PREPROCESS,
+        part::FULL,
+        part::HEAD,
+        part::SUBMODEL,
+        part::TAIL,
+    ] {
         let (_, part) = bundle.part(name).expect(name);
         let graph = bundle.graph(name).expect(name);
         for tensor in part.inputs.iter().chain(&part.outputs) {
             assert_eq!(graph.shape(&tensor.name).as_ref(), Some(&tensor.shape));
+            assert_eq!(graph.dtype(&tensor.name), Some(tensor.dtype));
         }
         for parameter in part.initializers.keys() {
             assert!(graph.initializer(parameter).is_some(), "{parameter}");
@@ -64,7 +74,7 @@ fn a_whole_bundle_opens() {
     }
     let absent = bundle.part("none").expect_err("none").to_string();
     assert!(
-        absent.contains("no part `none`; it has `full`, `head`"),
+        absent.contains("no part `none`; it has `full`, `head`, `preprocess`"),
         "{absent}"
     );
 }
@@ -87,6 +97,24 @@ fn a_test_tensor_has_the_shape_that_is_asked_for() {
             .to_string()
             .contains("not listed")
     );
+}
+
+#[test]
+fn a_bundle_of_format_1_0_is_read_and_cut_down_as_before() {
+    let folder = tempfile::tempdir().expect("folder");
+    let bundle = Bundle::open(&tiny_bundle_1_0()).expect("open");
+    bundle.verify_files(&[], |_| true).expect("hashes");
+    assert_eq!(bundle.manifest().format_version, "1.0");
+    let absent = bundle.part(part::PREPROCESS).expect_err("none").to_string();
+    assert!(absent.contains("no part `preprocess`"), "{absent}");
+
+    let out = folder.path().join("subset");
+    let choice = Choice::Range { start: 1, end: 3 };
+    let written = subset_of(&bundle, choice, &out).expect("written");
+    assert_eq!(written.format_version, "1.0");
+    let subset = Bundle::open(&out).expect("open");
+    assert_eq!(numbers::<i64>(&subset, dataset::SAMPLE_INDEX), [1, 2]);
+    assert!(!written.datasets.contains_key(dataset::PIXELS));
 }
 
 #[test]
@@ -169,6 +197,29 @@ fn a_manifest_that_contradicts_a_file_or_itself_is_refused() {
         labels.expect("entry").shape = vec![8, 1];
     });
     assert!(refusal(&folder).contains("shape [8], expected [8, 1]"));
+    let pixels = |change: fn(&mut Dataset)| {
+        forged(|manifest| change(manifest.datasets.get_mut(dataset::PIXELS).expect("entry")))
+    };
+    let expected = "expected uint8 [8, 32, 32, 3]";
+    let planes = refusal(&pixels(|pixels| pixels.shape = vec![8, 3, 32, 32]));
+    assert!(planes.contains(expected), "{planes}");
+    let floats = refusal(&pixels(|pixels| pixels.dtype = Dtype::Float32));
+    assert!(floats.contains(expected), "{floats}");
+    let preprocess = |change: fn(&mut Part)| {
+        forged(|manifest| change(manifest.parts.get_mut(part::PREPROCESS).expect("entry")))
+    };
+    let changes: [fn(&mut Part); 3] = [
+        |part| part.inputs[0].dtype = Dtype::Float32,
+        |part| part.outputs[0].shape[2] = Axis::Fixed(33),
+        |part| part.outputs.push(part.outputs[0].clone()),
+    ];
+    for change in changes {
+        let text = refusal(&preprocess(change));
+        assert!(
+            text.contains("part `preprocess`: expected one input uint8"),
+            "{text}"
+        );
+    }
     let folder = forged(|manifest| manifest.model.config.dim = 0);
     assert!(refusal(&folder).contains("dim is 0"));
     let folder = forged(|manifest| manifest.accuracy.samples = 9);
@@ -188,9 +239,12 @@ fn what_is_not_a_bundle_says_so() {
 }
 
 fn subset_of_tiny(choice: Choice, out: &Path) -> Result<Manifest, subset::SubsetError> {
-    let bundle = Bundle::open(&tiny_bundle()).expect("open");
+    subset_of(&Bundle::open(&tiny_bundle()).expect("open"), choice, out)
+}
+
+fn subset_of(bundle: &Bundle, choice: Choice, out: &Path) -> Result<Manifest, subset::SubsetError> {
     let request = subset::Request {
-        bundle: &bundle,
+        bundle,
         choice,
         raw: true,
         out,
@@ -227,6 +281,14 @@ fn a_subset_is_a_bundle_with_the_chosen_rows() {
         let expected = edges.rows(sample..sample + 1).expect("row");
         assert_eq!(*cut.rows(row..row + 1).expect("row"), *expected);
     }
+    let pixels = whole.dataset::<u8>(dataset::PIXELS).expect("dataset");
+    let expected = chosen.iter().map(|&sample| sample as usize);
+    let expected: Vec<u8> = expected
+        .flat_map(|sample| pixels.rows(sample..sample + 1).expect("row").to_vec())
+        .collect();
+    assert_eq!(numbers::<u8>(&subset, dataset::PIXELS), expected);
+    let raw = fs::read(out.join("raw/pixels.bin")).expect("read");
+    assert_eq!(raw, expected);
     let raw = fs::read(out.join("raw/labels.bin")).expect("read");
     assert_eq!(
         raw,

@@ -3,8 +3,8 @@
 
 use super::elements::{Constant, Elements};
 use super::node::node;
-use super::shape::{Axis, float_value};
-use crate::onnx::tensor_proto::DataType;
+use super::shape::{Axis, data_type, value_info};
+use crate::npy::Dtype;
 use crate::onnx::{
     AttributeProto, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, ValueInfoProto,
@@ -18,10 +18,11 @@ pub const OPSET_VERSION: i64 = 17;
 /// The name of the free first axis.
 pub const BATCH: &str = "batch";
 
-/// A float32 tensor of the graph, `[batch, axes…]`.
+/// A tensor of the graph, `[batch, axes…]`; all are float32 but inputs declared otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     pub(super) name: String,
+    pub(super) dtype: Dtype,
     /// Axes after `batch`.
     pub(super) axes: Vec<usize>,
 }
@@ -53,6 +54,10 @@ impl Value {
         &self.name
     }
 
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
     /// `batch` and the axes after it.
     pub fn shape(&self) -> Vec<Axis> {
         let axes = self.axes.iter().map(|&axis| Axis::Fixed(axis));
@@ -75,7 +80,16 @@ impl<'a> GraphBuilder<'a> {
 
     /// Declares a graph input `[batch, axes…]`, float32.
     pub fn input(&mut self, name: &str, axes: &[usize]) -> Value {
-        let value = new_value(name, axes);
+        self.input_of(name, Dtype::Float32, axes)
+    }
+
+    /// Declares a graph input `[batch, axes…]` of another element type, which only
+    /// [`Self::to_float32`] takes.
+    pub fn input_of(&mut self, name: &str, dtype: Dtype, axes: &[usize]) -> Value {
+        let value = Value {
+            dtype,
+            ..float_value(name, axes)
+        };
         self.inputs.push(value.clone());
         value
     }
@@ -94,12 +108,12 @@ impl<'a> GraphBuilder<'a> {
         elements: impl Elements + 'a,
     ) -> String {
         let dims = shape.iter().map(|&axis| axis as i64).collect();
-        self.initializer(name, DataType::Float, dims, elements)
+        self.initializer(name, Dtype::Float32, dims, elements)
     }
 
     /// Adds a float32 scalar; returns its name.
     pub fn scalar(&mut self, name: &str, value: f32) -> String {
-        self.initializer(name, DataType::Float, vec![], value.to_le_bytes().to_vec())
+        self.initializer(name, Dtype::Float32, vec![], value.to_le_bytes().to_vec())
     }
 
     pub(super) fn constant_i64(&mut self, name: &str, values: &[i64]) -> String {
@@ -107,19 +121,19 @@ impl<'a> GraphBuilder<'a> {
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        self.initializer(name, DataType::Int64, vec![values.len() as i64], bytes)
+        self.initializer(name, Dtype::Int64, vec![values.len() as i64], bytes)
     }
 
     fn initializer(
         &mut self,
         name: &str,
-        dtype: DataType,
+        dtype: Dtype,
         dims: Vec<i64>,
         elements: impl Elements + 'a,
     ) -> String {
         let header = TensorProto {
             name: Some(name.to_owned()),
-            data_type: Some(dtype as i32),
+            data_type: Some(data_type(dtype) as i32),
             dims,
             ..TensorProto::default()
         };
@@ -141,7 +155,7 @@ impl<'a> GraphBuilder<'a> {
         value
     }
 
-    /// Adds a node whose outputs are all `[batch, axes…]`.
+    /// Adds a node whose outputs are all `[batch, axes…]`, float32.
     pub(super) fn node_with_outputs<const N: usize>(
         &mut self,
         operator: &str,
@@ -151,10 +165,17 @@ impl<'a> GraphBuilder<'a> {
         attributes: Vec<AttributeProto>,
         axes: &[usize],
     ) -> [Value; N] {
+        let is_other =
+            |value: &Value| value.dtype != Dtype::Float32 && inputs.contains(&value.name());
+        let other = self.inputs.iter().find(|value| is_other(value));
+        assert!(
+            operator == "Cast" || other.is_none(),
+            "{operator} of {other:?}: only Cast takes what is not float32"
+        );
         let name = format!("node_{name}");
         let node = node(operator, &name, inputs, &outputs, attributes);
         self.graph.node.push(node);
-        let values = outputs.map(|output| new_value(output, axes));
+        let values = outputs.map(|output| float_value(output, axes));
         self.inner.extend_from_slice(&values);
         values
     }
@@ -206,9 +227,10 @@ impl Model<'_> {
     }
 }
 
-fn new_value(name: &str, axes: &[usize]) -> Value {
+fn float_value(name: &str, axes: &[usize]) -> Value {
     Value {
         name: name.to_owned(),
+        dtype: Dtype::Float32,
         axes: axes.to_vec(),
     }
 }
@@ -216,6 +238,6 @@ fn new_value(name: &str, axes: &[usize]) -> Value {
 fn described(values: &[Value]) -> Vec<ValueInfoProto> {
     values
         .iter()
-        .map(|value| float_value(&value.name, &value.shape()))
+        .map(|value| value_info(&value.name, value.dtype, &value.shape()))
         .collect()
 }

@@ -37,4 +37,4 @@ pub use external::ExternalDataError;
 pub use initializer::InitializerError;
 pub use read::{Graph, ReadError};
 pub use rewrite::{Readers, RewriteError};
-pub use shape::{Axis, float_value};
+pub use shape::{Axis, data_type, value_info};

@@ -5,6 +5,8 @@
 
 use super::builder::{GraphBuilder, Value};
 use super::node::{float, integer, integers};
+use super::shape::data_type;
+use crate::npy::Dtype;
 
 impl GraphBuilder<'_> {
     /// `x · w`, where `w` is an initializer `[in, out]`.
@@ -45,6 +47,17 @@ impl GraphBuilder<'_> {
     /// An elementwise function.
     pub fn unary(&mut self, operator: &str, name: &str, x: &Value) -> Value {
         self.node(operator, name, &[&x.name], vec![], &x.axes)
+    }
+
+    /// A tensor of another element type as float32.
+    pub fn to_float32(&mut self, name: &str, x: &Value) -> Value {
+        let attributes = vec![integer("to", data_type(Dtype::Float32) as i64)];
+        self.node("Cast", name, &[&x.name], attributes, &x.axes)
+    }
+
+    /// Elements outside of a range as its nearer end.
+    pub fn clip(&mut self, name: &str, x: &Value, least: &str, most: &str) -> Value {
+        self.node("Clip", name, &[&x.name, least, most], vec![], &x.axes)
     }
 
     /// Another shape `[batch, axes…]` of the same elements.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 use super::external::{ExternalDataError, check_external_data};
-use super::shape::{Axis, shape_of};
+use super::shape::{Axis, dtype_of, shape_of};
+use crate::npy::Dtype;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use crate::regular_file;
 
@@ -156,6 +157,12 @@ impl Graph {
     /// length of an axis open without a name.
     pub fn shape(&self, tensor: &str) -> Option<Vec<Axis>> {
         shape_of(self.value(tensor)?)
+    }
+
+    /// The element type that the graph declares of a tensor; `None` where it declares none, or one
+    /// that bundles do not use.
+    pub fn dtype(&self, tensor: &str) -> Option<Dtype> {
+        dtype_of(self.value(tensor)?)
     }
 
     /// What the graph declares of a tensor.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::npy::Dtype;
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::tensor_shape_proto::{Dimension, dimension};
 use crate::onnx::{TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
@@ -16,10 +17,10 @@ pub enum Axis {
     Named(String),
 }
 
-/// The description of a float32 tensor: its name and shape.
-pub fn float_value(name: &str, shape: &[Axis]) -> ValueInfoProto {
+/// The description of a tensor: its name, element type and shape.
+pub fn value_info(name: &str, dtype: Dtype, shape: &[Axis]) -> ValueInfoProto {
     let tensor = type_proto::Tensor {
-        elem_type: Some(DataType::Float as i32),
+        elem_type: Some(data_type(dtype) as i32),
         shape: Some(TensorShapeProto {
             dim: shape.iter().map(dimension).collect(),
         }),
@@ -40,6 +41,25 @@ pub(super) fn fixed_value(name: &str, data_type: i32, dims: &[i64]) -> ValueInfo
         }),
     };
     value(name, type_proto::Value::TensorType(tensor))
+}
+
+/// ONNX's own name of an element type.
+pub fn data_type(dtype: Dtype) -> DataType {
+    match dtype {
+        Dtype::Float32 => DataType::Float,
+        Dtype::Float64 => DataType::Double,
+        Dtype::Int64 => DataType::Int64,
+        Dtype::Uint8 => DataType::Uint8,
+    }
+}
+
+/// The element type of a described tensor; `None` where it is none that bundles use.
+pub(super) fn dtype_of(value: &ValueInfoProto) -> Option<Dtype> {
+    let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()? else {
+        return None;
+    };
+    let is_declared = |dtype: &Dtype| data_type(*dtype) as i32 == tensor.elem_type();
+    Dtype::ALL.into_iter().find(is_declared)
 }
 
 /// The shape of a described tensor; `None` where the number of axes or the length of one is not

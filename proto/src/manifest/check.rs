@@ -1,9 +1,14 @@
 //! A description must not contradict itself.
 
-use super::layout::{Axis, Manifest, Part};
-use super::names::part;
+use super::layout::{Axis, Dataset, Manifest, Part, Tensor};
+use super::names::{dataset, part};
 use crate::config::Preset;
 use crate::module::Module;
+use crate::npy::Dtype;
+use crate::preprocessing::{CHANNELS, CIFAR10_IMAGE_SIZE};
+
+/// Axes of one image's pixels: row, column, channel.
+const PIXEL_AXES: [usize; 3] = [CIFAR10_IMAGE_SIZE, CIFAR10_IMAGE_SIZE, CHANNELS];
 
 impl Manifest {
     /// Refuses a description that contradicts itself; says how.
@@ -21,6 +26,8 @@ impl Manifest {
         self.check_names()?;
         self.check_parts()?;
         self.check_datasets()?;
+        self.check_pixels()?;
+        self.check_preprocess()?;
         self.check_submodel()
     }
 
@@ -58,6 +65,44 @@ impl Manifest {
             Some((name, dataset)) => Err(format!(
                 "dataset `{name}` has shape {:?}, but the bundle has {samples} samples",
                 dataset.shape
+            )),
+        }
+    }
+
+    fn check_pixels(&self) -> Result<(), String> {
+        let is_wrong = |pixels: &&Dataset| {
+            pixels.dtype != Dtype::Uint8 || pixels.shape.get(1..) != Some(&PIXEL_AXES)
+        };
+        match self.datasets.get(dataset::PIXELS).filter(is_wrong) {
+            None => Ok(()),
+            Some(pixels) => Err(format!(
+                "dataset `pixels` is {} {:?}: expected uint8 [{}, 32, 32, 3]",
+                pixels.dtype.name(),
+                pixels.shape,
+                self.accuracy.samples
+            )),
+        }
+    }
+
+    /// What the preprocessing takes and gives is what an image of CIFAR-10 and the network are.
+    fn check_preprocess(&self) -> Result<(), String> {
+        let size = self.model.config.image_size;
+        let fits = |tensors: &[Tensor], dtype, axes: &[usize]| {
+            let fits = |tensor: &Tensor| {
+                tensor.dtype == dtype && tensor.sample_shape().as_deref() == Some(axes)
+            };
+            tensors.len() == 1 && tensors.iter().all(fits)
+        };
+        let is_wrong = |part: &&Part| {
+            let image = [CHANNELS, size, size];
+            !fits(&part.inputs, Dtype::Uint8, &PIXEL_AXES)
+                || !fits(&part.outputs, Dtype::Float32, &image)
+        };
+        match self.parts.get(part::PREPROCESS).filter(is_wrong) {
+            None => Ok(()),
+            Some(_) => Err(format!(
+                "part `preprocess`: expected one input uint8 [batch, 32, 32, 3] and one output \
+                 float32 [batch, 3, {size}, {size}]"
             )),
         }
     }

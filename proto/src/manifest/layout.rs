@@ -126,6 +126,8 @@ pub struct Dataset {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Raw pixels, fed to the preprocessing.
+    Pixels,
     /// Fed to the submodel.
     SubmodelInput,
     /// Golden output of the submodel.
@@ -283,7 +285,7 @@ impl Tensor {
     fn of_value(value: &graph::Value) -> Self {
         Self {
             name: value.name().to_owned(),
-            dtype: Dtype::Float32,
+            dtype: value.dtype(),
             shape: value.shape(),
         }
     }

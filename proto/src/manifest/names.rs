@@ -1,7 +1,7 @@
 //! Names of files, parts and datasets of a bundle.
 
 /// The version this code writes. Another major version is refused, another minor one is read.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// The manifest's name in the bundle.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -11,6 +11,8 @@ pub const SHA256SUMS_FILE: &str = "SHA256SUMS";
 
 /// Names of the parts of a bundle, also their folders under `onnx/`.
 pub mod part {
+    /// Pixels to image.
+    pub const PREPROCESS: &str = "preprocess";
     /// Image to logits.
     pub const FULL: &str = "full";
     /// Image to residual and submodel input.
@@ -23,6 +25,8 @@ pub mod part {
 
 /// Names of the datasets, also their file stems under `npy/`.
 pub mod dataset {
+    /// `[samples, 32, 32, 3]` u8: row, column, channel R, G, B.
+    pub const PIXELS: &str = crate::preprocessing::PIXELS;
     /// `[samples, tokens, dim]` f32.
     pub const SUBMODEL_INPUT: &str = "submodel_input";
     /// `[samples, tokens, dim]` f32.

@@ -13,15 +13,21 @@ pub enum Dtype {
     Float64,
     /// Two's complement 64-bit integer, `<i8`.
     Int64,
+    /// Unsigned byte, `|u1`.
+    Uint8,
 }
 
 impl Dtype {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Float32, Self::Float64, Self::Int64, Self::Uint8];
+
     /// NumPy's type string.
     pub fn descr(self) -> &'static str {
         match self {
             Self::Float32 => "<f4",
             Self::Float64 => "<f8",
             Self::Int64 => "<i8",
+            Self::Uint8 => "|u1",
         }
     }
 
@@ -30,6 +36,7 @@ impl Dtype {
         match self {
             Self::Float32 => 4,
             Self::Float64 | Self::Int64 => 8,
+            Self::Uint8 => 1,
         }
     }
 
@@ -39,6 +46,7 @@ impl Dtype {
             Self::Float32 => "float32",
             Self::Float64 => "float64",
             Self::Int64 => "int64",
+            Self::Uint8 => "uint8",
         }
     }
 }
@@ -59,4 +67,8 @@ impl Element for f64 {
 
 impl Element for i64 {
     const DTYPE: Dtype = Dtype::Int64;
+}
+
+impl Element for u8 {
+    const DTYPE: Dtype = Dtype::Uint8;
 }

@@ -173,14 +173,14 @@ fn elements(shape: &[usize]) -> Result<usize, NpyFault> {
 
 /// The element type, if it is one that bundles use.
 fn plain_dtype(found: &DType) -> Result<Dtype, NpyFault> {
-    let mut known = [Dtype::Float32, Dtype::Float64, Dtype::Int64].into_iter();
+    let mut known = Dtype::ALL.into_iter();
     let dtype = match found {
         DType::Plain(plain) => known.find(|dtype| plain.to_string() == dtype.descr()),
         _ => None,
     };
     dtype.ok_or_else(|| NpyFault::Dtype {
         found: found.descr(),
-        expected: "<f4, <f8 or <i8".to_owned(),
+        expected: "<f4, <f8, <i8 or |u1".to_owned(),
     })
 }
 
@@ -253,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn every_element_type_is_read_as_it_is_written() {
+        for (dtype, descr) in Dtype::ALL.into_iter().zip(["<f4", "<f8", "<i8", "|u1"]) {
+            let shape = vec![7, 32];
+            let header = Header { dtype, shape };
+            let bytes = header.to_bytes();
+            let text = format!("{{'descr': '{descr}', ");
+            assert!(bytes[10..].starts_with(text.as_bytes()), "{descr}");
+            let read = Header::parse(&bytes).expect("own header");
+            assert_eq!(read, (header, bytes.len()));
+        }
+    }
+
+    #[test]
     fn each_broken_rule_is_named() {
         let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n";
         assert!(Header::parse(&file(good)).is_ok());
@@ -260,6 +273,7 @@ mod tests {
 
         assert!(with("<f4", ">f4").contains("dtype '>f4'"));
         assert!(with("<f4", "<f2").contains("dtype '<f2'"));
+        assert!(with("<f4", "|i1").contains("dtype '|i1': expected <f4, <f8, <i8 or |u1"));
         assert!(with("False", "True").contains("Fortran"));
         assert!(with("2, 3", "18446744073709551615, 3").contains("too large"));
         assert!(with("2, 3", "4294967296, 4294967296").contains("too large"));

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proto::preprocessing::Resizer;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tch::Tensor;
 use trainer::cifar10::{IMAGE_BYTES, Split, load_test};
 use trainer::preprocess::{Augmentation, Preprocessor};
-use trainer::resize::Resizer;
 
 use super::fixtures::{fixture, twenty_images};
 
@@ -60,8 +60,8 @@ fn test_images_equal_torchvisions_bit_for_bit() {
 #[derive(Deserialize)]
 struct WholeTestSplit {
     images: usize,
-    image_size: usize,
-    sha256: String,
+    /// By image size.
+    sha256: BTreeMap<usize, String>,
 }
 
 /// The test split from `CIFAR10`, else from the project's `data/`.
@@ -82,17 +82,21 @@ fn ten_thousand_test_images_equal_torchvisions() {
     let expected: WholeTestSplit = serde_json::from_str(&text).expect("fixture");
     let split = cifar10_test_split();
     assert_eq!(split.len(), expected.images);
-    let preprocessor = Preprocessor::new(expected.image_size);
-    let indices: Vec<usize> = (0..split.len()).collect();
-    // 6 GB in all: hashed batch by batch, in the order of the file.
-    let mut digest = Sha256::new();
-    let mut bytes = vec![0; BATCH * preprocessor.image_elements() * 4];
-    for indices in indices.chunks_exact(BATCH) {
-        let batch = preprocessor.batch(&split, indices); // [batch, 3, image_size, image_size]
-        batch.copy_data_u8(&mut bytes, batch.numel());
-        digest.update(&bytes);
+    assert!(expected.sha256.keys().eq(&[32, 224]));
+    for (image_size, sha256) in expected.sha256 {
+        let preprocessor = Preprocessor::new(image_size);
+        let indices: Vec<usize> = (0..split.len()).collect();
+        // Up to 6 GB in all: hashed batch by batch, in the order of the file.
+        let mut digest = Sha256::new();
+        let mut bytes = vec![0; BATCH * preprocessor.image_elements() * 4];
+        for indices in indices.chunks_exact(BATCH) {
+            let batch = preprocessor.batch(&split, indices); // [batch, 3, image_size, image_size]
+            batch.copy_data_u8(&mut bytes, batch.numel());
+            digest.update(&bytes);
+        }
+        let found = hexadecimal(&digest.finalize());
+        assert_eq!(found, sha256, "{image_size} pixels");
     }
-    assert_eq!(hexadecimal(&digest.finalize()), expected.sha256);
 }
 
 #[test]

@@ -27,6 +27,10 @@ fn hint(error: &(dyn std::error::Error + 'static), command: &str) -> Option<Stri
         let text = "`exporter bundle --test-data-sets N` records N samples of every part";
         return Some(text.to_owned());
     }
+    if let Some(RecordingError::NotFloat32 { .. }) = error.downcast_ref() {
+        let text = "--part takes submodel, full, head or tail; other tools run this part";
+        return Some(text.to_owned());
+    }
     if let Some(FileError::Malformed { .. }) = error.downcast_ref() {
         let other_way = match command {
             "check" => ", or use --no-calibration",

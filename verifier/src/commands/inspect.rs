@@ -8,7 +8,7 @@ use console::{ensure_printed, grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
 use proto::manifest::{Axis, Manifest, Tensor};
-use proto::npy;
+use proto::npy::{self, Dtype};
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
@@ -53,7 +53,7 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     say!("parts");
     for (name, part) in &manifest.parts {
         let (inputs, outputs) = (describe_all(&part.inputs), describe_all(&part.outputs));
-        say!("  {name:<9} {inputs} → {outputs}  ({})", part.file);
+        say!("  {name:<10} {inputs} → {outputs}  ({})", part.file);
     }
     say!("datasets");
     for (name, dataset) in &manifest.datasets {
@@ -239,5 +239,9 @@ fn describe(tensor: &Tensor) -> String {
             Axis::Named(name) => name.clone(),
         })
         .collect();
-    format!("{} [{}]", tensor.name, axes.join(", "))
+    let (name, axes) = (&tensor.name, axes.join(", "));
+    match tensor.dtype {
+        Dtype::Float32 => format!("{name} [{axes}]"),
+        other => format!("{name} {} [{axes}]", other.name()),
+    }
 }

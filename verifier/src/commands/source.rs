@@ -16,14 +16,17 @@ use crate::cli::{OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
 pub(super) enum Source {
-    Sessions {
-        prepared: Box<Prepared>,
-        /// The model as it is.
-        fault_free: Loaded,
-        /// The model with weight faults, if there are any.
-        corrupted: Option<Loaded>,
-    },
+    Sessions(Box<Sessions>),
     Files(Box<PreparedFiles>),
+}
+
+/// A part on a device.
+pub(super) struct Sessions {
+    prepared: Prepared,
+    /// The model as it is.
+    fault_free: Loaded,
+    /// The model with weight faults, if there are any.
+    corrupted: Option<Loaded>,
 }
 
 impl Source {
@@ -54,16 +57,16 @@ impl Source {
             None => None,
         };
         prepared.model.release();
-        Ok(Self::Sessions {
-            prepared: Box::new(prepared),
+        Ok(Self::Sessions(Box::new(Sessions {
+            prepared,
             fault_free,
             corrupted,
-        })
+        })))
     }
 
     pub(super) fn opened(&self) -> &Opened {
         match self {
-            Self::Sessions { prepared, .. } => &prepared.opened,
+            Self::Sessions(sessions) => &sessions.prepared.opened,
             Self::Files(files) => &files.opened,
         }
     }
@@ -71,7 +74,7 @@ impl Source {
     /// Samples that are compared at a time.
     pub(super) fn batch_size(&self) -> usize {
         match self {
-            Self::Sessions { prepared, .. } => prepared.batch_size,
+            Self::Sessions(sessions) => sessions.prepared.batch_size,
             Self::Files(files) => files.window,
         }
     }
@@ -79,7 +82,7 @@ impl Source {
     /// What a calibration would have to be of; `None` for outputs of an engine without a name.
     pub(super) fn setting(&self) -> Option<Setting> {
         match self {
-            Self::Sessions { prepared, .. } => Some(prepared.setting()),
+            Self::Sessions(sessions) => Some(sessions.prepared.setting()),
             Self::Files(files) => files.setting(),
         }
     }
@@ -87,11 +90,12 @@ impl Source {
     /// The samples, and what gives outputs for them.
     pub(super) fn split(&mut self) -> (&Opened, Engines<'_>) {
         match self {
-            Self::Sessions {
-                prepared,
-                fault_free,
-                corrupted,
-            } => {
+            Self::Sessions(sessions) => {
+                let Sessions {
+                    prepared,
+                    fault_free,
+                    corrupted,
+                } = &mut **sessions;
                 let engines = Engines {
                     fault_free: &mut *fault_free.engine,
                     corrupted: match corrupted {
@@ -114,7 +118,7 @@ impl Source {
     /// The runtime and where it ran; `None` of files.
     pub(super) fn runtime(&self) -> Option<&RuntimeRecord> {
         match self {
-            Self::Sessions { fault_free, .. } => Some(&fault_free.runtime),
+            Self::Sessions(sessions) => Some(&sessions.fault_free.runtime),
             Self::Files(_) => None,
         }
     }
@@ -122,7 +126,7 @@ impl Source {
     /// The device that was asked for; `None` of files.
     pub(super) fn device(&self) -> Option<&Device> {
         match self {
-            Self::Sessions { prepared, .. } => Some(&prepared.options.device),
+            Self::Sessions(sessions) => Some(&sessions.prepared.options.device),
             Self::Files(_) => None,
         }
     }
@@ -130,7 +134,7 @@ impl Source {
     /// What is in the files, with their hashes once they were read to their end; `None` of sessions.
     pub(super) fn outputs(&self) -> Option<OutputsRecord> {
         match self {
-            Self::Sessions { .. } => None,
+            Self::Sessions(_) => None,
             Self::Files(files) => Some(OutputsRecord::new(&files.recorded)),
         }
     }
@@ -139,7 +143,7 @@ impl Source {
     /// now.
     pub(super) fn finish(&mut self) -> Result<()> {
         match self {
-            Self::Sessions { prepared, .. } => prepared.check_unchanged(),
+            Self::Sessions(sessions) => sessions.prepared.check_unchanged(),
             Self::Files(files) => {
                 files.opened.bundle.check_unchanged()?;
                 Ok(files.recorded.finish()?)

@@ -6,7 +6,7 @@ use std::path::Path;
 use ndarray::{ArrayD, IxDyn};
 use proto::bundle::{Bundle, BundleError};
 use proto::manifest::{Part, Tensor, dataset, part};
-use proto::npy::{Element, Npy, NpyError};
+use proto::npy::{Dtype, Element, Npy, NpyError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,14 @@ pub enum RecordingError {
          has no test data sets"
     )]
     Nothing { part: String },
+    #[error(
+        "part `{part}` takes `{tensor}` as {dtype}: only parts whose inputs are float32 can be run"
+    )]
+    NotFloat32 {
+        part: String,
+        tensor: String,
+        dtype: &'static str,
+    },
 }
 
 impl Recordings {
@@ -93,6 +101,7 @@ impl Recordings {
     /// lacks one, its test data sets.
     pub fn of(bundle: &Bundle, name: &str) -> Result<Self, RecordingError> {
         let (_, part) = bundle.part(name)?;
+        check_float32(name, part)?;
         let datasets = &bundle.manifest().datasets;
         let mut tensors = part.inputs.iter().chain(&part.outputs);
         let has_datasets = tensors.all(|tensor| datasets.contains_key(&tensor.name));
@@ -198,6 +207,19 @@ impl Recordings {
                 info.sample_index
             ))),
         }
+    }
+}
+
+/// Engines are given float32 alone.
+fn check_float32(name: &str, part: &Part) -> Result<(), RecordingError> {
+    let is_other = |tensor: &&Tensor| tensor.dtype != Dtype::Float32;
+    match part.inputs.iter().find(is_other) {
+        None => Ok(()),
+        Some(tensor) => Err(RecordingError::NotFloat32 {
+            part: name.to_owned(),
+            tensor: tensor.name.clone(),
+            dtype: tensor.dtype.name(),
+        }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::fixture::tiny_bundle;
 use crate::graph::Graph;
 
-pub(super) const PARTS: [&str; 4] = ["full", "head", "submodel", "tail"];
+pub(super) const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
 
 pub(super) fn part(name: &str) -> Graph {
     let file = tiny_bundle().join(format!("onnx/{name}/model.onnx"));

@@ -29,17 +29,17 @@ pub enum RecordedError {
     #[error("{before} is followed by {after}: a file between them is missing")]
     Gap { before: PathBuf, after: PathBuf },
     #[error(
-        "{source_name}: `{output}` has shape {found:?}{transposed}, expected {expected:?} for the \
-         {samples}\n\
+        "{source_name}: `{output}` has shape {found}, expected {expected:?} for the samples from \
+         {first} on\n\
          hint: --transpose reorders axes; a shape is never guessed"
     )]
     Shape {
         source_name: String,
         output: String,
-        found: Vec<usize>,
-        transposed: String,
+        /// Also how it was to be reordered.
+        found: String,
         expected: Vec<usize>,
-        samples: String,
+        first: usize,
     },
     #[error(
         "{source_name}: {elements} elements of `{output}` are not a whole number of samples of \

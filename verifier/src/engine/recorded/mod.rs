@@ -339,10 +339,9 @@ fn rows(
                 return Err(RecordedError::Shape {
                     source_name: piece.source_name.clone(),
                     output: golden.name().to_owned(),
-                    found: shape.clone(),
-                    transposed: transposed_text(reading),
+                    found: shape_text(shape, reading),
                     expected: [&[shape.first().copied().unwrap_or(1)], &expected[..]].concat(),
-                    samples: format!("samples from {sample} on"),
+                    first: sample,
                 });
             }
         };
@@ -352,10 +351,10 @@ fn rows(
     Ok(counts)
 }
 
-fn transposed_text(reading: &Reading) -> String {
+fn shape_text(shape: &[usize], reading: &Reading) -> String {
     match &reading.transpose {
-        None => String::new(),
-        Some(order) => format!(" (to be reordered by {order:?})"),
+        None => format!("{shape:?}"),
+        Some(order) => format!("{shape:?} (to be reordered by {order:?})"),
     }
 }
 

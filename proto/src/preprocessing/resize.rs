@@ -6,7 +6,7 @@
 
 /// Fractional bits of a coefficient: 32 less 8 for the pixel and 2 for sums that overshoot
 /// (`PRECISION_BITS`).
-pub(crate) const PRECISION_BITS: u32 = 32 - 8 - 2;
+pub const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// Resizes square images of one size into another.
 #[derive(Debug)]
@@ -19,10 +19,10 @@ pub struct Resizer {
 
 /// The input coordinates that one output coordinate is made of.
 #[derive(Debug)]
-pub(crate) struct Window {
-    pub(crate) first: usize,
-    /// Fixed-point weights of `first`, `first + 1`, …
-    pub(crate) weights: Vec<i32>,
+pub struct Window {
+    pub first: usize,
+    /// Weights of `first`, `first + 1`, …, with [`PRECISION_BITS`] fractional bits.
+    pub weights: Vec<i32>,
 }
 
 impl Resizer {
@@ -35,7 +35,8 @@ impl Resizer {
         }
     }
 
-    pub(crate) fn windows(&self) -> &[Window] {
+    /// One window for each output coordinate, the same for rows and columns.
+    pub fn windows(&self) -> &[Window] {
         &self.windows
     }
 

@@ -1,10 +1,25 @@
-//! How a CIFAR-10 image becomes the network's input, as data that a bundle carries with it.
+//! How a CIFAR-10 image becomes the network's input: as data that a bundle carries with it, the
+//! resize, and the whole as an ONNX graph.
+
+mod graph;
+mod resize;
+
+pub use resize::{PRECISION_BITS, Resizer, Window};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Side of a CIFAR-10 image, in pixels.
 pub const CIFAR10_IMAGE_SIZE: usize = 32;
+
+/// Colour channels of a CIFAR-10 image: R, G, B.
+pub const CHANNELS: usize = 3;
+
+/// The tensor of raw pixels, `[batch, 32, 32, 3]` uint8.
+pub const PIXELS: &str = "pixels";
+
+/// The network's input, `[batch, 3, image_size, image_size]` float32.
+pub const IMAGE: &str = "image";
 
 /// The names of CIFAR-10's classes, in label order (`batches.meta.txt` of the official archive).
 pub const CIFAR10_CLASSES: [&str; 10] = [
@@ -21,10 +36,10 @@ pub const CIFAR10_CLASSES: [&str; 10] = [
 ];
 
 /// The per-channel mean that the Python repository subtracts, in units of 0 to 1, order R, G, B.
-pub const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
+pub const MEAN: [f32; CHANNELS] = [0.4914, 0.4822, 0.4465];
 
 /// The per-channel standard deviation that the Python repository divides by, same units and order.
-pub const STD: [f32; 3] = [0.2023, 0.1994, 0.2010];
+pub const STD: [f32; CHANNELS] = [0.2023, 0.1994, 0.2010];
 
 /// The steps from the 32×32 pixels of a test image to the input `[3, image_size, image_size]`,
 /// float32.
@@ -65,4 +80,9 @@ impl Preprocessing {
             layout: "channel, row, column; channels R, G, B".to_owned(),
         }
     }
+}
+
+/// What a u8 value of a channel becomes after the resize, in float32.
+pub fn normalised(channel: usize, value: u8) -> f32 {
+    (f32::from(value) / 255.0 - MEAN[channel]) / STD[channel]
 }
