@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use verifier::inject::Fault;
 
+use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
 use super::values::{check_report, count, tolerance};
@@ -33,6 +34,8 @@ pub(crate) struct CheckArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) outputs: OutputsArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Absolute tolerance [default: calibrated, else 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) atol: Option<f32>,

@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod compare;
+mod engine;
 mod outputs;
 mod shared;
 mod values;
@@ -18,6 +19,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use engine::EngineArgs;
 pub(crate) use outputs::OutputsArgs;
 pub(crate) use shared::{PartArgs, TargetArgs};
 

@@ -89,20 +89,32 @@ impl Model {
 
     /// A copy of the files, where the model is in more than one.
     pub(super) fn copy(&self) -> io::Result<Option<(ScratchFolder, PathBuf)>> {
-        match &self.files {
-            Files::Other(other) if other.has_external_data() => other.copy().map(Some),
-            Files::Own(ModelFiles {
-                model,
-                external_data: Some((name, data)),
-            }) => {
-                let folder = ScratchFolder::create(None)?;
-                let copy = folder.path().join("model.onnx");
-                fs::write(&copy, model)?;
-                fs::write(folder.path().join(name), data)?;
-                Ok(Some((folder, copy)))
-            }
-            _ => Ok(None),
+        let is_in_several = match &self.files {
+            Files::Own(files) => files.external_data.is_some(),
+            Files::Other(other) => other.has_external_data(),
+        };
+        if !is_in_several {
+            return Ok(None);
         }
+        let folder = ScratchFolder::create(None)?;
+        let model = self.write_into(&folder.path().join("model"))?;
+        Ok(Some((folder, model)))
+    }
+
+    /// Writes the files into a new folder; gives the model's path.
+    pub(super) fn write_into(&self, folder: &Path) -> io::Result<PathBuf> {
+        fs::create_dir(folder)?;
+        let path = folder.join("model.onnx");
+        match &self.files {
+            Files::Other(other) => other.write_into(folder)?,
+            Files::Own(files) => {
+                fs::write(&path, &files.model)?;
+                if let Some((name, data)) = &files.external_data {
+                    fs::write(folder.join(name), data)?;
+                }
+            }
+        }
+        Ok(path)
     }
 
     /// The batch size that was asked for, the one that the model fixes, or one that is chosen.

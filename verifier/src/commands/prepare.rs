@@ -236,6 +236,13 @@ impl PreparedFiles {
     }
 }
 
+/// How many samples of outputs from files are compared at a time.
+pub(super) fn window(opened: &Opened) -> usize {
+    let goldens = opened.recordings.goldens.iter();
+    let sample_bytes: usize = goldens.map(|golden| 4 * golden.sample_elements()).sum();
+    (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW)
+}
+
 /// Refuses a bundle that is not the one that the user was told of.
 fn check_expected(bundle: &Bundle, expected: Option<&str>) -> Result<()> {
     let found = bundle.blake3();
@@ -255,7 +262,7 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 /// Compares every file of the bundle with its hash, but for those that are hashed as they are read.
-fn check_hashes(opened: &Opened, stop: &AtomicBool) -> Result<()> {
+pub(super) fn check_hashes(opened: &Opened, stop: &AtomicBool) -> Result<()> {
     let later = opened.recordings.file_names();
     let progress = Progress::bytes("hashed", opened.bundle.unverified_bytes(&later));
     let go_on = |bytes| {

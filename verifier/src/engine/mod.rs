@@ -3,6 +3,8 @@
 
 pub mod batch;
 pub mod batch_size;
+pub mod child;
+pub mod command;
 pub mod device;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -8,7 +8,6 @@ use std::{fs, io};
 use prost::Message as _;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, NodeProto, type_proto};
-use proto::staging::ScratchFolder;
 
 use super::files::{FileRecord, read_whole};
 
@@ -91,20 +90,18 @@ impl OtherModel {
         hashes.join("+")
     }
 
-    /// A copy of what was hashed, for a runtime that reads further files by itself: the folder, and
-    /// the model in it.
-    pub fn copy(&self) -> io::Result<(ScratchFolder, PathBuf)> {
-        let folder = ScratchFolder::create(None)?;
-        let model = folder.path().join("model.onnx");
-        fs::write(&model, &self.model)?;
+    /// Writes what was hashed into a folder, the model as `model.onnx`: for a runtime that reads
+    /// further files by itself.
+    pub fn write_into(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join("model.onnx"), &self.model)?;
         for (name, bytes) in &self.external {
-            let copy = folder.path().join(name);
+            let copy = folder.join(name);
             if let Some(around) = copy.parent() {
                 fs::create_dir_all(around)?;
             }
             fs::write(copy, bytes)?;
         }
-        Ok((folder, model))
+        Ok(())
     }
 }
 
@@ -197,7 +194,9 @@ mod tests {
         fs::write(folder.path().join("data/weights.bin"), "weights").expect("write");
         let model = OtherModel::read(&path).expect("a model and its weights");
         assert_eq!(model.files.len(), 2);
-        let (copy, file) = model.copy().expect("copy");
+        let copy = tempfile::tempdir().expect("folder");
+        model.write_into(copy.path()).expect("copy");
+        let file = copy.path().join("model.onnx");
         assert_eq!(fs::read(file).expect("model"), model.model);
         let weights = copy.path().join("data/weights.bin");
         assert_eq!(fs::read(weights).expect("weights"), b"weights");

@@ -1,8 +1,6 @@
 //! Several configurations of runtime, device and graph optimisation against each other: a child
 //! process each, so that a crash or a hang is a result and not the end.
 
-pub mod child;
-
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
