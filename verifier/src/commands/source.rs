@@ -132,7 +132,8 @@ impl Source {
         }
     }
 
-    /// What is in the files, with their hashes once they were read to their end; `None` of sessions.
+    /// What is in the files, with their hashes once they were read to their end; `None` of
+    /// sessions.
     pub(super) fn outputs(&self) -> Option<OutputsRecord> {
         match self {
             Self::Sessions(_) => None,

@@ -11,6 +11,7 @@ mod file;
 mod find;
 mod forms;
 mod json;
+mod npy;
 #[cfg(test)]
 mod tests;
 
