@@ -47,8 +47,8 @@ pub fn restart_with_settings() {
 }
 
 /// An error if the system refuses the threads that a command will want: a pool of its own and one
-/// of libtorch's, each with a thread a core, one for signals and one for progress. A library that is
-/// refused a thread would end the process.
+/// of libtorch's, each with a thread a core, one for signals and one for progress. A library that
+/// is refused a thread would end the process.
 pub fn check_threads() -> io::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     console::check_threads(Some(2 * cores + 2))

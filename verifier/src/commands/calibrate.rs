@@ -17,7 +17,7 @@ use verifier::report::{Verdict, text, unix_seconds};
 use super::hints::with_hint;
 use super::prepare::{Opened, stop_flag};
 use super::recorded::check_place;
-use super::source::Source;
+use super::source::{Asked, Source};
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -44,10 +44,9 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
         "--outputs without --engine-name: a calibration is of one engine, and is found by its name",
     )?;
     say_setting(&source);
-    let passes = if outputs.outputs.is_some() {
-        1
-    } else {
-        arguments.passes
+    let passes = match source.runtime() {
+        Some(_) => arguments.passes,
+        None => 1,
     };
     let batch_size = source.batch_size();
 

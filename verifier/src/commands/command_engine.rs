@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use proto::npy::NpyWriter;
 use proto::staging::ScratchFolder;
+use verifier::calibrate::file::Setting;
 use verifier::engine::command::{
     CommandError, EngineSpec, Finished, Job, folders, run, with_fixed_batch,
 };
@@ -46,7 +47,7 @@ pub(super) struct PreparedCommand {
 }
 
 /// What all runs of an engine have in common.
-struct Setting<'a> {
+struct Runs<'a> {
     spec: &'a EngineSpec,
     opened: &'a Opened,
     scratch: &'a Path,
@@ -72,7 +73,7 @@ impl PreparedCommand {
         let scratch = ScratchFolder::create(engine.scratch.as_deref())
             .context("no folder for the engine's inputs and outputs")?;
         let cores = available_parallelism().map_or(1, NonZero::get);
-        let setting = Setting {
+        let runs = Runs {
             spec: &spec,
             opened: &opened,
             scratch: scratch.path(),
@@ -90,8 +91,8 @@ impl PreparedCommand {
             &samples,
         )?;
         let (mut fault_free, finished) =
-            setting.run("fault_free", &own, samples.clone(), None, None)?;
-        let (control_samples, repeats) = setting.control(&own, &mut fault_free)?;
+            runs.run("fault_free", &own, samples.clone(), None, None)?;
+        let (control_samples, repeats) = runs.control(&own, &mut fault_free)?;
         let is_reached = faults.iter().any(Fault::needs_a_run);
         let changed = model.with_weight_faults(faults)?;
         let corrupted = if is_reached {
@@ -99,7 +100,7 @@ impl PreparedCommand {
                 None => own,
                 Some(bytes) => write_model(&scratch.path().join("corrupted"), &bytes)?,
             };
-            let run = setting.run("corrupted", &path, samples, Some(&injection), None)?;
+            let run = runs.run("corrupted", &path, samples, Some(&injection), None)?;
             Some(run.0)
         } else {
             None
@@ -123,7 +124,15 @@ impl PreparedCommand {
     }
 }
 
-impl Setting<'_> {
+impl PreparedCommand {
+    /// What a calibration of this engine is bound to.
+    pub(super) fn setting(&self) -> Setting {
+        let (model, part) = (self.model_blake3.clone(), &self.opened.part_name);
+        Setting::of_files(model, part, &self.record.engine.name)
+    }
+}
+
+impl Runs<'_> {
     /// Runs the engine on some samples, with faults in their inputs if there are any; `swapped`
     /// are two samples that change places.
     fn run(

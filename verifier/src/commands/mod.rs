@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod check;
+mod command_engine;
 pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;

@@ -7,17 +7,28 @@ use anyhow::{Result, bail};
 use verifier::calibrate::file::Setting;
 use verifier::check::Engines;
 use verifier::engine::Device;
-use verifier::inject::{Fault, Target};
+use verifier::inject::Fault;
+use verifier::report::command::CommandRecord;
 use verifier::report::outputs::OutputsRecord;
 use verifier::report::record::RuntimeRecord;
 
+use super::command_engine::PreparedCommand;
 use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
-use crate::cli::{OutputsArgs, TargetArgs};
+use crate::cli::{EngineArgs, OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
 pub(super) enum Source {
     Sessions(Box<Sessions>),
     Files(Box<PreparedFiles>),
+    Command(Box<PreparedCommand>),
+}
+
+/// What gives outputs, as flags say.
+pub(super) struct Asked<'a> {
+    pub(super) target: &'a TargetArgs,
+    pub(super) outputs: &'a OutputsArgs,
+    pub(super) engine: &'a EngineArgs,
+    pub(super) batch_size: Option<usize>,
 }
 
 /// A part on a device.
@@ -30,20 +41,28 @@ pub(super) struct Sessions {
 }
 
 impl Source {
-    /// Checks hashes and loads what is needed: the files, if outputs come from files, else the
-    /// runtime with the model.
+    /// Checks hashes and loads what is needed: files, another engine, or the runtime with the model.
     pub(super) fn open(
         opened: Opened,
-        outputs: &OutputsArgs,
-        target: &TargetArgs,
-        batch_size: Option<usize>,
+        asked: &Asked<'_>,
         faults: &[Fault],
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
+        let Asked {
+            target,
+            outputs,
+            engine,
+            batch_size,
+        } = *asked;
         if outputs.outputs.is_some() {
             check_reachable(faults)?;
             let files = PreparedFiles::new(opened, outputs, batch_size, &stop)?;
             return Ok(Self::Files(Box::new(files)));
+        }
+        if let Some(spec) = engine.spec()? {
+            let flags = (engine, target);
+            let command = PreparedCommand::new(opened, spec, flags, batch_size, faults, &stop)?;
+            return Ok(Self::Command(Box::new(command)));
         }
         let prepared = Prepared::new(opened, target, batch_size, stop)?;
         Self::load(prepared, faults)
@@ -68,6 +87,7 @@ impl Source {
         match self {
             Self::Sessions(sessions) => &sessions.prepared.opened,
             Self::Files(files) => &files.opened,
+            Self::Command(command) => &command.opened,
         }
     }
 
@@ -76,6 +96,7 @@ impl Source {
         match self {
             Self::Sessions(sessions) => sessions.prepared.batch_size,
             Self::Files(files) => files.window,
+            Self::Command(command) => command.window,
         }
     }
 
@@ -84,6 +105,7 @@ impl Source {
         match self {
             Self::Sessions(sessions) => Some(sessions.prepared.setting()),
             Self::Files(files) => files.setting(),
+            Self::Command(command) => Some(command.setting()),
         }
     }
 
@@ -112,6 +134,16 @@ impl Source {
                 };
                 (&files.opened, engines)
             }
+            Self::Command(command) => {
+                let engines = Engines {
+                    fault_free: &mut command.fault_free,
+                    corrupted: match &mut command.corrupted {
+                        Some(corrupted) => Some(corrupted),
+                        None => None,
+                    },
+                };
+                (&command.opened, engines)
+            }
         }
     }
 
@@ -119,7 +151,7 @@ impl Source {
     pub(super) fn runtime(&self) -> Option<&RuntimeRecord> {
         match self {
             Self::Sessions(sessions) => Some(&sessions.fault_free.runtime),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Command(_) => None,
         }
     }
 
@@ -127,14 +159,23 @@ impl Source {
     pub(super) fn device(&self) -> Option<&Device> {
         match self {
             Self::Sessions(sessions) => Some(&sessions.prepared.options.device),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Command(_) => None,
         }
     }
 
-    /// What is in the files, with their hashes once they were read to their end; `None` of sessions.
+    /// The engine that ran as a process, if one did.
+    pub(super) fn command(&self) -> Option<&CommandRecord> {
+        match self {
+            Self::Command(command) => Some(&command.record),
+            Self::Sessions(_) | Self::Files(_) => None,
+        }
+    }
+
+    /// What is in the files, with their hashes once they were read to their end; `None` of
+    /// sessions.
     pub(super) fn outputs(&self) -> Option<OutputsRecord> {
         match self {
-            Self::Sessions(_) => None,
+            Self::Sessions(_) | Self::Command(_) => None,
             Self::Files(files) => Some(OutputsRecord::new(&files.recorded)),
         }
     }
@@ -148,15 +189,14 @@ impl Source {
                 files.opened.bundle.check_unchanged()?;
                 Ok(files.recorded.finish()?)
             }
+            Self::Command(command) => Ok(command.opened.bundle.check_unchanged()?),
         }
     }
 }
 
 /// Refuses faults that would need something to run.
 fn check_reachable(faults: &[Fault]) -> Result<()> {
-    let needs_a_run =
-        |fault: &&Fault| !matches!(fault.target, Target::Golden(_) | Target::Output(_));
-    if let Some(fault) = faults.iter().find(needs_a_run) {
+    if let Some(fault) = faults.iter().find(|fault| fault.needs_a_run()) {
         bail!(
             "--fault {fault} with --outputs: nothing is run that it could reach\n\
              hint: faults of golden and output are put in after the run"

@@ -6,6 +6,7 @@ use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::CommandRecord;
 use super::outputs::{OutputsOptions, OutputsRecord};
 use super::record::{Record, RuntimeRecord, TargetRecord, Verdict};
 use super::table::range_text;
@@ -26,6 +27,9 @@ pub struct Check {
     /// The runtime and where it ran, if it could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeRecord>,
+    /// The engine that ran as a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<CommandRecord>,
     /// What was found in files of outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsRecord>,
@@ -48,6 +52,9 @@ pub struct CheckOptions {
     /// The device, unless outputs come from files.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRecord>,
+    /// The engine that is to run as a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// The outputs that something else computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsOptions>,
@@ -136,6 +143,7 @@ impl Record<Check> {
             options,
             runtime,
             outputs,
+            engine,
             ..
         } = &self.body;
         let mut rows = vec![
@@ -145,6 +153,7 @@ impl Record<Check> {
         if let Some(target) = &options.target {
             rows.push(("device", target.to_string()));
         }
+        rows.extend(engine.iter().flat_map(CommandRecord::rows));
         rows.extend(outputs_rows(options, outputs.as_ref()));
         rows.extend(runtime.iter().flat_map(RuntimeRecord::setting));
         rows.push(("tolerance", options.tolerance_text()));
@@ -187,10 +196,14 @@ pub fn outputs_rows(
 impl CheckOptions {
     /// What computed the outputs, for titles.
     pub fn computed_by(&self) -> String {
-        match (&self.outputs, &self.target) {
-            (Some(outputs), _) => outputs.name().to_owned(),
-            (None, Some(target)) => target.device.to_string(),
-            (None, None) => "nothing".to_owned(),
+        match (&self.outputs, &self.engine, &self.target) {
+            (Some(outputs), ..) => outputs.name().to_owned(),
+            (None, Some(engine), _) => {
+                let name = engine.split('=').next();
+                name.unwrap_or(engine).to_owned()
+            }
+            (None, None, Some(target)) => target.device.to_string(),
+            (None, None, None) => "nothing".to_owned(),
         }
     }
 

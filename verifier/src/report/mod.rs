@@ -10,6 +10,7 @@ mod html;
 mod junit;
 mod markdown;
 pub mod matrix;
+pub mod command;
 pub mod outputs;
 pub mod record;
 mod render;

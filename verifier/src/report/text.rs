@@ -6,6 +6,7 @@ use console::grouped;
 use proto::manifest::part;
 
 use super::check::{Check, outputs_rows};
+use super::command::CommandRecord;
 use super::record::{Record, RuntimeRecord, Verdict};
 use crate::check::{
     CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
@@ -114,6 +115,7 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         options,
         runtime,
         outputs,
+        engine,
         ..
     } = &record.body;
     let mut text = String::new();
@@ -140,6 +142,9 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
     }
     for (name, value) in runtime.iter().flat_map(RuntimeRecord::model_rows) {
+        line!(text, name, "{value}");
+    }
+    for (name, value) in engine.iter().flat_map(CommandRecord::rows) {
         line!(text, name, "{value}");
     }
     for (name, value) in outputs_rows(options, outputs.as_ref()) {

@@ -20,7 +20,7 @@ use self::calibrated::{apply_calibration, say_about_calibration};
 use self::keepers::Keepers;
 use super::prepare::Opened;
 use super::recorded::recorded;
-use super::source::Source;
+use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
 
 /// The last sample that `--inject` changes.
@@ -48,14 +48,14 @@ fn run(
     let started = Instant::now();
     let opened = Opened::new(&arguments.input, Some(record))?;
     check_possible(arguments, &opened)?;
-    let mut source = Source::open(
-        opened,
-        &arguments.outputs,
-        &arguments.target,
-        arguments.batch_size,
-        &record.body.options.faults,
-        stop.clone(),
-    )?;
+    let asked = Asked {
+        target: &arguments.target,
+        outputs: &arguments.outputs,
+        engine: &arguments.engine,
+        batch_size: arguments.batch_size,
+    };
+    let mut source = Source::open(opened, &asked, &record.body.options.faults, stop.clone())?;
+    record.body.engine = source.command().cloned();
     record.body.runtime = source.runtime().cloned();
     record.body.outputs = source.outputs();
     if record.body.runtime.is_some() {
@@ -117,8 +117,8 @@ fn check_possible(arguments: &CheckArgs, opened: &Opened) -> Result<()> {
         LAST_INJECTED + 1
     );
     ensure!(
-        arguments.repeat == 1 || arguments.outputs.outputs.is_none(),
-        "--repeat {} with --outputs: nothing is run that could be repeated",
+        arguments.repeat == 1 || !(arguments.outputs.outputs.is_some() || arguments.engine.engine.is_some()),
+        "--repeat {}: outputs from files, and those of another engine, are there once",
         arguments.repeat
     );
     Ok(())
@@ -208,10 +208,12 @@ fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
         options: CheckOptions {
             bundle: arguments.input.bundle.clone(),
             part: arguments.input.part.clone(),
-            target: match &outputs {
-                Some(_) => None,
-                None => Some(arguments.target.record()),
+            // Files have no device, and another engine's is its own.
+            target: match (&outputs, &arguments.engine.engine) {
+                (None, None) => Some(arguments.target.record()),
+                _ => None,
             },
+            engine: arguments.engine.engine.clone(),
             outputs,
             tolerance: Tolerance {
                 atol: arguments.atol.unwrap_or(default.atol),
@@ -235,6 +237,7 @@ fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
             expect_detected: arguments.expect_detected,
         },
         runtime: None,
+        engine: None,
         outputs: None,
         result: None,
         worst: vec![],

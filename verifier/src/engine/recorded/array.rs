@@ -22,6 +22,15 @@ pub(super) struct Array {
     pub(super) bytes: Vec<u8>,
 }
 
+/// An array of a file, under the name it has there.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) name: Option<String>,
+    pub(super) array: Array,
+    /// Decimal text, of which no bits are compared.
+    pub(super) is_decimal: bool,
+}
+
 /// Reads an array's elements in order.
 #[derive(Debug)]
 pub(super) enum Values<'a> {
@@ -29,6 +38,15 @@ pub(super) enum Values<'a> {
     File(Box<HashedFile>),
     /// From memory.
     Memory(&'a [u8]),
+}
+
+/// An array without a name, exact.
+pub(super) fn unnamed(array: Array) -> Named {
+    Named {
+        name: None,
+        array,
+        is_decimal: false,
+    }
 }
 
 impl Layout {

@@ -7,11 +7,15 @@ use prost::Message as _;
 use proto::npy::AnyHeader;
 use proto::onnx::{TensorProto, tensor_proto::DataType};
 
-use super::array::{Array, Layout, Values};
+use super::array::{Array, Layout, Named, Values, unnamed};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
 use super::json;
+<<<<<<< HEAD
 use crate::engine::files::{FileRecord, HashedFile, read_whole};
+=======
+use super::npy::{npy_array, npy_layout};
+>>>>>>> merge
 
 /// Bytes within which the header of an NPY file ends.
 const LONGEST_HEADER: usize = 4096;
@@ -24,15 +28,6 @@ pub(super) enum Form {
     Raw,
     TensorProto,
     Json,
-}
-
-/// An array of a file, under the name it has there.
-#[derive(Debug)]
-pub(super) struct Named {
-    pub(super) name: Option<String>,
-    pub(super) array: Array,
-    /// Decimal text, of which no bits are compared.
-    pub(super) is_decimal: bool,
 }
 
 impl Form {
@@ -93,41 +88,6 @@ pub(super) fn read_all(
         Form::Json => json::arrays(&bytes, dtype)?,
     };
     Ok((named, record))
-}
-
-fn unnamed(array: Array) -> Named {
-    Named {
-        name: None,
-        array,
-        is_decimal: false,
-    }
-}
-
-/// An NPY file in memory.
-pub(super) fn npy_array(bytes: &[u8], dtype: Option<FloatType>) -> Result<Array, FileFault> {
-    let header = AnyHeader::parse(bytes)?;
-    let data = &bytes[header.data_start..];
-    let layout = npy_layout(&header, data.len() as u64, dtype)?;
-    if header.fortran_order && header.shape.len() > 1 {
-        return Ok(Array::of_fortran_order(layout, data));
-    }
-    Ok(Array {
-        layout,
-        bytes: data.to_vec(),
-    })
-}
-
-fn npy_layout(
-    header: &AnyHeader,
-    data: u64,
-    sixteen: Option<FloatType>,
-) -> Result<Layout, FileFault> {
-    let descr = header
-        .descr()
-        .unwrap_or_else(|| "of several fields".to_owned());
-    let element = ElementType::of_descr(&descr, sixteen);
-    let element = element.ok_or(FileFault::Dtype { found: descr })?;
-    Layout::new(element, &header.shape, data)
 }
 
 /// The elements of a raw file: by flag, or as `trtexec --dumpRawBindingsToFile` names its files,

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::array::{Array, Layout};
+use super::array::{Array, Layout, Named};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
-use super::forms::{Named, npy_array};
+use super::npy::npy_array;
 
 /// Polygraphy's `RunResults`: for each runner its name and its iterations.
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@ mod error;
 mod find;
 mod forms;
 mod json;
+mod npy;
 #[cfg(test)]
 mod tests;
 
