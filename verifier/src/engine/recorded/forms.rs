@@ -11,11 +11,8 @@ use super::array::{Array, Layout, Named, Values, unnamed};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
 use super::json;
-<<<<<<< HEAD
-use crate::engine::files::{FileRecord, HashedFile, read_whole};
-=======
 use super::npy::{npy_array, npy_layout};
->>>>>>> merge
+use crate::engine::files::{FileRecord, HashedFile, read_whole};
 
 /// Bytes within which the header of an NPY file ends.
 const LONGEST_HEADER: usize = 4096;
