@@ -27,7 +27,7 @@ for pixels, position in zip(numpy.load(bundle / "npy/pixels.npy"), sample_index,
 for file in (bundle / "npy").iterdir():
     array = numpy.load(file, mmap_mode="r")
     raw = numpy.fromfile(bundle / f"raw/{file.stem}.bin", array.dtype).reshape(array.shape)
-    assert array.dtype.byteorder in "<=" and (raw == array).all(), file
+    assert array.dtype.byteorder in "<=|" and (raw == array).all(), file
 exact = numpy.load(bundle / "npy/submodel_output_f64.npy")
 golden = numpy.load(bundle / "npy/submodel_output.npy")
 error = abs(exact - attention(bundle, numpy.load(bundle / "npy/submodel_input.npy"))).max()
