@@ -11,11 +11,16 @@ fn another_model_is_matched_by_name_and_compared_with_the_same_golden() {
     let report = path("report.json");
     let judge = |name: &str, more: &[&str]| {
         let model = path(name);
-        check(&bundle, &[&["--model", &model, "--report", &report], more].concat())
+        check(
+            &bundle,
+            &[&["--model", &model, "--report", &report], more].concat(),
+        )
     };
 
     // A batch of 3 for 8 samples: the last one is padded.
-    judge("batch_3.onnx", &[]).expect_status(0).says("not the bundle's own");
+    judge("batch_3.onnx", &[])
+        .expect_status(0)
+        .says("not the bundle's own");
     let record = read_json(report.as_ref());
     assert_eq!(record["options"]["batch_size"], 3);
     assert_eq!(record["result"]["samples"], 8);
@@ -23,12 +28,18 @@ fn another_model_is_matched_by_name_and_compared_with_the_same_golden() {
     assert!(files[0]["blake3"].is_string(), "{files}");
     judge("batch_3.onnx", &["--batch-size", "4"]).refuses(&["has a batch of 3"]);
     let fault = ["--fault", "input[7,0,0]^30", "--expect-detected"];
-    judge("batch_3.onnx", &fault).expect_status(0).says("1 detected");
+    judge("batch_3.onnx", &fault)
+        .expect_status(0)
+        .says("1 detected");
 
-    judge("external/model.onnx", &[]).expect_status(0).says("weights.bin BLAKE3");
+    judge("external/model.onnx", &[])
+        .expect_status(0)
+        .says("weights.bin BLAKE3");
     let weight = ["--fault", "weight:to_qkv_weight[0,0]^30"];
     judge("external/model.onnx", &weight).refuses(&["its weights cannot be changed"]);
-    judge("doubled.onnx", &[]).expect_status(1).says("8 of 8 samples are faulty");
+    judge("doubled.onnx", &[])
+        .expect_status(1)
+        .says("8 of 8 samples are faulty");
     judge("renamed.onnx", &[]).refuses(&["renamed.onnx: outputs", "found other"]);
     judge("none.onnx", &[]).refuses(&["none.onnx"]);
 

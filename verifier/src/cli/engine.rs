@@ -49,7 +49,10 @@ impl EngineArgs {
         if engine.contains('=') {
             return Ok(Some(EngineSpec::parse(engine)?));
         }
-        let file = self.engines.clone().unwrap_or_else(|| PathBuf::from(ENGINES));
+        let file = self
+            .engines
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(ENGINES));
         if self.engines.is_none() && !file.is_file() {
             bail!(
                 "--engine {engine}: there is no {ENGINES} here\n\

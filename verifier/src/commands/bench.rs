@@ -43,13 +43,7 @@ fn run(
     let mut done = 0;
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
         progress.set_message(format!("batch size {batch_size}"));
-        match time(
-            arguments,
-            &prepared,
-            batch_size,
-            record,
-            &progress,
-        ) {
+        match time(arguments, &prepared, batch_size, record, &progress) {
             Ok(timing) => record.body.timings.push(timing),
             Err(error) if matches!(error.downcast_ref(), Some(BenchError::Interrupted)) => {
                 progress.finish();
@@ -71,7 +65,6 @@ fn run(
 fn time(
     arguments: &BenchArgs,
     prepared: &Prepared,
-    model: &ModelFiles,
     batch_size: usize,
     record: &mut Record<Bench>,
     progress: &Progress,
@@ -79,7 +72,7 @@ fn time(
     let Loaded {
         mut engine,
         runtime,
-    } = prepared.load(model, batch_size)?;
+    } = prepared.load(batch_size)?;
     let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
         let library = &runtime.library;

@@ -31,15 +31,13 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let opened = Opened::new::<Check>(&arguments.input, None)?;
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
-    let (outputs, target) = (&arguments.outputs, &arguments.target);
-    let mut source = Source::open(
-        opened,
-        outputs,
-        target,
-        arguments.batch_size,
-        &[],
-        stop.clone(),
-    )?;
+    let asked = Asked {
+        target: &arguments.target,
+        outputs: &arguments.outputs,
+        engine: &arguments.engine,
+        batch_size: arguments.batch_size,
+    };
+    let mut source = Source::open(opened, &asked, &[], stop.clone())?;
     let setting = source.setting().context(
         "--outputs without --engine-name: a calibration is of one engine, and is found by its name",
     )?;

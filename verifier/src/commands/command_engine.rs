@@ -213,9 +213,8 @@ impl Runs<'_> {
             let batch = batch?;
             batch.check_finite()?;
             let inputs = batch.inputs();
-            let corrupted = faults.and_then(|faults| {
-                faults.corrupted_inputs(&batch.samples, &inputs)
-            });
+            let corrupted =
+                faults.and_then(|faults| faults.corrupted_inputs(&batch.samples, &inputs));
             for (number, writer) in writers.iter_mut().enumerate() {
                 let values = match &corrupted {
                     Some(corrupted) => corrupted[number].view(),
@@ -290,7 +289,13 @@ fn distance(a: &ArrayViewD<'_, f32>, b: &ArrayViewD<'_, f32>) -> f64 {
     let pairs = a.iter().zip(b);
     let differences = pairs.map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
     differences
-        .map(|difference| if difference.is_nan() { f64::MAX } else { difference })
+        .map(|difference| {
+            if difference.is_nan() {
+                f64::MAX
+            } else {
+                difference
+            }
+        })
         .sum()
 }
 

@@ -209,7 +209,10 @@ mod tests {
         for location in ["../weights.bin", "/etc/passwd", "a/../../b", ""] {
             fs::write(&path, with_weights_in(location)).expect("write");
             let refused = OtherModel::read(&path).expect_err(location).to_string();
-            assert!(refused.contains("not below the model's folder"), "{refused}");
+            assert!(
+                refused.contains("not below the model's folder"),
+                "{refused}"
+            );
         }
         fs::write(&path, "no model").expect("write");
         assert!(OtherModel::read(&path).is_err());

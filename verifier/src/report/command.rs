@@ -38,7 +38,11 @@ impl CommandRecord {
             0 | 1 => "none: there is one sample".to_owned(),
             samples => format!(
                 "swapped inputs gave swapped outputs; a second run of {samples} samples gave {}",
-                if self.repeats { "the same bits" } else { "OTHER BITS" }
+                if self.repeats {
+                    "the same bits"
+                } else {
+                    "OTHER BITS"
+                }
             ),
         };
         vec![

@@ -4,13 +4,13 @@
 pub mod bench;
 mod chart;
 pub mod check;
+pub mod command;
 mod csv;
 pub mod floor_plot;
 mod html;
 mod junit;
 mod markdown;
 pub mod matrix;
-pub mod command;
 pub mod outputs;
 pub mod record;
 mod render;

@@ -385,7 +385,12 @@ impl RuntimeRecord {
     pub fn model_rows(&self) -> Vec<(&'static str, String)> {
         let files = self.other_model.iter().flat_map(|model| &model.files);
         let mut rows: Vec<(&'static str, String)> = files
-            .map(|file| ("model file", format!("{} BLAKE3 {}", file.path.display(), file.blake3)))
+            .map(|file| {
+                (
+                    "model file",
+                    format!("{} BLAKE3 {}", file.path.display(), file.blake3),
+                )
+            })
             .collect();
         if !rows.is_empty() {
             rows.insert(0, ("other model", "not the bundle's own".to_owned()));

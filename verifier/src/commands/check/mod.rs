@@ -117,7 +117,8 @@ fn check_possible(arguments: &CheckArgs, opened: &Opened) -> Result<()> {
         LAST_INJECTED + 1
     );
     ensure!(
-        arguments.repeat == 1 || !(arguments.outputs.outputs.is_some() || arguments.engine.engine.is_some()),
+        arguments.repeat == 1
+            || !(arguments.outputs.outputs.is_some() || arguments.engine.engine.is_some()),
         "--repeat {}: outputs from files, and those of another engine, are there once",
         arguments.repeat
     );

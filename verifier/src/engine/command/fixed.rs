@@ -21,7 +21,10 @@ fn fix(value: &mut ValueInfoProto, batch: usize) {
     let Some(type_proto::Value::TensorType(tensor)) = tensor else {
         return;
     };
-    let axes = tensor.shape.as_mut().and_then(|shape| shape.dim.first_mut());
+    let axes = tensor
+        .shape
+        .as_mut()
+        .and_then(|shape| shape.dim.first_mut());
     if let Some(first) = axes
         && !matches!(first.value, Some(dimension::Value::DimValue(_)))
     {

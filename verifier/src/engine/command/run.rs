@@ -158,7 +158,12 @@ fn variable(name: &str, job: &Job<'_>) -> String {
 /// The placeholders as variables of the environment.
 fn variables(job: &Job<'_>) -> BTreeMap<String, String> {
     let names = ["model", "inputs", "outputs", "batch", "threads"];
-    let named = names.map(|name| (format!("VIT_PART_{}", name.to_uppercase()), variable(name, job)));
+    let named = names.map(|name| {
+        (
+            format!("VIT_PART_{}", name.to_uppercase()),
+            variable(name, job),
+        )
+    });
     named.into_iter().collect()
 }
 
@@ -210,13 +215,19 @@ mod tests {
             \"extra\": 3}" | tr -d "\n" >&2; echo >&2; echo more talk >&2'"#;
         let says = run_one(script, 60.0).expect("ran").says;
         assert_eq!(says.engine.as_deref(), Some("Fake"));
-        assert_eq!((says.version.as_deref(), says.run_seconds), (Some("1"), None));
+        assert_eq!(
+            (says.version.as_deref(), says.run_seconds),
+            (Some("1"), None)
+        );
     }
 
     #[test]
     fn each_end_without_outputs_has_its_reason() {
         let reason = |command, limit| run_one(command, limit).expect_err("no result").to_string();
-        let cannot = reason("sh -c 'echo first >&2; echo no such card >&2; exit 77'", 60.0);
+        let cannot = reason(
+            "sh -c 'echo first >&2; echo no such card >&2; exit 77'",
+            60.0,
+        );
         assert_eq!(cannot, "it cannot run here: no such card");
         assert!(reason("sh -c 'exit 3'", 60.0).contains("exit status 3"));
         assert!(reason("sh -c 'kill -SEGV $$'", 60.0).contains("SIGSEGV"));

@@ -51,7 +51,9 @@ pub enum Expected {
 /// An engine that is not written as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    #[error("{text:?}: expected NAME=COMMAND, such as 'mine=./run {{model}} {{inputs}} {{outputs}}'")]
+    #[error(
+        "{text:?}: expected NAME=COMMAND, such as 'mine=./run {{model}} {{inputs}} {{outputs}}'"
+    )]
     Form { text: String },
     #[error("the command of `{name}` has an open quote, or is empty: {command}")]
     Words { name: String, command: String },
@@ -207,12 +209,21 @@ pub(super) fn placeholders(word: &str) -> Vec<&str> {
 }
 
 fn is_known(placeholder: &str) -> bool {
-    let alone = ["model", "model:fixed", "inputs", "outputs", "batch", "threads"];
+    let alone = [
+        "model",
+        "model:fixed",
+        "inputs",
+        "outputs",
+        "batch",
+        "threads",
+    ];
     let with_name = ["input:", "output:"];
     alone.contains(&placeholder)
-        || with_name
-            .iter()
-            .any(|kind| placeholder.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
+        || with_name.iter().any(|kind| {
+            placeholder
+                .strip_prefix(kind)
+                .is_some_and(|name| !name.is_empty())
+        })
 }
 
 fn optional_path_as_text<S: serde::Serializer>(
@@ -235,9 +246,22 @@ mod tests {
             .expect("a command");
         assert_eq!(
             engine.words,
-            ["run", "two words", "{model}", "--out={output:y}", "$HOME;ls"]
+            [
+                "run",
+                "two words",
+                "{model}",
+                "--out={output:y}",
+                "$HOME;ls"
+            ]
         );
-        for refused in ["run {model}", "=run", "a b=run", "a=", "a=run 'open", "a=run {modle}"] {
+        for refused in [
+            "run {model}",
+            "=run",
+            "a b=run",
+            "a=",
+            "a=run 'open",
+            "a=run {modle}",
+        ] {
             EngineSpec::parse(refused).expect_err(refused);
         }
         // Braces of something else stay as they are.
@@ -268,7 +292,9 @@ mod tests {
         let expected = ["submodel", "full", "head"].map(|part| engines[1].expect.of(part));
         assert_eq!(expected, [Expected::Pass, Expected::Fail, Expected::Pass]);
         std::fs::write(&path, "[a]\ncommand = 'run'\nexpct = 'fail'").expect("write");
-        let refused = EngineSpec::read_all(&path).expect_err("a misspelt key").to_string();
+        let refused = EngineSpec::read_all(&path)
+            .expect_err("a misspelt key")
+            .to_string();
         assert!(refused.contains("expct"), "{refused}");
     }
 }

@@ -7,8 +7,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use ort::session::SessionInputValue;
-use ort::tensor::TensorElementType;
-use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorRef, ValueType};
+use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
 use proto::manifest::{Part, Tensor};
 
 use super::error::{LoadError, one_line};
@@ -160,13 +159,17 @@ pub(super) fn value<'v>(
         TensorElementType::Float16 => {
             let mut halves = vec![f16::ZERO; values.len()];
             halves.convert_from_f32_slice(&values);
-            OrtTensor::from_array((shape, halves)).map_err(failed)?.into()
+            OrtTensor::from_array((shape, halves))
+                .map_err(failed)?
+                .into()
         }
         TensorElementType::Float64 => {
             let wide: Vec<f64> = values.into_iter().map(f64::from).collect();
             OrtTensor::from_array((shape, wide)).map_err(failed)?.into()
         }
-        _ => OrtTensor::from_array((shape, values)).map_err(failed)?.into(),
+        _ => OrtTensor::from_array((shape, values))
+            .map_err(failed)?
+            .into(),
     })
 }
 

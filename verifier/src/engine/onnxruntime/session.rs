@@ -147,7 +147,11 @@ impl Engine for Session {
             tensors.push(ports::value(port, input, *batch)?);
         }
         // By name where a model has its inputs in another order.
-        let named: Vec<_> = ports.iter().map(|port| port.name.as_str()).zip(tensors).collect();
+        let named: Vec<_> = ports
+            .iter()
+            .map(|port| port.name.as_str())
+            .zip(tensors)
+            .collect();
         let session = &mut self.session;
         let results = guarded(|| session.run(named)).map_err(RunError)?;
         let mut results = results.map_err(failed)?;
