@@ -19,7 +19,7 @@ def main():
     external = folder / "external"
     external.mkdir()
     onnx.save(onnx.load(own), external / "model.onnx", save_as_external_data=True,
-              all_tensors_to_one_file=True, location="weights.bin", size_threshold=0)
+              all_tensors_to_one_file=True, location="weights.bin", size_threshold=64)
     onnx.save(renamed(onnx.load(own)), folder / "renamed.onnx")
     onnx.save(doubled(onnx.load(own)), folder / "doubled.onnx")
 

@@ -112,8 +112,9 @@ impl Opened {
 }
 
 impl Prepared {
-    /// Reads the model, the bundle's own or another one, checks every hash but those of the recordings, which are checked as they
-    /// are read, starts the runtime, and chooses a batch size unless one is given.
+    /// Reads the model, the bundle's own or another one, checks every hash but those of the
+    /// recordings, which are checked as they are read, starts the runtime, and chooses a batch size
+    /// unless one is given.
     pub(super) fn new(
         opened: Opened,
         target: &TargetArgs,

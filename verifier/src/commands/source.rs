@@ -41,7 +41,8 @@ pub(super) struct Sessions {
 }
 
 impl Source {
-    /// Checks hashes and loads what is needed: files, another engine, or the runtime with the model.
+    /// Checks hashes and loads what is needed: files, another engine, or the runtime with the
+    /// model.
     pub(super) fn open(
         opened: Opened,
         asked: &Asked<'_>,

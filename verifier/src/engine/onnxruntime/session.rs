@@ -42,8 +42,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads a model whose inputs and outputs fit the part's, runs `first_inputs`, a batch `[batch, …]` each, and proves where every node
-    /// ran. `path` is the model's name in messages.
+    /// Loads a model whose inputs and outputs fit the part's, runs `first_inputs`, a batch
+    /// `[batch, …]` each, and proves where every node ran. `path` is the model's name in messages.
     pub fn load(
         library: &Library,
         model: Source<'_>,
