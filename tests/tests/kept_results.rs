@@ -113,6 +113,10 @@ fn an_earlier_report_does_not_survive_a_command_that_is_not_understood() {
         "the report of an earlier run",
     ]);
     assert!(!report.exists());
+    check(&bundle, &["--report", utf8(&report)]).expect_status(0);
+    let broken = ["--report", utf8(&report), "--note", "two\nlines"];
+    check(&bundle, &broken).refuses(&["has a line break", "the report of an earlier run"]);
+    assert!(!report.exists());
     // What is no report of this program stays, and so does one of a command that has no reports.
     let thesis = folder.path().join("thesis.json");
     fs::write(&thesis, "my thesis").expect("write");

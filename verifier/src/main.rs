@@ -13,6 +13,8 @@ use verifier::report::Verdict;
 fn main() -> ExitCode {
     console::survive_file_size_limit();
     if let Err(error) = console::check_arguments() {
+        // An earlier run's verdict must not survive this one.
+        commands::remove_reports(&cli::named_reports(std::env::args_os()));
         console::note!("error: {error}");
         return ExitCode::from(Verdict::Error.exit_status());
     }
