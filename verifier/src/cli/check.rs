@@ -76,6 +76,12 @@ pub(crate) struct CheckArgs {
     /// output, weight:NAME; repeatable
     #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
     pub(crate) faults: Vec<Fault>,
+    /// Do not carry faulty samples through `tail` to see whether their class changes
+    #[arg(long)]
+    pub(crate) no_tail: bool,
+    /// Carry every sample through `tail`, to count the right classes
+    #[arg(long, conflicts_with = "no_tail")]
+    pub(crate) classify_all: bool,
     /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a
     /// fault; else 1
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Flags of commands that run other engines as processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -16,7 +16,7 @@ pub(crate) struct EngineArgs {
     /// {inputs}, {outputs}, {batch} and {threads} are filled in; see docs/engines.md
     #[arg(long, value_name = "ENGINE", conflicts_with_all = [
         "device", "device_id", "device_options", "allow_reduced_precision", "optimization",
-        "runtime", "outputs",
+        "outputs",
     ])]
     pub(crate) engine: Option<String>,
     /// File of engines [default: engines/engines.toml, if it is there]
@@ -43,31 +43,39 @@ const ENGINES: &str = "engines/engines.toml";
 impl EngineArgs {
     /// The engine that is asked for, if one is.
     pub(crate) fn spec(&self) -> Result<Option<EngineSpec>> {
-        let Some(engine) = &self.engine else {
-            return Ok(None);
-        };
-        if engine.contains('=') {
-            return Ok(Some(EngineSpec::parse(engine)?));
+        match &self.engine {
+            None => Ok(None),
+            Some(engine) => Ok(Some(find_engine(engine, self.engines.as_deref())?)),
         }
-        let file = self
-            .engines
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(ENGINES));
-        if self.engines.is_none() && !file.is_file() {
-            bail!(
-                "--engine {engine}: there is no {ENGINES} here\n\
-                 hint: --engines FILE.toml names another one, --engine NAME=COMMAND needs none"
-            );
-        }
-        let engines = EngineSpec::read_all(&file)?;
-        let names: Vec<&str> = engines.iter().map(|spec| spec.name.as_str()).collect();
-        let found = names.join(", ");
-        let mut engines = engines.into_iter();
-        let spec = engines.find(|spec| spec.name == *engine);
-        Ok(Some(spec.ok_or_else(|| SpecError::Unknown {
-            path: file,
-            name: engine.clone(),
-            found,
-        })?))
     }
+}
+
+/// An engine by its command, or by its name in a file.
+pub(crate) fn find_engine(engine: &str, file: Option<&Path>) -> Result<EngineSpec> {
+    if engine.contains('=') {
+        return Ok(EngineSpec::parse(engine)?);
+    }
+    let default = Path::new(ENGINES);
+    if file.is_none() && !default.is_file() {
+        bail!(
+            "--engine {engine}: there is no {ENGINES} here\n\
+             hint: --engines FILE.toml names another one, --engine NAME=COMMAND needs none"
+        );
+    }
+    let path = file.unwrap_or(default);
+    let engines = find_engines(path)?;
+    let names: Vec<&str> = engines.iter().map(|spec| spec.name.as_str()).collect();
+    let found = names.join(", ");
+    let mut engines = engines.into_iter();
+    let spec = engines.find(|spec| spec.name == *engine);
+    Ok(spec.ok_or_else(|| SpecError::Unknown {
+        path: path.to_owned(),
+        name: engine.to_owned(),
+        found,
+    })?)
+}
+
+/// All engines of a file.
+pub(crate) fn find_engines(file: &Path) -> Result<Vec<EngineSpec>> {
+    Ok(EngineSpec::read_all(file)?)
 }

@@ -48,7 +48,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     };
     let batch_size = source.batch_size();
 
-    let (opened, engines) = source.split();
+    let (opened, _, engines) = source.split();
     let request = Request {
         recordings: &opened.recordings,
         samples: opened.samples.clone(),

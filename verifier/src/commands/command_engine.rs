@@ -13,19 +13,21 @@ use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use proto::npy::NpyWriter;
 use proto::staging::ScratchFolder;
 use verifier::calibrate::file::Setting;
-use verifier::engine::command::{
-    CommandError, EngineSpec, Finished, Job, folders, run, with_fixed_batch,
-};
+use verifier::engine::command::{EngineSpec, Finished, Job, folders, run, with_fixed_batch};
+use verifier::engine::onnxruntime::Library;
+use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::recorded::element_type::ElementType;
 use verifier::engine::recorded::{Reading, Recorded};
 use verifier::engine::{Device, Engine as _};
 use verifier::inject::{Fault, Injection};
 use verifier::report::command::CommandRecord;
+use verifier::report::record::FromPixelsRecord;
 use verifier::samples::outputs::file_name;
 use verifier::samples::{Batches, elements};
 
 use super::model::Model;
 use super::prepare::{Opened, check_hashes, window};
+use super::upstream;
 use crate::cli::{EngineArgs, TargetArgs};
 
 /// Samples that the controls are made with, at most.
@@ -39,6 +41,10 @@ pub(super) struct PreparedCommand {
     /// With the faults of weights and inputs, if there are any.
     pub(super) corrupted: Option<Recorded>,
     pub(super) record: CommandRecord,
+    /// ONNX Runtime, if something was computed from pixels.
+    pub(super) library: Option<Library>,
+    /// The input that was computed from pixels.
+    pub(super) from_pixels: Option<FromPixelsRecord>,
     /// What a calibration is bound to, beside the engine's name.
     pub(super) model_blake3: String,
     /// Samples that are compared at a time.
@@ -68,6 +74,15 @@ impl PreparedCommand {
         stop: &AtomicBool,
     ) -> Result<Self> {
         check_hashes(&opened, stop)?;
+        let (library, from_pixels) = match opened.recordings.from_pixels {
+            None => (None, None),
+            Some(_) => {
+                let library = Library::start(&locate(target.runtime.as_deref())?)?;
+                let options = upstream::options(target);
+                let from_pixels = upstream::attach(&opened, &library, &options)?;
+                (Some(library), from_pixels)
+            }
+        };
         let mut model = Model::read(&opened, target.model.as_deref())?;
         let batch_size = model.batch_size(batch_size, &Device::Cpu)?;
         let scratch = ScratchFolder::create(engine.scratch.as_deref())
@@ -108,6 +123,8 @@ impl PreparedCommand {
         let model_blake3 = model.blake3(&opened);
         Ok(Self {
             window: window(&opened),
+            library,
+            from_pixels,
             fault_free,
             corrupted,
             record: CommandRecord {
@@ -158,13 +175,10 @@ impl Runs<'_> {
             threads: self.threads,
             time_limit: self.time_limit,
         };
-        let finished = run(self.spec, &job, self.stop).map_err(|error| self.error(error))?;
+        let finished = run(self.spec, &job, self.stop)
+            .with_context(|| format!("engine `{}`", self.spec.name))?;
         let recorded = self.outputs(&outputs, samples)?;
         Ok((recorded, finished))
-    }
-
-    fn error(&self, error: CommandError) -> anyhow::Error {
-        anyhow::anyhow!("engine `{}`: {error}", self.spec.name)
     }
 
     /// What it left: a file for each output, of exactly its shape, float32.

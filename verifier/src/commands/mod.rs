@@ -12,5 +12,6 @@ mod model;
 mod prepare;
 mod recorded;
 mod source;
+mod upstream;
 
 pub(crate) use recorded::remove_reports;

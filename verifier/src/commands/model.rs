@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use proto::bundle::ModelFiles;
+use anyhow::{Context as _, Result, ensure};
+use ndarray::ArrayViewD;
+use proto::bundle::{Bundle, ModelFiles};
 use proto::graph::Graph;
+use proto::manifest::Part;
 use proto::staging::ScratchFolder;
-use verifier::engine::onnxruntime::Ports;
+use verifier::engine::onnxruntime::{Expected, Library, Options, Ports, Session, Source};
 use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
 use verifier::inject::Fault;
@@ -25,6 +27,17 @@ pub(super) struct Model {
     graph: Option<Graph>,
 }
 
+/// Where a model is loaded, and as what.
+pub(super) struct Place<'a> {
+    pub(super) library: &'a Library,
+    pub(super) options: &'a Options,
+    pub(super) part: &'a Part,
+    /// Names of the outputs that are wanted.
+    pub(super) outputs: Vec<&'a str>,
+    /// A batch `[batch, …]` for each input, for the proof of where it runs.
+    pub(super) first_inputs: &'a [ArrayViewD<'a, f32>],
+}
+
 enum Files {
     Own(ModelFiles),
     Other(Box<OtherModel>),
@@ -34,19 +47,24 @@ impl Model {
     /// The part's model, or another one with the same inputs and outputs.
     pub(super) fn read(opened: &Opened, other: Option<&Path>) -> Result<Self> {
         let Some(other) = other else {
-            let (path, _) = opened.bundle.part(&opened.part_name)?;
-            let model = opened.bundle.model(&opened.part_name)?;
-            return Ok(Self {
-                path,
-                files: Files::Own(model.files),
-                graph: Some(model.graph),
-            });
+            return Self::own(&opened.bundle, &opened.part_name);
         };
         let model = OtherModel::read(other)?;
         Ok(Self {
             path: other.to_owned(),
             graph: Graph::read(other, &model.model, None).ok(),
             files: Files::Other(Box::new(model)),
+        })
+    }
+
+    /// A part's own model.
+    pub(super) fn own(bundle: &Bundle, part: &str) -> Result<Self> {
+        let (path, _) = bundle.part(part)?;
+        let model = bundle.model(part)?;
+        Ok(Self {
+            path,
+            files: Files::Own(model.files),
+            graph: Some(model.graph),
         })
     }
 
@@ -101,6 +119,43 @@ impl Model {
         Ok(Some((folder, model)))
     }
 
+    /// Loads it as it is.
+    pub(super) fn load(&self, place: &Place<'_>) -> Result<Session> {
+        match self.copy().context("a copy of the model")? {
+            // A runtime reads further files by itself: it gets copies of what was hashed.
+            Some((_folder, copy)) => self.load_from(Source::File(&copy), place),
+            None => self.load_from(Source::Memory(self.bytes()), place),
+        }
+    }
+
+    /// Loads its bytes with changes in them.
+    pub(super) fn load_changed(&self, bytes: &[u8], place: &Place<'_>) -> Result<Session> {
+        self.load_from(Source::Memory(bytes), place)
+    }
+
+    fn load_from(&self, source: Source<'_>, place: &Place<'_>) -> Result<Session> {
+        let expected = Expected {
+            part: place.part,
+            ports: self.ports(),
+            outputs: place.outputs.clone(),
+        };
+        let Place {
+            library,
+            options,
+            first_inputs,
+            ..
+        } = *place;
+        let path = self.path();
+        Ok(Session::load(
+            library,
+            source,
+            path,
+            &expected,
+            options,
+            first_inputs,
+        )?)
+    }
+
     /// Writes the files into a new folder; gives the model's path.
     pub(super) fn write_into(&self, folder: &Path) -> io::Result<PathBuf> {
         fs::create_dir(folder)?;
@@ -130,8 +185,13 @@ impl Model {
             );
             return Ok(fixed);
         }
-        let operator_bytes = self.graph.as_ref().and_then(Graph::largest_operator_bytes);
+        let operator_bytes = self.largest_operator_bytes();
         Ok(asked.unwrap_or_else(|| batch_size::choose(device, operator_bytes)))
+    }
+
+    /// Bytes that the largest operator reads and writes for one sample, if that is known.
+    pub(super) fn largest_operator_bytes(&self) -> Option<usize> {
+        self.graph.as_ref().and_then(Graph::largest_operator_bytes)
     }
 
     /// Frees the bytes, of which nothing more is loaded.

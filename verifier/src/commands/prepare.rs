@@ -12,13 +12,14 @@ use proto::manifest::Part;
 use verifier::calibrate::file::Setting;
 use verifier::engine::Engine;
 use verifier::engine::onnxruntime::locate::locate;
-use verifier::engine::onnxruntime::{Library, Options, Session, Source};
+use verifier::engine::onnxruntime::{Library, Options};
 use verifier::engine::recorded::Recorded;
-use verifier::report::record::{Body, BundleRecord, Record, RuntimeRecord};
+use verifier::report::record::{Body, BundleRecord, FromPixelsRecord, Record, RuntimeRecord};
 use verifier::samples::batches::check_samples;
-use verifier::samples::{Recordings, SamplesError};
+use verifier::samples::{Recording, Recordings, SamplesError};
 
-use super::model::Model;
+use super::model::{Model, Place};
+use super::upstream;
 use crate::cli::{OutputsArgs, PartArgs, TargetArgs};
 
 /// Outputs from files are compared so many bytes at a time: they stay in cache.
@@ -45,6 +46,8 @@ pub(super) struct Prepared {
     pub(super) library: Library,
     pub(super) options: Options,
     pub(super) batch_size: usize,
+    /// The input that is computed from pixels.
+    pub(super) from_pixels: Option<FromPixelsRecord>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -99,7 +102,7 @@ impl Opened {
         if let Some(record) = record {
             record.bundle = Some(BundleRecord::new(&bundle));
         }
-        let recordings = Recordings::of(&bundle, &input.part)?;
+        let recordings = Recordings::of(&bundle, &input.part, input.test_data)?;
         let samples = choose_samples(&recordings, input.range.as_deref())?;
         Ok(Self {
             part_name: input.part.clone(),
@@ -128,7 +131,9 @@ impl Prepared {
         check_threads(options.threads).context("the runtime")?;
         let library = Library::start(&library)?;
         let batch_size = model.batch_size(batch_size, &options.device)?;
+        let from_pixels = upstream::attach(&opened, &library, &upstream::options(target))?;
         Ok(Self {
+            from_pixels,
             model,
             library,
             batch_size,
@@ -140,16 +145,12 @@ impl Prepared {
 
     /// The model as it is, on the device, with a proof that it runs there.
     pub(super) fn load(&self, batch_size: usize) -> Result<Loaded> {
-        match self.model.copy().context("a copy of the model")? {
-            // A runtime reads further files by itself: it gets copies of what was hashed.
-            Some((_folder, copy)) => self.load_from(Source::File(&copy), batch_size),
-            None => self.load_from(Source::Memory(self.model.bytes()), batch_size),
-        }
+        self.load_bytes(None, batch_size)
     }
 
     /// The part's model with its bytes changed.
     pub(super) fn load_changed(&self, model: &[u8]) -> Result<Loaded> {
-        self.load_from(Source::Memory(model), self.batch_size)
+        self.load_bytes(Some(model), self.batch_size)
     }
 
     /// What a calibration of this run is bound to.
@@ -169,7 +170,7 @@ impl Prepared {
         Ok(self.library.check_unchanged()?)
     }
 
-    fn load_from(&self, source: Source<'_>, batch_size: usize) -> Result<Loaded> {
+    fn load_bytes(&self, changed: Option<&[u8]>, batch_size: usize) -> Result<Loaded> {
         let Opened {
             part, recordings, ..
         } = &self.opened;
@@ -181,14 +182,17 @@ impl Prepared {
             .map(|input| input.reader().window(first.clone()))
             .collect::<Result<_, _>>()?;
         let first: Vec<_> = first.iter().map(|window| window.view()).collect();
-        let session = Session::load(
-            &self.library,
-            source,
-            self.model.path(),
-            (part, self.model.ports()),
-            &self.options,
-            &first,
-        )?;
+        let place = Place {
+            library: &self.library,
+            options: &self.options,
+            part,
+            outputs: recordings.goldens.iter().map(Recording::name).collect(),
+            first_inputs: &first,
+        };
+        let session = match changed {
+            None => self.model.load(&place),
+            Some(bytes) => self.model.load_changed(bytes, &place),
+        }?;
         Ok(Loaded {
             runtime: RuntimeRecord::new(
                 self.library.info(),
@@ -213,16 +217,16 @@ impl PreparedFiles {
             .outputs
             .as_deref()
             .context("--outputs names the files")?;
+        let mut opened = opened;
+        // Nothing is run: what would have to be computed first is not needed.
+        let inputs = &mut opened.recordings.inputs;
+        inputs.retain(|input| !input.is_from_pixels());
         let reading = arguments.reading(batch_size);
         let goldens = &opened.recordings.goldens;
         let recorded = Recorded::open(path, &reading, goldens, opened.samples.clone())?;
         check_hashes(&opened, stop)?;
-        let sample_bytes: usize = goldens
-            .iter()
-            .map(|golden| 4 * golden.sample_elements())
-            .sum();
         Ok(Self {
-            window: (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW),
+            window: window(&opened),
             engine_name: arguments.engine_name.clone(),
             opened,
             recorded,
@@ -237,10 +241,13 @@ impl PreparedFiles {
     }
 }
 
-/// How many samples of outputs from files are compared at a time.
+/// How many samples of outputs that are there already are compared at a time.
 pub(super) fn window(opened: &Opened) -> usize {
-    let goldens = opened.recordings.goldens.iter();
-    let sample_bytes: usize = goldens.map(|golden| 4 * golden.sample_elements()).sum();
+    let Recordings {
+        inputs, goldens, ..
+    } = &opened.recordings;
+    let tensors = inputs.iter().chain(goldens);
+    let sample_bytes: usize = tensors.map(|tensor| 4 * tensor.sample_elements()).sum();
     (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW)
 }
 

@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use verifier::calibrate::file::Setting;
 use verifier::check::Engines;
 use verifier::engine::Device;
+use verifier::engine::onnxruntime::Library;
 use verifier::inject::Fault;
 use verifier::report::command::CommandRecord;
 use verifier::report::outputs::OutputsRecord;
-use verifier::report::record::RuntimeRecord;
+use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
 use super::command_engine::PreparedCommand;
 use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
@@ -110,8 +111,8 @@ impl Source {
         }
     }
 
-    /// The samples, and what gives outputs for them.
-    pub(super) fn split(&mut self) -> (&Opened, Engines<'_>) {
+    /// The samples, the runtime's library if it is loaded, and what gives outputs.
+    pub(super) fn split(&mut self) -> (&Opened, Option<&Library>, Engines<'_>) {
         match self {
             Self::Sessions(sessions) => {
                 let Sessions {
@@ -126,14 +127,14 @@ impl Source {
                         None => None,
                     },
                 };
-                (&prepared.opened, engines)
+                (&prepared.opened, Some(&prepared.library), engines)
             }
             Self::Files(files) => {
                 let engines = Engines {
                     fault_free: &mut files.recorded,
                     corrupted: None,
                 };
-                (&files.opened, engines)
+                (&files.opened, None, engines)
             }
             Self::Command(command) => {
                 let engines = Engines {
@@ -143,8 +144,17 @@ impl Source {
                         None => None,
                     },
                 };
-                (&command.opened, engines)
+                (&command.opened, command.library.as_ref(), engines)
             }
+        }
+    }
+
+    /// The input that was computed from pixels, and where.
+    pub(super) fn from_pixels(&self) -> Option<&FromPixelsRecord> {
+        match self {
+            Self::Sessions(sessions) => sessions.prepared.from_pixels.as_ref(),
+            Self::Command(command) => command.from_pixels.as_ref(),
+            Self::Files(_) => None,
         }
     }
 

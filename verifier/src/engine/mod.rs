@@ -16,6 +16,7 @@ pub mod other_model;
 pub mod placement;
 pub mod probe;
 pub mod recorded;
+pub mod upstream;
 
 pub use batch::{BatchError, Outputs, run_batch};
 pub use device::Device;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::CommandRecord;
 use super::outputs::{OutputsOptions, OutputsRecord};
-use super::record::{Record, RuntimeRecord, TargetRecord, Verdict};
+use super::record::{FromPixelsRecord, Record, RuntimeRecord, TargetRecord, Verdict};
 use super::table::range_text;
 use crate::calibrate::file::Entry;
 use crate::check::CheckResult;
@@ -30,6 +30,12 @@ pub struct Check {
     /// The engine that ran as a process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<CommandRecord>,
+    /// The input that was computed from pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_pixels: Option<FromPixelsRecord>,
+    /// Why the engine's process cannot run here, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_run: Option<String>,
     /// What was found in files of outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsRecord>,
@@ -153,6 +159,7 @@ impl Record<Check> {
         if let Some(target) = &options.target {
             rows.push(("device", target.to_string()));
         }
+        rows.extend(self.body.from_pixels_row());
         rows.extend(engine.iter().flat_map(CommandRecord::rows));
         rows.extend(outputs_rows(options, outputs.as_ref()));
         rows.extend(runtime.iter().flat_map(RuntimeRecord::setting));
@@ -191,6 +198,14 @@ pub fn outputs_rows(
         }
     }
     rows
+}
+
+impl Check {
+    /// Where an input comes from that the bundle does not record.
+    pub fn from_pixels_row(&self) -> Option<(&'static str, String)> {
+        let from_pixels = self.from_pixels.as_ref()?;
+        Some(("input", from_pixels.text()))
+    }
 }
 
 impl CheckOptions {

@@ -18,9 +18,10 @@ use crate::engine::Device;
 use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options, Session};
 use crate::engine::placement::Placement;
+use crate::samples::of_part::Computed;
 
 /// `major.minor` of the record's layout; a reader refuses another major one.
-pub const RECORD_VERSION: &str = "3.1";
+pub const RECORD_VERSION: &str = "3.2";
 
 /// 9999-12-31T23:59:59Z, in seconds since 1970-01-01 UTC.
 const LAST_OF_9999: u64 = 253_402_300_799;
@@ -120,6 +121,15 @@ pub struct TargetRecord {
     /// Threads for one operation; absent when left to the runtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+/// An input that the bundle does not record, and what computed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FromPixelsRecord {
+    #[serde(flatten)]
+    pub computed: Computed,
+    /// ONNX Runtime's device that computed it.
+    pub device: Device,
 }
 
 /// A model that ran in the place of the bundle's own.
@@ -327,6 +337,17 @@ impl fmt::Display for TargetRecord {
             Some(threads) => write!(f, ", {threads} threads"),
             None => Ok(()),
         }
+    }
+}
+
+impl FromPixelsRecord {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let (Computed { tensor, parts }, device) = (&self.computed, &self.device);
+        format!(
+            "{tensor} from pixels by {} on {device}",
+            parts.join(" and ")
+        )
     }
 }
 

@@ -99,10 +99,10 @@ impl Default for Expect {
 
 impl Expect {
     /// Of a part; one that is not named passes.
-    pub fn of(&self, part: &str) -> Expected {
+    pub fn of(&self, part: &str) -> Vec<Expected> {
         match self {
-            Self::Always(expected) => *expected,
-            Self::ByPart(parts) => parts.get(part).copied().unwrap_or_default(),
+            Self::Always(expected) => vec![*expected],
+            Self::ByPart(parts) => vec![parts.get(part).copied().unwrap_or_default()],
         }
     }
 }

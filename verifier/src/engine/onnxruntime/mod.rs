@@ -18,5 +18,5 @@ pub use environment::prepare_environment;
 pub use error::LoadError;
 pub use library::{Library, LibraryInfo};
 pub use options::{Optimization, Options};
-pub use ports::Ports;
+pub use ports::{Expected, Ports};
 pub use session::{Session, Source};

@@ -9,6 +9,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
 use proto::manifest::{Part, Tensor};
+use proto::npy::Dtype;
 
 use super::error::{LoadError, one_line};
 use crate::engine::interface::RunError;
@@ -22,6 +23,15 @@ pub enum Ports {
     /// With tensors of the same names; float16 and float64 are converted, and the batch may be
     /// fixed.
     ByName,
+}
+
+/// The part that a model is loaded as.
+#[derive(Debug, Clone)]
+pub struct Expected<'a> {
+    pub part: &'a Part,
+    pub ports: Ports,
+    /// Names of those of its outputs that a run gives back, in this order.
+    pub outputs: Vec<&'a str>,
 }
 
 /// One tensor of the model.
@@ -52,18 +62,28 @@ pub(super) enum Output {
 impl Interface {
     pub(super) fn new(
         path: &Path,
-        part: &Part,
-        ports: Ports,
+        expected: &Expected<'_>,
         inputs: &[Outlet],
         outputs: &[Outlet],
     ) -> Result<Self, LoadError> {
         let mut batch = None;
-        let interface = Self {
-            inputs: matched(path, "inputs", ports, &part.inputs, inputs, &mut batch)?,
-            outputs: matched(path, "outputs", ports, &part.outputs, outputs, &mut batch)?,
-            batch: None,
+        let Expected { part, ports, .. } = *expected;
+        let of_part: Vec<Tensor> = match ports {
+            Ports::AsListed => part.outputs.clone(),
+            // Of another model only what is compared need be there.
+            Ports::ByName => {
+                let compared = |tensor: &&Tensor| expected.outputs.contains(&tensor.name.as_str());
+                part.outputs.iter().filter(compared).cloned().collect()
+            }
         };
-        Ok(Self { batch, ..interface })
+        let inputs = matched(path, "inputs", ports, &part.inputs, inputs, &mut batch)?;
+        let mut outputs = matched(path, "outputs", ports, &of_part, outputs, &mut batch)?;
+        outputs.retain(|port| expected.outputs.contains(&port.name.as_str()));
+        Ok(Self {
+            inputs,
+            outputs,
+            batch,
+        })
     }
 }
 
@@ -114,10 +134,13 @@ fn port(tensor: &Tensor, outlet: &Outlet, batch: &mut Option<usize>) -> Option<P
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         return None;
     };
-    let is_float = matches!(
-        ty,
-        TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Float64
-    );
+    let is_taken = match tensor.dtype {
+        Dtype::Uint8 => *ty == TensorElementType::Uint8,
+        _ => matches!(
+            ty,
+            TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Float64
+        ),
+    };
     let expected = tensor.sample_shape()?;
     let (&first, axes) = shape.split_first()?;
     let fits = axes.len() == expected.len()
@@ -131,7 +154,7 @@ fn port(tensor: &Tensor, outlet: &Outlet, batch: &mut Option<usize>) -> Option<P
     {
         return None;
     }
-    (is_float && fits).then(|| Port {
+    (is_taken && fits).then(|| Port {
         name: outlet.name().to_owned(),
         element: *ty,
     })
@@ -166,6 +189,13 @@ pub(super) fn value<'v>(
         TensorElementType::Float64 => {
             let wide: Vec<f64> = values.into_iter().map(f64::from).collect();
             OrtTensor::from_array((shape, wide)).map_err(failed)?.into()
+        }
+        // Pixels, as whole numbers from 0 to 255.
+        TensorElementType::Uint8 => {
+            let bytes: Vec<u8> = values.into_iter().map(|value| value as u8).collect();
+            OrtTensor::from_array((shape, bytes))
+                .map_err(failed)?
+                .into()
         }
         _ => OrtTensor::from_array((shape, values))
             .map_err(failed)?
@@ -245,7 +275,11 @@ fn describe_outlet(outlet: &Outlet) -> String {
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => {
             let axes: Vec<i64> = shape.iter().skip(1).copied().collect();
-            let dtype = ty.to_string().replace("f32", "float32");
+            let dtype = match ty {
+                TensorElementType::Float32 => Dtype::Float32.name().to_owned(),
+                TensorElementType::Uint8 => Dtype::Uint8.name().to_owned(),
+                other => other.to_string(),
+            };
             format!("{} {dtype} [batch, {}]", outlet.name(), join(&axes))
         }
         other => format!("{} {other:?}", outlet.name()),

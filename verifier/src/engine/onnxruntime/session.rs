@@ -8,14 +8,13 @@ use std::time::Instant;
 use ndarray::{ArrayViewD, Axis};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
-use proto::manifest::Part;
 use proto::staging::ScratchFolder;
 
 use super::error::{LoadError, one_line};
 use super::guarded::guarded;
 use super::library::{LOG_LEVEL, Library};
 use super::options::{Optimization, Options};
-use super::ports::{self, Interface, Output, Ports, failed};
+use super::ports::{self, Expected, Interface, Output, failed};
 use super::provider::register;
 use crate::engine::interface::{Engine, RunError};
 use crate::engine::placement::{self, Placement, PlacementError};
@@ -48,7 +47,7 @@ impl Session {
         library: &Library,
         model: Source<'_>,
         path: &Path,
-        (part, ports): (&Part, Ports),
+        expected: &Expected<'_>,
         options: &Options,
         first_inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Self, LoadError> {
@@ -70,7 +69,7 @@ impl Session {
         let session = session
             .map_err(unusable)?
             .map_err(|error| unusable(one_line(&error.to_string())))?;
-        let interface = Interface::new(path, part, ports, session.inputs(), session.outputs())?;
+        let interface = Interface::new(path, expected, session.inputs(), session.outputs())?;
         let mut session = Self {
             session,
             placement: Placement::new(),
