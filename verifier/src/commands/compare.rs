@@ -22,7 +22,7 @@ use verifier::report::{Record, Verdict};
 use verifier::samples::Recording;
 use verifier::samples::outputs::file_name;
 
-use super::prepare::Opened;
+use super::opened::Opened;
 use super::recorded::{recorded, refuse_inside};
 use crate::cli::CompareArgs;
 
@@ -290,10 +290,10 @@ fn failed(reason: String) -> Outcome {
 
 /// Why a child has no result.
 fn failure(child: &Child, record: Option<&Record<Check>>, timeout: f64) -> String {
-    let said = if child.stderr.is_empty() {
+    let said = if child.said().is_empty() {
         String::new()
     } else {
-        format!(": {}", child.stderr)
+        format!(": {}", child.said())
     };
     let reason = record.and_then(|record| record.error.clone());
     match (&child.ended, reason) {

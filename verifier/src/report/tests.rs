@@ -256,7 +256,8 @@ fn bench() -> Record<Bench> {
         options: BenchOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
-            target: target(),
+            target: Some(target()),
+            engine: None,
             tolerance: Tolerance::DEFAULT,
             batch_sizes: vec![1, 64],
             warmup: 3,
@@ -265,7 +266,9 @@ fn bench() -> Record<Bench> {
             samples: None,
         },
         runtime: Some(runtime()),
+        engine: None,
         timings: vec![timing(1, 0.5), timing(64, 12.0)],
+        processes: vec![],
     })
 }
 

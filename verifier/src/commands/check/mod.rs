@@ -18,7 +18,7 @@ use verifier::report::{Record, Verdict, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::keepers::Keepers;
-use super::prepare::Opened;
+use super::opened::Opened;
 use super::recorded::recorded;
 use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
@@ -58,8 +58,8 @@ fn run(
     record.body.engine = source.command().cloned();
     record.body.runtime = source.runtime().cloned();
     record.body.outputs = source.outputs();
-    if record.body.runtime.is_some() {
-        record.body.options.batch_size = Some(source.batch_size());
+    if let Some(batch_size) = source.run_size() {
+        record.body.options.batch_size = Some(batch_size);
     }
     let calibration = apply_calibration(arguments, &source, record)?;
     let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;
