@@ -84,8 +84,7 @@ fn one_thing_wrong_is_refused_or_found() {
         let arguments = [&["--outputs", &exact][..], &flag].concat();
         judge("check", &bundle, &arguments).refuses(&["cannot be used with"]);
     }
-    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"])
-        .refuses(&["nothing is run that could be repeated"]);
+    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"]).refuses(&["are there once"]);
     let fault = ["--outputs", &exact, "--fault", "input[0,0,0]=1"];
     judge("check", &bundle, &fault).refuses(&["input[0,0,0]=1 with --outputs: nothing is run"]);
     let fault = [

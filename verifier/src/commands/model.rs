@@ -15,9 +15,9 @@ use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
 use verifier::inject::Fault;
 use verifier::inject::weights::with_weight_faults;
-use verifier::report::record::OtherModelRecord;
+use verifier::report::other_model::OtherModelRecord;
 
-use super::prepare::Opened;
+use super::opened::Opened;
 
 /// The bytes of a model, which have the hashes that the record names.
 pub(super) struct Model {
@@ -92,6 +92,23 @@ impl Model {
         match &self.files {
             Files::Own(_) => opened.model_blake3(),
             Files::Other(other) => other.blake3(),
+        }
+    }
+
+    /// Outputs that another model has, those of the part among them; the bundle's own has no
+    /// further ones.
+    pub(super) fn output_names(&self) -> Vec<String> {
+        match &self.files {
+            Files::Own(_) => vec![],
+            Files::Other(other) => other.output_names.clone(),
+        }
+    }
+
+    /// The batch that the model fixes, if it does.
+    pub(super) fn fixed_batch(&self) -> Option<usize> {
+        match &self.files {
+            Files::Own(_) => None,
+            Files::Other(other) => other.fixed_batch,
         }
     }
 
@@ -174,9 +191,7 @@ impl Model {
 
     /// The batch size that was asked for, the one that the model fixes, or one that is chosen.
     pub(super) fn batch_size(&self, asked: Option<usize>, device: &Device) -> Result<usize> {
-        if let Files::Other(other) = &self.files
-            && let Some(fixed) = other.fixed_batch
-        {
+        if let Some(fixed) = self.fixed_batch() {
             ensure!(
                 asked.is_none_or(|asked| asked == fixed),
                 "--batch-size {}: {} has a batch of {fixed}",

@@ -14,7 +14,8 @@ use verifier::report::outputs::OutputsRecord;
 use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
 use super::command_engine::PreparedCommand;
-use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
+use super::opened::Opened;
+use super::prepare::{Loaded, Prepared, PreparedFiles};
 use crate::cli::{EngineArgs, OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
@@ -99,6 +100,15 @@ impl Source {
             Self::Sessions(sessions) => sessions.prepared.batch_size,
             Self::Files(files) => files.window,
             Self::Command(command) => command.window,
+        }
+    }
+
+    /// Samples in one run of what computes them; `None` of files.
+    pub(super) fn run_size(&self) -> Option<usize> {
+        match self {
+            Self::Sessions(sessions) => Some(sessions.prepared.batch_size),
+            Self::Files(_) => None,
+            Self::Command(command) => Some(command.batch_size),
         }
     }
 

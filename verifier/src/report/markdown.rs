@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::bench::{Bench, LEGEND};
+use super::bench::Bench;
 use super::check::Check;
 use super::matrix::Matrix;
 use super::record::{Body, Record};
@@ -49,7 +49,8 @@ pub(super) fn check(record: &Record<Check>) -> String {
 pub(super) fn bench(record: &Record<Bench>) -> String {
     let mut page = begin(record, "Times");
     setting(&mut page, &record.full_setting());
-    let _ = writeln!(page, "\n{}\n{LEGEND}", record.body.table());
+    let (table, legend) = (record.body.table(), record.body.legend());
+    let _ = writeln!(page, "\n{table}\n{legend}");
     page
 }
 

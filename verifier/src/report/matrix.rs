@@ -185,7 +185,7 @@ impl Configuration {
             Outcome::Failed { .. } => "none",
         };
         let is_control = match &self.engine {
-            Computer::Command { expected, .. } => !expected.contains(&Expected::Pass),
+            Computer::Command { expected, .. } => !expected.include(Expected::Pass),
             Computer::OnnxRuntime { .. } | Computer::Outputs { .. } => false,
         };
         match (is_control, self.is_as_expected()) {

@@ -11,6 +11,7 @@ mod html;
 mod junit;
 mod markdown;
 pub mod matrix;
+pub mod other_model;
 pub mod outputs;
 pub mod record;
 mod render;

@@ -23,7 +23,7 @@ use crate::compare::{
     ClassChange, ClassCounts, Difference, ElementPair, Histogram, Largest, Pattern, Tolerance, Top1,
 };
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
-use crate::engine::command::{EngineSays, Expected};
+use crate::engine::command::{EngineSays, Ends, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
@@ -278,7 +278,8 @@ fn bench() -> Record<Bench> {
         options: BenchOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
-            target: target(),
+            target: Some(target()),
+            engine: None,
             tolerance: Tolerance::DEFAULT,
             batch_sizes: vec![1, 64],
             warmup: 3,
@@ -287,7 +288,9 @@ fn bench() -> Record<Bench> {
             samples: None,
         },
         runtime: Some(runtime()),
+        engine: None,
         timings: vec![timing(1, 0.5), timing(64, 12.0)],
+        processes: vec![],
     })
 }
 
@@ -343,7 +346,7 @@ fn matrix() -> Record<Matrix> {
             version: Some("2.0".to_owned()),
             ..EngineSays::default()
         },
-        expected: vec![Expected::Fail, Expected::Cannot],
+        expected: Ends::Several(vec![Expected::Fail, Expected::Cannot]),
     };
     let files = Computer::Outputs {
         name: "jetson".to_owned(),

@@ -9,7 +9,7 @@ use verifier::check::worst::WorstSamples;
 use verifier::compare::Tolerance;
 use verifier::samples::outputs::OutputsFolder;
 
-use super::super::prepare::Opened;
+use super::super::opened::Opened;
 use super::super::recorded::refuse_inside;
 use crate::cli::CheckArgs;
 

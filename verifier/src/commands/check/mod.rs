@@ -21,8 +21,9 @@ use verifier::report::{Record, Verdict, text};
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::classes::Classes;
 use self::keepers::Keepers;
-use super::prepare::Opened;
+use super::opened::Opened;
 use super::recorded::recorded;
+use super::command_engine::EngineError;
 use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
 
@@ -59,7 +60,7 @@ fn run(
     };
     let source = Source::open(opened, &asked, &record.body.options.faults, stop.clone());
     if let Err(error) = &source
-        && let Some(CommandError::CannotRun { reason }) = error.downcast_ref()
+        && let Some(CommandError::CannotRun { reason }) = error.downcast_ref().map(|error: &EngineError| &error.error)
     {
         record.body.cannot_run = Some(reason.clone());
     }
@@ -68,8 +69,8 @@ fn run(
     record.body.runtime = source.runtime().cloned();
     record.body.from_pixels = source.from_pixels().cloned();
     record.body.outputs = source.outputs();
-    if record.body.runtime.is_some() {
-        record.body.options.batch_size = Some(source.batch_size());
+    if let Some(batch_size) = source.run_size() {
+        record.body.options.batch_size = Some(batch_size);
     }
     let calibration = apply_calibration(arguments, &source, record)?;
     let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;

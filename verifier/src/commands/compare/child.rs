@@ -16,7 +16,7 @@ use verifier::report::{Record, Verdict};
 use verifier::samples::Recording;
 use verifier::samples::outputs::file_name;
 
-use super::super::prepare::Opened;
+use super::super::opened::Opened;
 use super::runs::{Asked, Run};
 use super::tolerance;
 use crate::cli::CompareArgs;
@@ -241,10 +241,10 @@ fn failed(reason: String) -> Outcome {
 
 /// Why a child has no result.
 fn without_result(child: &Child, record: Option<&Record<Check>>, limit: f64) -> Outcome {
-    let said = if child.stderr.is_empty() {
+    let said = if child.said().is_empty() {
         String::new()
     } else {
-        format!(": {}", child.stderr)
+        format!(": {}", child.said())
     };
     if let Some(reason) = record.and_then(|record| record.body.cannot_run.clone()) {
         return Outcome::Cannot { reason };

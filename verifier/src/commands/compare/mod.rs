@@ -19,7 +19,7 @@ use verifier::samples::{Recording, Recordings};
 
 use self::child::run_one;
 use self::runs::runs;
-use super::prepare::Opened;
+use super::opened::Opened;
 use super::recorded::{recorded, refuse_inside};
 use crate::cli::CompareArgs;
 
