@@ -160,7 +160,7 @@ impl Source {
     }
 
     /// The input that was computed from pixels, and where.
-    pub(super) fn from_pixels(&self) -> Option<&FromPixelsRecord> {
+    pub(super) fn computed_input(&self) -> Option<&FromPixelsRecord> {
         match self {
             Self::Sessions(sessions) => sessions.prepared.from_pixels.as_ref(),
             Self::Command(command) => command.from_pixels.as_ref(),

@@ -13,7 +13,7 @@ pub use clusters::clusters;
 use crate::compare::pair::pairs_of;
 use crate::compare::{Difference, Top1, differences_of_outputs};
 use crate::engine::Device;
-use crate::engine::command::{EngineSays, Ends, Expected};
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::onnxruntime::Optimization;
 use crate::engine::placement::Placement;
 use crate::samples::{Recording, SamplesError};

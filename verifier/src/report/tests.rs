@@ -23,7 +23,7 @@ use crate::compare::{
     ClassChange, ClassCounts, Difference, ElementPair, Histogram, Largest, Pattern, Tolerance, Top1,
 };
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
-use crate::engine::command::{EngineSays, Ends, Expected};
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};

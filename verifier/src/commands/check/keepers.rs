@@ -67,8 +67,8 @@ impl Keepers {
                 }
             }
             Event::Faulty(faulty, tensors) => {
-                self.worst.add(faulty, &tensors);
-                let kept = self.dump.as_mut().map(|dump| dump.keep(faulty, &tensors));
+                self.worst.add(faulty, tensors);
+                let kept = self.dump.as_mut().map(|dump| dump.keep(faulty, tensors));
                 if let Some(Err(error)) = kept {
                     self.dump = None;
                     self.failures.push(format!("--dump-faulty: {error}"));

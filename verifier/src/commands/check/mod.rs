@@ -21,9 +21,9 @@ use verifier::report::{Record, Verdict, text};
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::classes::Classes;
 use self::keepers::Keepers;
+use super::command_engine::EngineError;
 use super::opened::Opened;
 use super::recorded::recorded;
-use super::command_engine::EngineError;
 use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
 
@@ -60,14 +60,15 @@ fn run(
     };
     let source = Source::open(opened, &asked, &record.body.options.faults, stop.clone());
     if let Err(error) = &source
-        && let Some(CommandError::CannotRun { reason }) = error.downcast_ref().map(|error: &EngineError| &error.error)
+        && let Some(CommandError::CannotRun { reason }) =
+            error.downcast_ref().map(|error: &EngineError| &error.error)
     {
         record.body.cannot_run = Some(reason.clone());
     }
     let mut source = source?;
     record.body.engine = source.command().cloned();
     record.body.runtime = source.runtime().cloned();
-    record.body.from_pixels = source.from_pixels().cloned();
+    record.body.from_pixels = source.computed_input().cloned();
     record.body.outputs = source.outputs();
     if let Some(batch_size) = source.run_size() {
         record.body.options.batch_size = Some(batch_size);

@@ -109,8 +109,8 @@ impl Runs<'_> {
 
     fn error(&self, error: CommandError) -> EngineError {
         let expected = self.spec.expect.of(&self.opened.part_name);
-        let is_expected = matches!(error, CommandError::CannotRun { .. })
-            && expected.include(Expected::Cannot);
+        let is_expected =
+            matches!(error, CommandError::CannotRun { .. }) && expected.include(Expected::Cannot);
         EngineError {
             name: self.spec.name.clone(),
             hint: match is_expected {
