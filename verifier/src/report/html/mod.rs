@@ -1,8 +1,11 @@
 //! The record to look at: one page with pictures, that needs nothing beside itself and no script.
 
+mod bits;
 mod histogram;
+mod image;
 mod map;
 mod result;
+mod sample;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
