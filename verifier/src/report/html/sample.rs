@@ -16,6 +16,7 @@ pub(super) fn article(worst: &WorstSample) -> Markup {
             (about(worst))
             (map::picture(worst))
             dl {
+                dt { "output" } dd { (output.output) }
                 dt { "outside" }
                 dd { (text::outside(output)) }
                 dt { "worst at" } dd { (format!("{:?}", &element.index[1..])) }
@@ -43,7 +44,6 @@ fn about(worst: &WorstSample) -> Markup {
                 @for (name, value) in sample::facts(&output.info) {
                     dt { (name) } dd { (value) }
                 }
-                dt { "output" } dd { (output.output) }
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) const HEIGHT: f64 = 40.0;
 const LEFT: f64 = 44.0;
 
 /// Width of a level.
-const LEVEL: f64 = 25.0;
+const LEVEL: f64 = 28.0;
 
 /// Height of a strip.
 const STRIP: f64 = 10.0;
@@ -33,7 +33,7 @@ pub(super) fn draw(scale: &Scale, top: f64) -> Markup {
                 }
             }
             @if scale.has_infinite {
-                @let x = if levels > 0 { end + 10.0 } else { LEFT };
+                @let x = if levels > 0 { end + 8.0 } else { LEFT };
                 (swatch(NON_FINITE, x, top + 2.0, STRIP))
                 text x=(x + STRIP + 4.0) y=(format!("{:.1}", top + 11.0)) { "not finite" }
             }
