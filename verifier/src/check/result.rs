@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::FaultResult;
+use super::outcome::{FaultOutcome, FaultResult};
 use crate::compare::{
     ClassChange, ClassCounts, ElementPair, Histogram, Largest, Pattern, SampleComparison, Top1,
 };
@@ -226,6 +226,12 @@ impl CheckResult {
             faulty.first.xor = None;
             faulty.worst.xor = None;
         }
+    }
+
+    /// How many faults came to this.
+    pub fn faults_that_are(&self, outcome: FaultOutcome) -> usize {
+        let faults = self.faults.iter();
+        faults.filter(|fault| fault.outcome == outcome).count()
     }
 
     /// Samples in a second, with reading and comparing.

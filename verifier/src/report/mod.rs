@@ -2,12 +2,14 @@
 //! page, a table, a list or text.
 
 pub mod bench;
+mod by_bit;
 mod chart;
 pub mod check;
 pub mod command;
 mod csv;
 pub mod floor_plot;
 mod html;
+pub mod injected;
 mod junit;
 mod markdown;
 pub mod matrix;
@@ -15,6 +17,7 @@ pub mod other_model;
 pub mod outputs;
 pub mod record;
 mod render;
+mod sample;
 mod schema;
 pub mod table;
 pub mod text;

@@ -16,7 +16,7 @@ use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
-use verifier::report::{Record, Verdict, text};
+use verifier::report::{Record, Verdict, injected, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::classes::Classes;
@@ -110,7 +110,7 @@ fn run(
         result.without_bits();
     }
     say_text(&text::comparison(&result));
-    say_text(&text::faults(&result));
+    say_text(&injected::text(&result));
     conclude(arguments, record, result, keepers)?;
     let verdict = record.verdict;
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
@@ -150,7 +150,8 @@ fn conclude(
     keepers: Keepers,
 ) -> Result<()> {
     let Keepers {
-        worst,
+        mut worst,
+        images,
         outputs,
         dump,
         mut failures,
@@ -158,6 +159,9 @@ fn conclude(
         asked,
     } = keepers;
     progress.finish();
+    if let Some(images) = &images {
+        worst.add_images(images)?;
+    }
     record.body.worst = worst.into_samples();
     if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
         match dump.finish() {
