@@ -46,6 +46,9 @@ pub(crate) struct CompareArgs {
         default_value = "all"
     )]
     pub(crate) optimizations: Vec<Optimization>,
+    /// Leave TF32 and other reduced precision to the provider, in every run [default: off]
+    #[arg(long)]
+    pub(crate) allow_reduced_precision: bool,
     /// Absolute tolerance [default: 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) atol: Option<f32>,

@@ -116,12 +116,13 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
 impl Command {
     /// Whether reduced precision may be left to the provider.
     pub(crate) fn allows_reduced_precision(&self) -> bool {
-        let target = match self {
-            Self::Bench(arguments) => &arguments.target,
-            Self::Calibrate(arguments) => &arguments.target,
-            Self::Check(arguments) => &arguments.target,
-            Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => return false,
-        };
-        target.allow_reduced_precision
+        match self {
+            Self::Bench(arguments) => arguments.target.allow_reduced_precision,
+            Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
+            Self::Check(arguments) => arguments.target.allow_reduced_precision,
+            // What it sets for itself, its processes inherit.
+            Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Devices(_) | Self::Inspect(_) => false,
+        }
     }
 }

@@ -70,6 +70,7 @@ fn run(
         arguments.input.part,
         runs.len()
     );
+    say!("arithmetic   {}", record.body.options.arithmetic());
     let progress = Progress::count("runs", runs.len() as u64);
     let mut outputs: Vec<Option<Vec<Recording>>> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -219,6 +220,9 @@ fn check_command(
         .arg(outputs)
         .arg("--report")
         .arg(report);
+    if arguments.allow_reduced_precision {
+        command.arg("--allow-reduced-precision");
+    }
     if let Some(batch_size) = arguments.batch_size {
         command.args(["--batch-size", &batch_size.to_string()]);
     }
@@ -344,6 +348,7 @@ fn body(arguments: &CompareArgs) -> Matrix {
             batch_size: arguments.batch_size,
             samples: arguments.input.samples(),
             threads: arguments.threads,
+            allow_reduced_precision: arguments.allow_reduced_precision,
             timeout_seconds: arguments.timeout,
         },
         configurations: vec![],

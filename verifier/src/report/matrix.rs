@@ -58,6 +58,8 @@ pub struct MatrixOptions {
     /// Threads for one operation; absent when left to the runtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// Whether TF32 and other reduced precision were left to the providers.
+    pub allow_reduced_precision: bool,
     /// Seconds after which a child is killed.
     pub timeout_seconds: f64,
 }
@@ -83,9 +85,21 @@ impl Record<Matrix> {
             rows.push(("compared", format!("{} samples", grouped(compared))));
         }
         rows.push(("threads", left(options.threads, "left to the runtime")));
+        rows.push(("arithmetic", options.arithmetic().to_owned()));
         rows.push(("time limit", format!("{} s", options.timeout_seconds)));
         rows.extend(self.setting());
         rows
+    }
+}
+
+impl MatrixOptions {
+    /// What every run was told about its arithmetic.
+    pub fn arithmetic(&self) -> &'static str {
+        if self.allow_reduced_precision {
+            "TF32 and other reduced precision left to the providers"
+        } else {
+            "TF32 and other reduced precision not allowed"
+        }
     }
 }
 

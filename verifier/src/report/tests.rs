@@ -303,6 +303,7 @@ fn matrix() -> Record<Matrix> {
             batch_size: None,
             samples: None,
             threads: Some(2),
+            allow_reduced_precision: true,
             timeout_seconds: 600.0,
         },
         configurations: vec![
