@@ -7,7 +7,7 @@ use verifier::engine::Device;
 use verifier::engine::onnxruntime::Optimization;
 
 use super::shared::PartArgs;
-use super::values::{Number, count, matrix_report, runtime_on_device, seconds, tolerance};
+use super::values::{Number, count, matrix_report, path, runtime_on_device, seconds, tolerance};
 
 /// Run several runtimes, devices and optimisation levels, and compare them with the golden and
 /// with each other
@@ -36,7 +36,7 @@ pub(crate) struct CompareArgs {
     #[arg(long = "device", value_name = "NAME", required_unless_present = "runs")]
     pub(crate) devices: Vec<Device>,
     /// One runtime on one device alone, beside all combinations of the above; repeatable
-    #[arg(long = "run", value_name = "LIB@DEVICE", value_parser = runtime_on_device)]
+    #[arg(long = "run", value_name = "LIB@DEVICE", value_parser = path(runtime_on_device))]
     pub(crate) runs: Vec<(PathBuf, Device)>,
     /// How far the runtime may rewrite the graph; repeatable
     #[arg(
@@ -75,6 +75,6 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
     /// Write the tables: FILE.json or .md; repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = matrix_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(matrix_report))]
     pub(crate) reports: Vec<PathBuf>,
 }

@@ -8,7 +8,8 @@ mod outputs;
 mod shared;
 mod values;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
@@ -102,13 +103,12 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
         return files;
     }
     for argument in arguments {
-        let text = argument.to_string_lossy();
         if is_named {
             files.push(PathBuf::from(&argument));
-        } else if let Some(file) = text.strip_prefix("--report=") {
-            files.push(PathBuf::from(file));
+        } else if let Some(file) = argument.as_bytes().strip_prefix(b"--report=") {
+            files.push(PathBuf::from(OsStr::from_bytes(file)));
         }
-        is_named = !is_named && text == "--report";
+        is_named = !is_named && argument == "--report";
     }
     files
 }

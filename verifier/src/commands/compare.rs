@@ -160,8 +160,12 @@ fn run_one(
 ) -> Result<Option<Finished>> {
     let json = folder.with_extension("json");
     let mut command = check_command(arguments, run, &opened.bundle.blake3(), folder, &json)?;
-    // What a child that is killed leaves lies where this process removes it.
-    command.env("TMPDIR", folder.parent().unwrap_or(folder));
+    // What a child that is killed leaves lies where this process removes it; ONNX Runtime gives the
+    // name of a profile there as text.
+    let scratch = folder.parent().filter(|folder| folder.to_str().is_some());
+    if let Some(scratch) = scratch {
+        command.env("TMPDIR", scratch);
+    }
     let limit = Duration::from_secs_f64(arguments.timeout);
     let child = child::run(&mut command, limit, stop)?;
     if child.ended == Ended::Stopped {
