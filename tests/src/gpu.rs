@@ -1,11 +1,12 @@
 //! The machine's NVIDIA GPU, for the tests that are about GPUs.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::fixtures::root;
+use crate::programs::{Program, run, with_gpus};
 
 /// A line that is seen although the tests pass: the test harness keeps what `eprintln!` prints.
 pub fn show(line: &str) {
@@ -19,6 +20,8 @@ pub struct Gpu {
     pub runtime: PathBuf,
     /// From compute capability 8.0 on there is TF32; `None` where the driver does not say.
     pub has_tf32: Option<bool>,
+    /// Whether ONNX Runtime finds TensorRT.
+    pub has_tensorrt: bool,
 }
 
 /// The GPU, or one line that says why it is skipped.
@@ -68,7 +71,22 @@ fn found(about: &str) -> Gpu {
     let capability = about.split(',').nth(1).map(str::trim);
     let capability: Option<f64> = capability.and_then(|text| text.parse().ok());
     Gpu {
-        runtime,
         has_tf32: capability.map(|capability| capability >= 8.0),
+        has_tensorrt: has_tensorrt(&runtime),
+        runtime,
     }
+}
+
+/// Whether TensorRT works, as `verifier devices` says it; one line where it does not.
+fn has_tensorrt(runtime: &Path) -> bool {
+    let mut command = with_gpus(Program::Verifier.command());
+    let listed = run(command.arg("devices").arg("--runtime").arg(runtime)).expect_status(0);
+    let mut lines = listed.stdout.lines();
+    let line = lines.find(|line| line.contains("TensorrtExecutionProvider"));
+    let line = line.unwrap_or("tensorrt: not in this build of ONNX Runtime");
+    let works = line.ends_with(" works");
+    if !works {
+        show(&format!("skipped: {}", line.trim()));
+    }
+    works
 }

@@ -65,12 +65,10 @@ impl Target {
             has_reduced_precision: gpu.has_tf32 == Some(true),
             is_shown: true,
         };
-        let mut targets = vec![target("cuda", "CUDAExecutionProvider")];
-        match why_without_tensorrt(gpu) {
-            None => targets.push(target("tensorrt", "TensorrtExecutionProvider")),
-            Some(line) => show(&format!("skipped: {line}")),
-        }
-        targets
+        let tensorrt = target("tensorrt", "TensorrtExecutionProvider");
+        let tensorrt = gpu.has_tensorrt.then_some(tensorrt);
+        let cuda = target("cuda", "CUDAExecutionProvider");
+        [cuda].into_iter().chain(tensorrt).collect()
     }
 
     /// Runs a command of the verifier on it.
@@ -219,19 +217,6 @@ struct Errors {
     cpu: Vec<f64>,
     /// Largest difference of two runs.
     largest_to_cpu: f64,
-}
-
-/// The line of `verifier devices` on TensorRT, unless it works.
-fn why_without_tensorrt(gpu: &Gpu) -> Option<String> {
-    let mut command = with_gpus(Program::Verifier.command());
-    let ended = run(command.arg("devices").arg("--runtime").arg(&gpu.runtime)).expect_status(0);
-    let mut lines = ended.stdout.lines();
-    let line = lines.find(|line| line.contains("TensorrtExecutionProvider"));
-    match line {
-        Some(line) if line.ends_with(" works") => None,
-        Some(line) => Some(line.trim().to_owned()),
-        None => Some("tensorrt: not in this build of ONNX Runtime".to_owned()),
-    }
 }
 
 #[track_caller]
