@@ -125,7 +125,7 @@ fn outputs_of_lower_precision_get_a_tolerance_of_their_own() {
         .says("written");
     judge("check", &bundle, &outputs)
         .expect_status(0)
-        .says("calibrated in 1 passes")
+        .says("calibrated in 1 pass of")
         .says("float16: converted to float32, exactly");
     // The tolerance is of the engine with this name alone.
     let others = ["--outputs", utf8(&halves), "--engine-name", "others"];

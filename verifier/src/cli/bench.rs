@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::engine::EngineArgs;
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{Number, bench_report, count, seconds, tolerance};
+use super::values::{Number, bench_report, count, path, seconds, tolerance};
 
 /// Time a part at several batch sizes, and compare everything that is timed with the golden
 #[derive(Debug, Args)]
@@ -66,6 +66,6 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
     /// Write the times: FILE.json, .md or .csv; repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = bench_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(bench_report))]
     pub(crate) reports: Vec<PathBuf>,
 }

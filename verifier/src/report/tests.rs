@@ -406,6 +406,7 @@ fn matrix() -> Record<Matrix> {
             part: "submodel".to_owned(),
             tolerance: Tolerance::DEFAULT,
             samples: None,
+            allow_reduced_precision: true,
             timeout_seconds: 600.0,
         },
         configurations: vec![

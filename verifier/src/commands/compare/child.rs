@@ -43,8 +43,12 @@ pub(super) fn run_one(
 ) -> Result<Option<Finished>> {
     let json = folder.with_extension("json");
     let mut command = check_command(arguments, run, &opened.bundle.blake3(), folder, &json)?;
-    // What a child that is killed leaves lies where this process removes it.
-    command.env("TMPDIR", folder.parent().unwrap_or(folder));
+    // What a child that is killed leaves lies where this process removes it; ONNX Runtime gives the
+    // name of a profile there as text.
+    let scratch = folder.parent().filter(|folder| folder.to_str().is_some());
+    if let Some(scratch) = scratch {
+        command.env("TMPDIR", scratch);
+    }
     let limit = match run.engine {
         Asked::Command { .. } => ENGINE_RUNS * arguments.timeout + MORE_SECONDS,
         Asked::OnnxRuntime { .. } | Asked::Outputs { .. } => arguments.timeout,
@@ -153,6 +157,9 @@ fn add_engine(command: &mut Command, engine: &Asked, arguments: &CompareArgs) {
             command.arg("--runtime").arg(runtime);
             command.args(["--device", &device.to_string()]);
             command.args(["--optimization", optimization.name()]);
+            if arguments.allow_reduced_precision {
+                command.arg("--allow-reduced-precision");
+            }
         }
         Asked::Command { argument, .. } => {
             command.arg("--engine").arg(argument);
