@@ -43,7 +43,8 @@ pub(crate) struct BenchArgs {
         value_parser = Number::new().range(1..=1_000_000)
     )]
     pub(crate) warmup: Option<usize>,
-    /// Timed runs of each batch size [default: 100; of an engine's process, each for all samples, 3]
+    /// Timed runs of each batch size; an engine's process runs for all samples [default: 100; of
+    /// an engine's process 3]
     #[arg(
         long,
         value_name = "N",
