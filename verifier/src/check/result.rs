@@ -207,6 +207,15 @@ impl CheckResult {
         self.count_classes();
     }
 
+    /// What became of the class of a faulty output.
+    pub fn class_of(&self, output: &FaultyOutput) -> Option<ClassChange> {
+        let key = |faulty: &FaultyOutput| (faulty.sample, faulty.run);
+        let mut faulty = self.faulty.iter();
+        let same =
+            |faulty: &&FaultyOutput| key(faulty) == key(output) && faulty.output == output.output;
+        faulty.find(same)?.class
+    }
+
     fn count_classes(&mut self) {
         self.classes = None;
         for change in self.faulty.iter().filter_map(|faulty| faulty.class) {

@@ -18,7 +18,7 @@ use crate::compare::Largest;
 const SHOWN: usize = 50;
 
 /// Columns on a faulty sample, after those on its image.
-const OF_FAULTY: [&str; 8] = [
+const OF_FAULTY: [&str; 9] = [
     "output",
     "outside",
     "not finite",
@@ -27,6 +27,7 @@ const OF_FAULTY: [&str; 8] = [
     "golden",
     "actual",
     "XOR",
+    "with the error",
 ];
 
 /// A page's heading with the verdict, and the error if there is one.
@@ -119,6 +120,13 @@ fn comparison(page: &mut String, result: &CheckResult) {
     ));
     if let Some(repeats) = &result.repeats {
         let _ = writeln!(page, "\n{}", text::repeats(repeats));
+    }
+    for (name, value) in text::classes(result) {
+        let _ = writeln!(page, "\n{name}: {}", one_line(&value));
+    }
+    if !result.without_golden.is_empty() {
+        let names = result.without_golden.join(", ");
+        let _ = writeln!(page, "\nwithout golden, and not compared: {names}");
     }
 }
 
@@ -219,6 +227,10 @@ fn faulty_cells(faulty: &FaultyOutput, facts: &[&Fact]) -> Vec<String> {
         match worst.xor {
             Some(xor) => format!("`{xor:08x}`"),
             None => text::NO_BITS.to_owned(),
+        },
+        match &faulty.class {
+            Some(change) => text::class_change(change),
+            None => "–".to_owned(),
         },
     ]);
     cells

@@ -199,27 +199,25 @@ pub fn comparison(result: &CheckResult) -> String {
         let more = grouped(result.faulty.len() - SHOWN);
         let _ = writeln!(text, "  … and {more} more (--report lists them all)");
     }
-    text.push_str(&class_lines(result));
+    for (name, value) in classes(result) {
+        line!(text, name, "{value}");
+    }
     text
 }
 
-/// What is known of classes; nothing where nothing is.
-fn class_lines(result: &CheckResult) -> String {
-    let mut text = String::new();
-    if let Some(classes) = &result.classes {
-        line!(text, "classes", "{}", class_counts(classes));
-    }
-    if let Some(reason) = &result.classes_unknown {
-        line!(text, "classes", "not known: {reason}");
-    }
-    if let Some(top1) = &result.top1 {
-        line!(text, "top-1", "{}", top1_text(top1));
-    }
-    text
+/// What is known of classes, as names and values; nothing where nothing is.
+pub fn classes(result: &CheckResult) -> Vec<(&'static str, String)> {
+    let counts = result.classes.as_ref().map(class_counts);
+    let unknown = result.classes_unknown.as_ref();
+    let unknown = unknown.map(|reason| format!("not known: {reason}"));
+    let top1 = result.top1.as_ref().map(top1_text);
+    let rows = [("classes", counts), ("classes", unknown), ("top-1", top1)];
+    let known = rows.into_iter().map(|(name, text)| Some((name, text?)));
+    known.flatten().collect()
 }
 
 /// What became of the classes of faulty outputs.
-pub fn class_counts(classes: &ClassCounts) -> String {
+fn class_counts(classes: &ClassCounts) -> String {
     format!(
         "{} critical (another class), {} tolerable (the same class), {} not finite",
         grouped(classes.critical),
@@ -229,7 +227,7 @@ pub fn class_counts(classes: &ClassCounts) -> String {
 }
 
 /// How many classes are right.
-pub fn top1_text(top1: &Top1) -> String {
+fn top1_text(top1: &Top1) -> String {
     let percent = |part: usize, all: usize| format!("{:.2} %", 100.0 * part as f64 / all as f64);
     let mut text = format!(
         "{} of {} samples have the golden's class",

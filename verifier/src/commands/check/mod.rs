@@ -163,6 +163,9 @@ fn conclude(
         worst.add_images(images)?;
     }
     record.body.worst = worst.into_samples();
+    for worst in &mut record.body.worst {
+        worst.output.class = result.class_of(&worst.output);
+    }
     if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
         match dump.finish() {
             Ok(0) => {}

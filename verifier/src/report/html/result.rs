@@ -36,6 +36,10 @@ pub(super) fn sections(record: &Record<Check>, result: &CheckResult) -> Markup {
         (figures(result))
         h2 { "Comparison with the golden" }
         (comparison(result))
+        @for (name, value) in text::classes(result) { p { (name) ": " (value) } }
+        @if !result.without_golden.is_empty() {
+            p { "Without golden, and not compared: " (result.without_golden.join(", ")) }
+        }
         @for output in &result.outputs {
             @if let Some(counts) = &output.histogram {
                 (histogram::figure(name_of(output), counts, record.body.options.tolerance))

@@ -44,6 +44,9 @@ fn about(worst: &WorstSample) -> Markup {
                 @for (name, value) in sample::facts(&output.info) {
                     dt { (name) } dd { (value) }
                 }
+                @if let Some(change) = &output.class {
+                    dt { "with the error" } dd { (text::class_change(change)) }
+                }
             }
         }
     }
