@@ -27,7 +27,7 @@ pub struct Recordings {
     pub without_golden: Vec<String>,
     /// The input that is computed from pixels, if one is.
     pub from_pixels: Option<Computed>,
-    /// The bundle's files that hold inputs and goldens, and that are hashed as they are read.
+    /// The bundle's files that hold inputs, and then goldens, which are hashed as they are read.
     pub files: Vec<String>,
 }
 
@@ -150,6 +150,14 @@ impl Recordings {
             goldens: all_verified(goldens, &mut go_on)?,
             ..self
         })
+    }
+
+    /// Without the inputs, whose files then are hashed with all others of the bundle.
+    pub fn without_inputs(mut self) -> Self {
+        let goldens = self.files.len().saturating_sub(self.inputs.len());
+        self.files = self.files.split_off(self.files.len() - goldens);
+        self.inputs = vec![];
+        self
     }
 
     /// The names of [`Self::files`].
