@@ -156,7 +156,7 @@ impl PreparedFiles {
             .context("--outputs names the files")?;
         // Nothing is run that would take them.
         let opened = Opened {
-            recordings: opened.recordings.without_inputs(),
+            recordings: opened.recordings.goldens_alone(),
             ..opened
         };
         let reading = arguments.reading(batch_size);

@@ -152,11 +152,14 @@ impl Recordings {
         })
     }
 
-    /// Without the inputs, whose files then are hashed with all others of the bundle.
-    pub fn without_inputs(mut self) -> Self {
+    /// For outputs that are there already: without the inputs, whose files then are hashed with all
+    /// others of the bundle, and with goldens that every core reads.
+    pub fn goldens_alone(mut self) -> Self {
         let goldens = self.files.len().saturating_sub(self.inputs.len());
         self.files = self.files.split_off(self.files.len() - goldens);
         self.inputs = vec![];
+        let goldens = self.goldens.into_iter();
+        self.goldens = goldens.map(Recording::on_all_cores).collect();
         self
     }
 
