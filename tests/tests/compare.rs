@@ -67,7 +67,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         .says("crashed: ended by SIGABRT");
 
     let report = read_json(&json);
-    assert_eq!(report["record_version"], "3.2");
+    assert_eq!(report["record_version"], "3.3");
     assert_eq!(report["command"], "compare");
     let outcome = |number: usize| &report["configurations"][number - 1];
     for number in [1, 3, 4] {

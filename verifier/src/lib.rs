@@ -10,6 +10,7 @@
 //! | [`calibrate`] | what tolerance fits a device, and which bit flips it would catch |
 //! | [`mod@bench`] | how long runs take |
 //! | [`matrix`] | several configurations against each other, a process each |
+//! | [`watch`] | hours on the target: supervisor, worker, log, cross sections |
 //! | [`report`] | one typed, versioned record, and what renders it |
 //!
 //! A folder uses those above it in this table, and no other.
@@ -23,3 +24,4 @@ pub mod inject;
 pub mod matrix;
 pub mod report;
 pub mod samples;
+pub mod watch;

@@ -58,6 +58,8 @@ fn run(command: &cli::Command) -> Result<Verdict> {
         cli::Command::Check(arguments) => commands::check::check(arguments),
         cli::Command::Compare(arguments) => commands::compare::compare(arguments),
         cli::Command::Devices(arguments) => commands::devices::devices(arguments),
+        cli::Command::Record(arguments) => commands::record::record(arguments),
+        cli::Command::Watch(arguments) => commands::watch::watch(arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(arguments),
     }
 }

@@ -5,6 +5,7 @@
 //! found for a given `rtol`; one more pass with the chosen tolerance must flag nothing, and its
 //! outputs show what single-bit flips would do.
 
+pub mod device_golden;
 pub mod file;
 mod floor;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The check: run every sample, put faults where asked to, compare every element.
 
 mod compared;
+pub mod device_golden;
 pub mod dump;
 pub mod events;
 mod faults;
@@ -13,6 +14,7 @@ pub mod tail;
 mod tests;
 pub mod worst;
 
+pub use device_golden::DeviceGoldenResult;
 pub use events::{Event, FaultyTensors, Observe};
 pub use outcome::{FaultOutcome, FaultResult};
 pub use request::{CheckError, Engines, Request};

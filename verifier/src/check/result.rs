@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::device_golden::DeviceGoldenResult;
 use super::outcome::{FaultOutcome, FaultResult};
 use crate::compare::{
     ClassChange, ClassCounts, ElementPair, Histogram, Largest, Pattern, SampleComparison, Top1,
@@ -39,6 +40,9 @@ pub struct CheckResult {
     /// Whether runs repeat bit for bit, if several of each batch were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
+    /// How they compare bit for bit with the golden of the device, if one is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_golden: Option<DeviceGoldenResult>,
     /// The faults and what became of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultResult>,
@@ -172,6 +176,7 @@ impl CheckResult {
             total: OutputResult::default(),
             outputs: outputs.collect(),
             repeats: None,
+            device_golden: None,
             faults: vec![],
             flagged_without_fault: 0,
             faulty: vec![],
@@ -248,9 +253,17 @@ impl CheckResult {
         self.samples as f64 / self.seconds.total()
     }
 
+    /// Whether nothing but bits within the tolerance is wrong.
+    pub fn has_other_bits_alone(&self) -> bool {
+        let device = self.device_golden.as_ref();
+        self.faulty.is_empty() && device.is_some_and(|device| !device.is_pass())
+    }
+
     /// Whether everything was compared and within the tolerance. Nothing compared is not a pass.
     pub fn is_pass(&self) -> bool {
-        self.samples > 0 && self.faulty.is_empty() && self.stopped.is_none()
+        let device = self.device_golden.as_ref();
+        let has_same_bits = device.is_none_or(DeviceGoldenResult::is_pass);
+        self.samples > 0 && self.faulty.is_empty() && self.stopped.is_none() && has_same_bits
     }
 }
 

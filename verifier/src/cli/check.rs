@@ -52,6 +52,9 @@ pub(crate) struct CheckArgs {
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
     #[arg(long, alias = "batch_size", value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
+    /// Compare bit for bit too, with what `verifier record` kept of this device
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["outputs", "engine"])]
+    pub(crate) golden: Option<PathBuf>,
     /// Run every batch N times: each run is compared with the golden, and bit for bit with the
     /// first
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = count())]

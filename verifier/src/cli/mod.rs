@@ -6,8 +6,10 @@ mod check;
 mod compare;
 mod engine;
 mod outputs;
+mod record;
 mod shared;
 mod values;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,7 +24,9 @@ pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
+pub(crate) use record::RecordArgs;
 pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
+pub(crate) use watch::{WatchArgs, WatchCommand, WatchReportArgs, WatchRunArgs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
@@ -49,6 +53,8 @@ pub(crate) enum Command {
     Calibrate(Box<CalibrateArgs>),
     Compare(Box<CompareArgs>),
     Bench(Box<BenchArgs>),
+    Record(Box<RecordArgs>),
+    Watch(Box<WatchArgs>),
     Devices(DevicesArgs),
     Inspect(InspectArgs),
 }
@@ -134,6 +140,11 @@ impl Command {
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             // What it sets for itself, its processes inherit.
             Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Record(arguments) => arguments.target.allow_reduced_precision,
+            Self::Watch(arguments) => {
+                let run = arguments.run.as_ref();
+                run.is_some_and(|run| run.target.allow_reduced_precision)
+            }
             Self::Devices(_) | Self::Inspect(_) => false,
         }
     }

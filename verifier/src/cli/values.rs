@@ -49,6 +49,13 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("expected a finite number above 0".to_owned()),
+    }
+}
+
 /// The beginning of a hash, or all of it, hexadecimal.
 pub(super) fn hash(text: &str) -> Result<String, String> {
     let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -12,8 +12,11 @@ pub(crate) mod inspect;
 mod model;
 mod opened;
 mod prepare;
+pub(crate) mod record;
 mod recorded;
 mod source;
+mod tolerance;
 mod upstream;
+pub(crate) mod watch;
 
 pub(crate) use recorded::remove_reports;

@@ -1,6 +1,7 @@
 //! Outputs against goldens: the tolerance, one sample, the sizes of errors, the shape they make,
 //! what they do to the class, and two sets of outputs against each other.
 
+pub mod bits;
 pub mod class;
 pub mod element;
 pub mod error_map;
@@ -11,6 +12,7 @@ pub mod pattern;
 pub mod sample;
 pub mod tolerance;
 
+pub use bits::{OtherBits, other_bits};
 pub use class::{Class, ClassChange, ClassCounts, ClassOutcome, Top1};
 pub use element::ElementPair;
 pub use histogram::Histogram;

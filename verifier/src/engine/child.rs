@@ -49,51 +49,103 @@ impl Child {
     }
 }
 
+/// A child that is running, in a group of its own; when this is dropped, the group is killed.
+#[derive(Debug)]
+pub struct Running {
+    child: process::Child,
+    // A file rather than a pipe: nobody has to read along, and nobody keeps it open.
+    stderr: File,
+    started: Instant,
+    is_over: bool,
+}
+
 /// Runs a command to its end, but no longer than `limit`, and until `stop` is set. Its standard
 /// output is dropped. Processes that it started and that are still there when it ends are killed.
 pub fn run(command: &mut Command, limit: Duration, stop: &AtomicBool) -> io::Result<Child> {
-    // A file rather than a pipe: nobody has to read along, and nobody keeps it open.
-    let mut stderr = tempfile::tempfile()?;
-    let started = Instant::now();
-    let mut child = group::of_its_own(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr.try_clone()?)
-        .spawn()?;
+    let mut running = Running::start(command.stdin(Stdio::null()))?;
     let killed = loop {
-        if group::has_ended(&mut child)? {
+        if running.has_ended()? {
             break None;
         }
-        let is_late = started.elapsed() >= limit;
+        let is_late = running.started.elapsed() >= limit;
         match (stop.load(Ordering::Relaxed), is_late) {
             (true, _) => break Some(Ended::Stopped),
             (false, true) => break Some(Ended::TimedOut),
             (false, false) => {}
         }
-        drop_if_long(&stderr)?;
         sleep(INTERVAL);
     };
-    let seconds = started.elapsed().as_secs_f64();
-    if killed.is_some() {
-        ask_to_end(&mut child)?;
+    match killed {
+        None => running.kill(),
+        Some(reason) => running.ask_to_end(reason),
     }
-    group::kill(&mut child)?;
-    let status = child.wait()?;
-    Ok(Child {
-        ended: killed.unwrap_or_else(|| how(status)),
-        seconds,
-        stderr: end_of(&mut stderr)?,
-    })
 }
 
-/// A child may have children in groups of their own, which only it can end: an engine's, say.
-fn ask_to_end(child: &mut process::Child) -> io::Result<()> {
-    group::ask(child);
-    let asked = Instant::now();
-    while asked.elapsed() < GRACE && !group::has_ended(child)? {
-        sleep(INTERVAL);
+impl Running {
+    /// Starts a command; its standard output is dropped.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let stderr = tempfile::tempfile()?;
+        let started = Instant::now();
+        let child = group::of_its_own(command)
+            .stdout(Stdio::null())
+            .stderr(stderr.try_clone()?)
+            .spawn()?;
+        Ok(Self {
+            child,
+            stderr,
+            started,
+            is_over: false,
+        })
     }
-    Ok(())
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended; to be asked now and then, since this bounds what it says.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        drop_if_long(&self.stderr)?;
+        group::has_ended(&mut self.child)
+    }
+
+    /// Kills it, unless it has ended by itself, and all that it started.
+    pub fn kill(mut self) -> io::Result<Child> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        group::kill(&mut self.child)?;
+        let status = self.child.wait()?;
+        self.is_over = true;
+        Ok(Child {
+            ended: how(status),
+            seconds,
+            stderr: end_of(&mut self.stderr)?,
+        })
+    }
+
+    /// Asks it to end, and kills it if it does not: for this reason. It may have children in groups
+    /// of their own, which only it can end: an engine's, say.
+    pub fn ask_to_end(mut self, reason: Ended) -> io::Result<Child> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        group::ask(&self.child);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE && !self.has_ended()? {
+            sleep(INTERVAL);
+        }
+        Ok(Child {
+            ended: reason,
+            seconds,
+            ..self.kill()?
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ = group::kill(&mut self.child);
+            let _ = self.child.wait();
+        }
+    }
 }
 
 /// A child and what it starts, where the system has groups of processes.

@@ -133,6 +133,10 @@ impl Record<Check> {
             (Verdict::Fail, true) => {
                 "A fault was missed, or a sample without one was flagged.".to_owned()
             }
+            (Verdict::Fail, false) if result.has_other_bits_alone() => format!(
+                "Every element of {samples} samples is within the tolerance, but this device gave \
+                 other bits before."
+            ),
             (Verdict::Fail, false) => {
                 let faulty = grouped(result.faulty_samples);
                 format!("{faulty} of {samples} samples have an element outside.")

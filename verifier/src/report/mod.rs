@@ -21,9 +21,11 @@ mod sample;
 mod schema;
 pub mod table;
 pub mod text;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
 
+pub use html::watch::page as watch_page;
 pub use record::{Body, Format, Record, Verdict, unix_seconds};
 pub use schema::{calibration_schema, record_schema};

@@ -21,7 +21,7 @@ use crate::engine::placement::Placement;
 use crate::samples::of_part::Computed;
 
 /// `major.minor` of the record's layout; a reader refuses another major one.
-pub const RECORD_VERSION: &str = "3.2";
+pub const RECORD_VERSION: &str = "3.3";
 
 /// 9999-12-31T23:59:59Z, in seconds since 1970-01-01 UTC.
 const LAST_OF_9999: u64 = 253_402_300_799;

@@ -157,6 +157,7 @@ fn clean_result() -> CheckResult {
         },
         outputs: vec![output],
         repeats: None,
+        device_golden: None,
         faults: vec![],
         flagged_without_fault: 0,
         faulty: vec![],
@@ -466,7 +467,7 @@ fn a_record_of_another_command_or_layout_is_refused() {
     let error = Record::<Check>::read(&path)
         .expect_err("a later layout")
         .to_string();
-    assert_eq!(error, "record 4.0 of `check`, expected 3.2 of `check`");
+    assert_eq!(error, "record 4.0 of `check`, expected 3.3 of `check`");
     bench().write(&path).expect("written");
     assert!(Record::<Check>::read(&path).is_err());
     later.record_version = "3.9".to_owned();

@@ -9,7 +9,9 @@ use super::check::{Check, outputs_rows};
 use super::command::CommandRecord;
 use super::record::{Record, RuntimeRecord, Verdict};
 use super::sample;
-use crate::check::{CheckResult, FaultOutcome, FaultyOutput, OutputResult, Repeats, Stop};
+use crate::check::{
+    CheckResult, DeviceGoldenResult, FaultOutcome, FaultyOutput, OutputResult, Repeats, Stop,
+};
 use crate::compare::{Class, ClassChange, ClassCounts, Largest, Top1};
 use crate::engine::placement::Placement;
 use crate::samples::Origin;
@@ -34,6 +36,23 @@ pub fn stopped(stop: Stop) -> &'static str {
     match stop {
         Stop::Interrupted => "interrupted",
         Stop::FailFast => "ended at the first faulty batch",
+    }
+}
+
+/// How outputs compare with the golden of the device.
+fn device_golden(found: &DeviceGoldenResult) -> String {
+    let samples = grouped(found.samples);
+    match &found.first {
+        None => format!("{samples} samples have the bits that this device gave before"),
+        Some(first) => format!(
+            "{} elements in {} outputs of {samples} samples have other bits than this device gave \
+             before; the first {:?}: {:e} instead of {:e}",
+            grouped(found.differing_elements),
+            grouped(found.differing_outputs),
+            first.index,
+            first.actual,
+            first.golden
+        ),
     }
 }
 
@@ -180,6 +199,9 @@ pub fn comparison(result: &CheckResult) -> String {
             );
         }
         text.push_str(&largest_errors(output));
+    }
+    if let Some(found) = &result.device_golden {
+        line!(text, "device", "{}", device_golden(found));
     }
     if let Some(found) = &result.repeats {
         line!(text, "repeated", "{}", repeats(found));
@@ -331,6 +353,12 @@ pub fn verdict(record: &Record<Check>, result: &CheckResult, asked: usize) -> St
             count(FaultOutcome::Missed),
             count(FaultOutcome::NotReached),
             grouped(result.flagged_without_fault)
+        ),
+        (_, false) if result.has_other_bits_alone() => line!(
+            text,
+            "verdict",
+            "FAIL: every element is within the tolerance, but this device gave other bits \
+             before{stopped}"
         ),
         (_, false) => line!(
             text,

@@ -1,8 +1,11 @@
 //! What a run computed, kept as NPY files: `<folder>/<output>.npy` `[samples, …]` float32.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::{fs, io};
 
 use ndarray::ArrayViewD;
+use proto::digest::FileDigest;
 use proto::npy::{NpyError, NpyWriter};
 use proto::staging::{Replace, StagedFolder, StagingError};
 
@@ -13,6 +16,7 @@ use super::tensors::elements;
 #[derive(Debug)]
 pub struct OutputsFolder {
     folder: StagedFolder,
+    names: Vec<String>,
     writers: Vec<NpyWriter<f32>>,
 }
 
@@ -23,6 +27,8 @@ pub enum OutputsError {
     Folder(#[from] StagingError),
     #[error(transparent)]
     Npy(#[from] NpyError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 impl OutputsFolder {
@@ -34,12 +40,18 @@ impl OutputsFolder {
     ) -> Result<Self, OutputsError> {
         let folder = StagedFolder::create(folder, Replace::Never)?;
         let mut writers = Vec::with_capacity(goldens.len());
+        let mut names = Vec::with_capacity(goldens.len());
         for golden in goldens {
             let shape = [&[samples], golden.sample_shape()].concat();
-            let file = folder.path().join(file_name(golden.name()));
-            writers.push(NpyWriter::create(&file, &shape)?);
+            let name = file_name(golden.name());
+            writers.push(NpyWriter::create(&folder.path().join(&name), &shape)?);
+            names.push(name);
         }
-        Ok(Self { folder, writers })
+        Ok(Self {
+            folder,
+            names,
+            writers,
+        })
     }
 
     /// Appends a batch, an array `[batch, …]` for each output.
@@ -52,8 +64,20 @@ impl OutputsFolder {
 
     /// Gives the folder its name; fails unless all samples were written.
     pub fn finish(self) -> Result<(), OutputsError> {
-        for writer in self.writers {
-            writer.finish()?;
+        self.finish_with(|_| None)
+    }
+
+    /// The same with one more file, which may say what the others, by their names, hold.
+    pub fn finish_with(
+        self,
+        more: impl FnOnce(BTreeMap<String, FileDigest>) -> Option<(&'static str, Vec<u8>)>,
+    ) -> Result<(), OutputsError> {
+        let mut files = BTreeMap::new();
+        for (name, writer) in self.names.into_iter().zip(self.writers) {
+            files.insert(name, writer.finish()?);
+        }
+        if let Some((name, bytes)) = more(files) {
+            fs::write(self.folder.path().join(name), bytes)?;
         }
         Ok(self.folder.commit()?)
     }

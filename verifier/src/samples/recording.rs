@@ -99,7 +99,10 @@ impl Recording {
             name: name.to_owned(),
             shape: values.shape().to_vec(),
             first: 0,
-            values: Values::Memory(values.as_standard_layout().to_shared()),
+            values: Values::Memory(match values.is_standard_layout() {
+                true => values.into_shared(),
+                false => values.as_standard_layout().to_shared(),
+            }),
             on_all_cores: false,
         })
     }

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use console::{grouped, note, say};
-use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
+use verifier::calibrate::device_golden::DeviceGolden;
+use verifier::check::{self, CheckResult, DeviceGoldenResult, Event, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
 use verifier::report::{Record, Verdict, injected, text};
+use verifier::samples::Recording;
 
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::classes::Classes;
@@ -80,6 +82,10 @@ fn run(
     say_text(&text::setting(record, opened.recordings.origin));
     say_about_calibration(calibration.as_ref(), opened);
 
+    let device_golden = device_golden(arguments, &source)?;
+    let mut device = device_golden
+        .as_ref()
+        .map(|_| DeviceGoldenResult::default());
     let batch_size = source.batch_size();
     let (opened, library, mut engines) = source.split();
     let mut classes = Classes::new(arguments, opened);
@@ -95,10 +101,17 @@ fn run(
         stop: &stop,
     };
     let mut result = check::check(&request, &mut engines, &mut |event| {
+        if let (Event::Outputs(samples, outputs), Some(device), Some(goldens)) =
+            (&event, &mut device, &device_golden)
+        {
+            let taken = device.take(samples, outputs, goldens);
+            taken.expect("the golden of the device is in memory");
+        }
         classes.take(&event, library);
         keepers.take(event);
     })?;
     classes.finish(&mut result);
+    result.device_golden = device;
     source.finish()?;
     record.body.outputs = source.outputs();
     if record
@@ -115,6 +128,21 @@ fn run(
     let verdict = record.verdict;
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(verdict)
+}
+
+/// What this device gave without a fault, in memory, if it is to be compared with.
+fn device_golden(arguments: &CheckArgs, source: &Source) -> Result<Option<Vec<Recording>>> {
+    let Some(folder) = &arguments.golden else {
+        return Ok(None);
+    };
+    let setting = source.setting().context("--golden is of a device")?;
+    let Opened {
+        recordings,
+        samples,
+        ..
+    } = source.opened();
+    let read = DeviceGolden::read(folder, &setting, &recordings.goldens, samples);
+    read.map(Some).context("--golden")
 }
 
 /// Refuses what proves nothing, and what cannot be.

@@ -7,6 +7,7 @@ mod map;
 mod matrix;
 mod result;
 mod sample;
+pub(super) mod watch;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

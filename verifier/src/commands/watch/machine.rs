@@ -1,0 +1,80 @@
+//! What the machine says of itself, where it does: temperatures, load, memory, and of NVIDIA's GPUs
+//! what their library tells.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Values by their names, with units; what the machine does not tell is not there.
+pub(super) fn telemetry() -> BTreeMap<String, f64> {
+    let mut values = BTreeMap::new();
+    thermal_zones(Path::new("/sys/class/thermal"), &mut values);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    if let Some(Ok(load)) = load.split_whitespace().next().map(str::parse) {
+        values.insert("load".to_owned(), load);
+    }
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    if let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
+        let megabytes = kilobytes.trim().parse::<f64>().map(|value| value / 1024.0);
+        values.extend(megabytes.map(|value| ("memory free (MiB)".to_owned(), value.round())));
+    }
+    values
+}
+
+/// Linux' thermal zones, which a Jetson has for its CPU and its GPU: a type, and thousandths of
+/// degrees.
+fn thermal_zones(folder: &Path, values: &mut BTreeMap<String, f64>) {
+    let zones = fs::read_dir(folder).into_iter().flatten().flatten();
+    for zone in zones {
+        let read = |name: &str| fs::read_to_string(zone.path().join(name)).ok();
+        let (Some(kind), Some(temperature)) = (read("type"), read("temp")) else {
+            continue;
+        };
+        if let Ok(thousandths) = temperature.trim().parse::<f64>() {
+            let name = format!("{} (°C)", kind.trim());
+            values.insert(name, thousandths / 1000.0);
+        }
+    }
+}
+
+/// The host's name, as Linux tells it.
+pub(super) fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "unknown".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Another one after each boot.
+pub(super) fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_read_by_their_types_and_what_cannot_be_read_is_left_out() {
+        let folder = tempfile::tempdir().expect("folder");
+        for (zone, kind, temperature) in [("a", "GPU-therm\n", "41500\n"), ("b", "x", "no")] {
+            let zone = folder.path().join(zone);
+            fs::create_dir(&zone).expect("make");
+            fs::write(zone.join("type"), kind).expect("write");
+            fs::write(zone.join("temp"), temperature).expect("write");
+        }
+        let mut values = BTreeMap::new();
+        thermal_zones(folder.path(), &mut values);
+        assert_eq!(
+            values,
+            BTreeMap::from([("GPU-therm (°C)".to_owned(), 41.5)])
+        );
+        thermal_zones(&folder.path().join("none"), &mut values);
+        assert_eq!(values.len(), 1);
+    }
+}

@@ -1,0 +1,129 @@
+//! The supervisor's process: what it is called with, its log, and its verdict.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use console::{note, say};
+use proto::bundle::Bundle;
+use verifier::report::Verdict;
+use verifier::report::watch::Summary;
+use verifier::watch::log::Settings;
+use verifier::watch::log::event::Start;
+use verifier::watch::supervisor::{Ladder, Outside, Plan, Supervisor};
+use verifier::watch::tally::Tally;
+
+use super::super::hints::with_hint;
+use super::super::prepare::stop_flag;
+use super::super::recorded::refuse_inside;
+use super::account;
+use super::machine::{boot_id, host_name, telemetry};
+use super::show::Show;
+use crate::cli::WatchRunArgs;
+
+pub(super) fn run(arguments: &WatchRunArgs) -> Result<Verdict> {
+    supervise(arguments).map_err(|error| with_hint(error, "watch"))
+}
+
+fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
+    // Before anything is written: a signal must leave no half of it.
+    let stop = stop_flag()?;
+    let folder = &arguments.log;
+    refuse_inside("--log", folder)?;
+    let bundle = Bundle::open(&arguments.input.bundle)?;
+    fs::create_dir_all(folder).with_context(|| format!("--log {}", folder.display()))?;
+    let lock = fs::File::open(folder).with_context(|| format!("--log {}", folder.display()))?;
+    if lock.try_lock().is_err() {
+        bail!("--log {}: another watch writes there", folder.display());
+    }
+    let name = bundle
+        .root()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let benchmark = format!("{name}_{}", arguments.input.part);
+    let mut show = Show::new(arguments, &benchmark)?;
+    let worker = |number, next_sdc| worker_command(number, next_sdc);
+    let rehearsal = arguments
+        .rehearse
+        .then(|| Outside::new(arguments.seed, 3.0 * arguments.rehearse_every));
+    let plan = Plan {
+        folder: folder.clone(),
+        settings: Settings::default(),
+        start: start(arguments, &bundle),
+        worker: &worker,
+        duration: arguments
+            .hours
+            .map(|hours| Duration::from_secs_f64(3600.0 * hours)),
+        beat: Duration::from_secs_f64(arguments.beat),
+        hang_after: arguments.hang_after.map(Duration::from_secs_f64),
+        load_limit: Duration::from_secs_f64(arguments.load_limit),
+        ladder: Ladder {
+            on_hang: arguments.on_hang.clone(),
+            on_dead: arguments.on_dead.clone(),
+            dead_after: arguments.dead_after as u64,
+        },
+        rehearsal,
+        telemetry: Some(&telemetry),
+        stop: &stop,
+    };
+    let mut take = |seen: verifier::watch::supervisor::Seen<'_>| show.take(seen);
+    let tally = Supervisor::begin(plan, &mut take)?.run()?;
+    show.finish(&tally);
+    say!("{}", Summary::new(&tally, None, false).text().trim_end());
+    if arguments.rehearse {
+        return account::account(folder);
+    }
+    verdict(&tally)
+}
+
+/// Pass, or fail with an event; what compared nothing has no result.
+fn verdict(tally: &Tally) -> Result<Verdict> {
+    ensure!(tally.computed.elements > 0, "nothing was compared");
+    if tally.lost > 0 {
+        note!(
+            "error: {} events were lost on a full disk; they are counted",
+            tally.lost
+        );
+    }
+    let events = tally.events.sdcs() + tally.events.dues() + tally.events.bits_only;
+    let verdict = match events {
+        0 => Verdict::Pass,
+        _ => Verdict::Fail,
+    };
+    say!(
+        "verdict      {}",
+        match verdict {
+            Verdict::Pass => "PASS: no event".to_owned(),
+            _ => format!("FAIL: {events} events"),
+        }
+    );
+    Ok(verdict)
+}
+
+/// This program with the same arguments, as a worker.
+fn worker_command(number: u64, next_sdc: u64) -> Command {
+    let program = std::env::current_exe().unwrap_or_else(|_| "verifier".into());
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    command.arg(format!("--worker={number}:{next_sdc}"));
+    command
+}
+
+fn start(arguments: &WatchRunArgs, bundle: &Bundle) -> Start {
+    let words = std::env::args_os().skip(1);
+    Start {
+        verifier: env!("CARGO_PKG_VERSION").to_owned(),
+        host: host_name(),
+        boot_id: boot_id(),
+        process: std::process::id(),
+        arguments: words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        bundle: bundle.root().display().to_string(),
+        bundle_blake3: bundle.blake3(),
+        part: arguments.input.part.clone(),
+        device: arguments.target.device.to_string(),
+    }
+}

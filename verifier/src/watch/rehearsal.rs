@@ -1,0 +1,139 @@
+//! What a rehearsal did, against what its log has: each cause must have its one event.
+
+use std::collections::BTreeMap;
+
+use super::log::Entry;
+use super::log::event::{DueKind, Event, SdcClass};
+
+/// Causes that are named as wrong.
+const NAMED: usize = 50;
+
+/// Causes and what became of them.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// By kind: how often it was caused, and how often the log has it as it should.
+    pub kinds: BTreeMap<String, [u64; 2]>,
+    /// What is missing, or has no cause.
+    pub wrong: Vec<String>,
+    /// Causes whose event has not come yet.
+    open: Vec<Open>,
+    /// The last wrong batch that has no class yet.
+    sdc: Option<bool>,
+}
+
+/// A cause.
+#[derive(Debug)]
+struct Open {
+    kind: String,
+    sequence: u64,
+}
+
+impl Accounts {
+    /// Takes the next record of the log.
+    pub fn add(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Rehearsed(done) => {
+                self.kinds.entry(done.kind.clone()).or_default()[0] += 1;
+                self.open.push(Open {
+                    kind: done.kind.clone(),
+                    sequence: entry.sequence,
+                });
+            }
+            Event::Sdc(sdc) => self.sdc = Some(sdc.is_of_bits_only()),
+            Event::Classified(found) => {
+                let is_of_bits = self.sdc.take().unwrap_or(false);
+                self.close(kind_of(found.class, is_of_bits), entry);
+            }
+            Event::Due(due) => {
+                // A worker that is lost in the middle leaves a wrong batch without a class.
+                if let Some(is_of_bits) = self.sdc.take() {
+                    self.close_unclassified(is_of_bits);
+                }
+                // The worker was about to do something that never came to be.
+                let kind = match due.kind {
+                    DueKind::Hang if self.is_open("stopped") => "stopped".to_owned(),
+                    DueKind::Hang => "hang".to_owned(),
+                    kind => kind.to_string(),
+                };
+                self.close(&kind, entry);
+                self.forget_what_died();
+            }
+            Event::Disk(disk) if disk.is_full => self.close("disk-full", entry),
+            _ => {}
+        }
+    }
+
+    /// What was caused last may not have had its time.
+    pub fn finish(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            self.complain(format!(
+                "{} of record {}: no event",
+                open.kind, open.sequence
+            ));
+        }
+    }
+
+    /// Whether every cause has its event, and every event its cause.
+    pub fn is_pass(&self) -> bool {
+        self.wrong.is_empty() && self.kinds.values().all(|[caused, found]| caused == found)
+    }
+
+    fn is_open(&self, kind: &str) -> bool {
+        self.open.iter().any(|open| open.kind == kind)
+    }
+
+    fn close(&mut self, kind: &str, entry: &Entry) {
+        match self.open.iter().position(|open| open.kind == kind) {
+            Some(position) => {
+                self.open.remove(position);
+                self.kinds.entry(kind.to_owned()).or_default()[1] += 1;
+            }
+            None => {
+                let number = entry.sequence;
+                self.complain(format!("{kind} of record {number}: nobody caused it"));
+            }
+        }
+    }
+
+    fn close_unclassified(&mut self, is_of_bits: bool) {
+        let is_of_kind = |kind: &str| match kind {
+            "bits-only" => is_of_bits,
+            "transient" | "until-reload" | "stuck" | "own-damage" => !is_of_bits,
+            _ => false,
+        };
+        if let Some(position) = self.open.iter().position(|open| is_of_kind(&open.kind)) {
+            let open = self.open.remove(position);
+            self.kinds.entry(open.kind).or_default()[1] += 1;
+        }
+    }
+
+    /// What the worker announced and could not do any more was not caused.
+    fn forget_what_died(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            match open.kind.as_str() {
+                "disk-full" => self.open.push(open),
+                kind => {
+                    if let Some([caused, _]) = self.kinds.get_mut(kind) {
+                        *caused -= 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn complain(&mut self, wrong: String) {
+        if self.wrong.len() < NAMED {
+            self.wrong.push(wrong);
+        }
+    }
+}
+
+fn kind_of(class: SdcClass, is_of_bits: bool) -> &'static str {
+    match class {
+        _ if is_of_bits => "bits-only",
+        SdcClass::Transient => "transient",
+        SdcClass::UntilReload => "until-reload",
+        SdcClass::Stuck => "stuck",
+        SdcClass::OwnDamage => "own-damage",
+    }
+}

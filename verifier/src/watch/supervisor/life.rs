@@ -1,0 +1,123 @@
+//! One worker from its start to its end: its process, and the pipe that it speaks through.
+
+use std::io::{self, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::ended::Said;
+use crate::engine::child::{Child, Ended, Running};
+use crate::watch::log::event::Phase;
+use crate::watch::message::{Message, next_message};
+
+/// Messages that wait for the supervisor; beyond them the worker waits.
+const WAITING: usize = 1024;
+/// After its end, what a worker said is there at once, unless somebody else holds its pipe.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A worker.
+pub(super) struct Life {
+    /// Absent when it has ended.
+    running: Option<Running>,
+    messages: Receiver<Message>,
+    seen: Instant,
+    pub(super) phase: Phase,
+    pub(super) said: Said,
+    pub(super) silent_when_it_ended: f64,
+}
+
+impl Life {
+    /// Starts a worker, whose standard input is the end of a pipe that it writes into: nothing else
+    /// in a process writes there.
+    pub(super) fn begin(mut command: Command) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let running = Running::start(command.stdin(Stdio::from(writer)))?;
+        // The command holds the pipe's other end as long as it lives.
+        drop(command);
+        let (sender, messages) = sync_channel(WAITING);
+        thread::Builder::new()
+            .name("pipe of the worker".to_owned())
+            .spawn(move || hand_on(reader, &sender))?;
+        Ok(Self {
+            running: Some(running),
+            messages,
+            seen: Instant::now(),
+            phase: Phase::Loading,
+            said: Said::Nothing,
+            silent_when_it_ended: 0.0,
+        })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.running.as_ref().map_or(0, Running::id)
+    }
+
+    /// Sends it a signal, as somebody else might.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.id().cast_signed()) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// The next message, if one comes within so long.
+    pub(super) fn next(&mut self, wait: Duration) -> Option<Message> {
+        match self.messages.recv_timeout(wait) {
+            Ok(message) => {
+                self.seen();
+                Some(message)
+            }
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                thread::sleep(wait); // it is about to end, or hangs
+                None
+            }
+        }
+    }
+
+    /// What a worker said that has ended.
+    pub(super) fn next_of_the_dead(&mut self) -> Option<Message> {
+        self.messages.recv_timeout(LAST_WORDS).ok()
+    }
+
+    /// It has given a sign of life.
+    pub(super) fn seen(&mut self) {
+        self.seen = Instant::now();
+    }
+
+    /// Seconds since its last sign of life.
+    pub(super) fn silent(&self) -> f64 {
+        self.seen.elapsed().as_secs_f64()
+    }
+
+    pub(super) fn has_ended(&mut self) -> io::Result<bool> {
+        self.running.as_mut().map_or(Ok(true), Running::has_ended)
+    }
+
+    /// Ends what is left of it; one that is to stop is asked first.
+    pub(super) fn end(&mut self, killed: Option<Ended>) -> io::Result<Option<Child>> {
+        self.silent_when_it_ended = self.silent();
+        let Some(running) = self.running.take() else {
+            return Ok(None);
+        };
+        Ok(Some(match killed {
+            None => running.kill()?,
+            Some(Ended::Stopped) => running.ask_to_end(Ended::Stopped)?,
+            Some(reason) => Child {
+                ended: reason,
+                ..running.kill()?
+            },
+        }))
+    }
+}
+
+fn hand_on(reader: io::PipeReader, sender: &SyncSender<Message>) {
+    let mut reader = BufReader::new(reader);
+    while let Ok(Some(message)) = next_message(&mut reader) {
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! The supervisor: starts a worker, listens, writes the log, and starts another one when it is lost.
+//!
+//! It loads no runtime and touches no device: what can hang or crash is the worker.
+
+mod ended;
+mod ladder;
+mod life;
+mod outside;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use self::ended::{OutOfMemoryKills, Said, due_kind};
+use self::life::Life;
+use super::journal;
+use super::log::disk::Files;
+use super::log::event::{
+    self, Beat, Due, DueKind, End, Event, Gap, GapCause, Phase, Rehearsed, Sdc, Start,
+};
+use super::log::{Entry, LogReader, LogWriter, Settings};
+use super::message::{Message, Work, shortened};
+use super::tally::Tally;
+use crate::engine::child::{Child, Ended};
+
+pub use self::ladder::Ladder;
+pub use self::outside::Outside;
+
+/// How often the supervisor looks after the worker.
+const POLL: Duration = Duration::from_millis(50);
+/// A supervisor that was away for longer has been stopped, or its machine was.
+const STALL: Duration = Duration::from_secs(2);
+/// Bytes of a record for what a worker said.
+const MOST_SAID: usize = 2000;
+
+/// What a supervisor is to do.
+pub struct Plan<'a> {
+    /// The folder of the log, which exists.
+    pub folder: PathBuf,
+    pub settings: Settings,
+    pub start: Start,
+    /// The command of a worker, by its number and that of the next wrong batch.
+    pub worker: &'a dyn Fn(u64, u64) -> Command,
+    /// When it ends by itself.
+    pub duration: Option<Duration>,
+    /// How often a record says what was computed.
+    pub beat: Duration,
+    /// A worker without a sign of life for so long hangs; measured where it is not given.
+    pub hang_after: Option<Duration>,
+    /// A worker may load for so long, until it is known how long it takes.
+    pub load_limit: Duration,
+    pub ladder: Ladder,
+    /// What goes wrong on purpose, from outside of the worker.
+    pub rehearsal: Option<Outside>,
+    /// What the machine says of itself.
+    pub telemetry: Option<&'a dyn Fn() -> BTreeMap<String, f64>>,
+    /// When it is set, the supervisor ends in order.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a supervisor shows as it goes on.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A record was written.
+    Entry(&'a Entry, &'a Tally),
+    /// Time went by.
+    Tick(&'a Tally, Now),
+}
+
+/// How things stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub seconds: f64,
+    pub phase: Phase,
+    /// What no record says yet.
+    pub work: Work,
+    pub is_disk_full: bool,
+}
+
+/// Takes what a supervisor shows.
+pub type Show<'a> = dyn FnMut(Seen<'_>) + 'a;
+
+/// Why a supervisor gives up.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    #[error("the log: {0}")]
+    Log(#[from] io::Error),
+    /// The very first worker did not come to its first batch.
+    #[error("the worker could not begin: {0}")]
+    Worker(String),
+}
+
+/// A supervisor at work.
+pub struct Supervisor<'a> {
+    plan: Plan<'a>,
+    log: LogWriter<Files>,
+    /// Of this supervisor.
+    tally: Tally,
+    show: &'a mut Show<'a>,
+    started: Instant,
+    /// What no record says yet, and since when.
+    work: Work,
+    period: Instant,
+    sampled: Instant,
+    said_of_disk: Option<event::Disk>,
+    workers: u64,
+    last_sdc: u64,
+    in_a_row: u64,
+    was_ready: bool,
+    /// Seconds that loading took.
+    loading: Option<f64>,
+    slowest: f64,
+}
+
+/// How a worker's life ended.
+enum Outcome {
+    /// The time is over, or the supervisor was told to stop.
+    Over,
+    /// Another worker is to be started; after one that was lost the kind.
+    Again(Option<DueKind>),
+}
+
+impl<'a> Supervisor<'a> {
+    /// Begins where the log ends.
+    pub fn begin(plan: Plan<'a>, show: &'a mut Show<'a>) -> Result<Self, SupervisorError> {
+        let before = Before::of(&plan)?;
+        let log = LogWriter::begin(&plan.folder, plan.settings, before.sequence)?;
+        let now = Instant::now();
+        let mut supervisor = Self {
+            log,
+            tally: Tally::default(),
+            show,
+            started: now,
+            work: Work::default(),
+            period: now,
+            sampled: now,
+            said_of_disk: None,
+            workers: before.worker,
+            last_sdc: before.sdc,
+            in_a_row: 0,
+            was_ready: false,
+            loading: None,
+            slowest: 0.0,
+            plan,
+        };
+        supervisor.record(Event::Start(supervisor.plan.start.clone()));
+        if let Some(gap) = before.gap {
+            supervisor.record(Event::Gap(gap));
+        }
+        supervisor.adopt();
+        Ok(supervisor)
+    }
+
+    /// Starts workers until the time is over; gives what was seen.
+    pub fn run(mut self) -> Result<Tally, SupervisorError> {
+        let ended = self.workers();
+        self.beat();
+        let reason = match &ended {
+            Ok(reason) => (*reason).to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let lost = self.log.lost();
+        self.record(Event::End(End { reason, lost }));
+        ended?;
+        Ok(self.tally)
+    }
+
+    fn workers(&mut self) -> Result<&'static str, SupervisorError> {
+        loop {
+            match self.one_worker()? {
+                Outcome::Over => break,
+                Outcome::Again(None) => {}
+                Outcome::Again(Some(kind)) => self.climb(kind),
+            }
+            self.pause(ladder::wait(self.in_a_row));
+            if self.is_over() {
+                break;
+            }
+        }
+        Ok(match self.plan.stop.load(Ordering::Relaxed) {
+            true => "told to stop",
+            false => "its time is over",
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        let is_late = |duration| self.started.elapsed() >= duration;
+        self.plan.stop.load(Ordering::Relaxed) || self.plan.duration.is_some_and(is_late)
+    }
+
+    /// Waits before the next worker.
+    fn pause(&mut self, seconds: f64) {
+        let begun = Instant::now();
+        while begun.elapsed().as_secs_f64() < seconds && !self.is_over() {
+            sleep(POLL);
+            self.tick(Phase::Loading);
+        }
+    }
+
+    fn one_worker(&mut self) -> Result<Outcome, SupervisorError> {
+        // All that the one before had in its list is in the log; what stays there has old numbers.
+        let _ = journal::clear(&self.plan.folder);
+        self.workers += 1;
+        let kills = OutOfMemoryKills::now();
+        let command = (self.plan.worker)(self.workers, self.last_sdc + 1);
+        let mut life = match Life::begin(command) {
+            Ok(life) => life,
+            Err(error) if self.was_ready => return Ok(self.not_started(&error)),
+            Err(error) => return Err(SupervisorError::Worker(error.to_string())),
+        };
+        self.record(Event::Worker(event::Worker {
+            number: self.workers,
+            process: life.id(),
+            waited: ladder::wait(self.in_a_row),
+        }));
+        let child = self.listen(&mut life)?;
+        let Some(child) = child else {
+            return Ok(Outcome::Again(Some(DueKind::Exit)));
+        };
+        self.adopt();
+        self.beat();
+        let silent = life.silent_when_it_ended;
+        let was_told = child.ended == Ended::Stopped;
+        let due = due_kind(&child, &life.said, OutOfMemoryKills::now() != kills);
+        let Some((kind, what)) = due else {
+            return Ok(if was_told {
+                Outcome::Over
+            } else {
+                Outcome::Again(None)
+            });
+        };
+        if !self.was_ready && matches!(life.said, Said::Failed { .. }) {
+            return Err(SupervisorError::Worker(what));
+        }
+        self.in_a_row += 1;
+        self.record(Event::Due(Due {
+            kind,
+            worker: self.workers,
+            phase: life.phase,
+            what: shortened(&what, MOST_SAID),
+            said: shortened(child.said(), MOST_SAID),
+            silent,
+            in_a_row: self.in_a_row,
+        }));
+        Ok(if was_told {
+            Outcome::Over
+        } else {
+            Outcome::Again(Some(kind))
+        })
+    }
+
+    fn not_started(&mut self, error: &io::Error) -> Outcome {
+        self.in_a_row += 1;
+        self.record(Event::Due(Due {
+            kind: DueKind::Exit,
+            worker: self.workers,
+            phase: Phase::Loading,
+            what: shortened(&format!("not started: {error}"), MOST_SAID),
+            said: String::new(),
+            silent: 0.0,
+            in_a_row: self.in_a_row,
+        }));
+        Outcome::Again(Some(DueKind::Exit))
+    }
+
+    /// Listens to a worker until it ends, or has to be ended.
+    fn listen(&mut self, life: &mut Life) -> Result<Option<Child>, SupervisorError> {
+        let mut looked = Instant::now();
+        loop {
+            let message = life.next(POLL);
+            let away = looked.elapsed();
+            looked = Instant::now();
+            if away > STALL {
+                // What the worker said meanwhile waits in the pipe: its silence was not its own.
+                life.seen();
+                self.record(Event::Stall {
+                    seconds: away.as_secs_f64(),
+                });
+            }
+            if let Some(message) = message {
+                self.take(message, life);
+            }
+            self.tick(life.phase);
+            self.rehearse(life);
+            let child = if life.has_ended()? {
+                life.end(None)?
+            } else if self.is_over() {
+                life.end(Some(Ended::Stopped))?
+            } else if life.silent() > self.hang_limit(life.phase).as_secs_f64() {
+                life.end(Some(Ended::TimedOut))?
+            } else {
+                continue;
+            };
+            while let Some(message) = life.next_of_the_dead() {
+                self.take(message, life);
+            }
+            return Ok(child);
+        }
+    }
+
+    /// How long a worker may be silent: 20 times its slowest batch, at least 5 seconds; loading, 10
+    /// times as long as it took, at least a minute.
+    fn hang_limit(&self, phase: Phase) -> Duration {
+        const BATCHES: f64 = 20.0;
+        const LEAST: f64 = 5.0;
+        const LOADS: f64 = 10.0;
+        const LEAST_LOAD: f64 = 60.0;
+        let loading = self.loading.map_or(self.plan.load_limit, |seconds| {
+            Duration::from_secs_f64((LOADS * seconds).max(LEAST_LOAD))
+        });
+        match (phase, self.plan.hang_after) {
+            (Phase::Passes, Some(given)) => given,
+            (Phase::Passes, None) if self.slowest > 0.0 => {
+                Duration::from_secs_f64((BATCHES * self.slowest).max(LEAST))
+            }
+            _ => loading,
+        }
+    }
+
+    fn take(&mut self, message: Message, life: &mut Life) {
+        match message {
+            Message::Ready(ready) => {
+                self.was_ready = true;
+                self.loading = Some(ready.seconds);
+                self.record(Event::Ready(ready));
+            }
+            Message::Alive(phase) => life.phase = phase,
+            Message::Work(work) => self.add(work),
+            Message::Sdc(sdc) => {
+                self.beat();
+                self.record_sdc(sdc);
+            }
+            Message::Faulty(faulty) => self.record(Event::Faulty(faulty)),
+            Message::Classified(classified) => self.record(Event::Classified(classified)),
+            Message::Rehearsed(rehearsed) => self.record(Event::Rehearsed(rehearsed)),
+            Message::Failed {
+                what,
+                is_device_lost,
+            } => {
+                life.said = Said::Failed {
+                    what,
+                    is_device_lost,
+                }
+            }
+            Message::Bye => life.said = Said::Bye,
+        }
+    }
+
+    /// Does what a rehearsal wants, and records it first.
+    fn rehearse(&mut self, life: &Life) {
+        // The disk is full for one reason at a time.
+        let is_time = life.phase == Phase::Passes && !self.log.is_full();
+        let due = self.plan.rehearsal.as_mut().filter(|_| is_time);
+        let Some((kind, number)) = due.and_then(Outside::due) else {
+            return;
+        };
+        self.record(Event::Rehearsed(Rehearsed {
+            kind: kind.name().to_owned(),
+            number,
+        }));
+        match kind {
+            outside::Kind::DiskFull => {
+                self.log.disk().pretend_full(outside::FULL);
+                self.beat();
+            }
+            outside::Kind::Killed => life.signal(Signal::KILL),
+            outside::Kind::Stopped => life.signal(Signal::STOP),
+        }
+    }
+
+    fn add(&mut self, work: Work) {
+        let sum = &mut self.work;
+        sum.exposed += work.exposed;
+        sum.running += work.running;
+        sum.slowest = sum.slowest.max(work.slowest);
+        sum.passes += work.passes;
+        sum.batches += work.batches;
+        sum.samples += work.samples;
+        sum.elements += work.elements;
+        self.slowest = self.slowest.max(work.slowest);
+        if work.passes > 0 {
+            self.in_a_row = 0;
+        }
+    }
+
+    /// What is to be done now and then.
+    fn tick(&mut self, phase: Phase) {
+        if self.period.elapsed() >= self.plan.beat {
+            self.beat();
+        }
+        if let Some(telemetry) = self.plan.telemetry
+            && self.sampled.elapsed() >= 2 * self.plan.beat
+        {
+            self.sampled = Instant::now();
+            let values = telemetry();
+            if !values.is_empty() {
+                let entry = self.log.record_if_possible(Event::Telemetry(values));
+                self.note(entry.as_ref());
+            }
+        }
+        let now = Now {
+            seconds: self.started.elapsed().as_secs_f64(),
+            phase,
+            work: self.work,
+            is_disk_full: self.log.is_full(),
+        };
+        (self.show)(Seen::Tick(&self.tally, now));
+    }
+
+    /// Records what was computed since the last time, unless the disk is full: then the period goes
+    /// on.
+    fn beat(&mut self) {
+        let work = self.work;
+        let beat = Event::Beat(Beat {
+            seconds: self.period.elapsed().as_secs_f64(),
+            exposed: work.exposed,
+            running: work.running,
+            slowest: work.slowest,
+            passes: work.passes,
+            batches: work.batches,
+            samples: work.samples,
+            elements: work.elements,
+            last_sdc: self.last_sdc,
+            worker: self.workers,
+        });
+        if let Some(entry) = self.log.record_if_possible(beat) {
+            self.work = Work::default();
+            self.period = Instant::now();
+            self.note(Some(&entry));
+        }
+        self.say_of_disk();
+    }
+
+    fn record(&mut self, event: Event) {
+        let entry = self.log.record(event);
+        self.note(Some(&entry));
+        self.say_of_disk();
+    }
+
+    fn say_of_disk(&mut self) {
+        if let Some(news) = self.log.disk_news(&mut self.said_of_disk) {
+            let entry = self.log.record(Event::Disk(news));
+            self.note(Some(&entry));
+        }
+    }
+
+    fn note(&mut self, entry: Option<&Entry>) {
+        if let Some(entry) = entry {
+            self.tally.add(entry);
+            (self.show)(Seen::Entry(entry, &self.tally));
+        }
+    }
+
+    /// Takes wrong batches into the log that a worker could not tell.
+    fn adopt(&mut self) {
+        // A disk that cannot be read has told all that it will.
+        let left = journal::left(&self.plan.folder, self.last_sdc);
+        for sdc in left.unwrap_or_default() {
+            self.record_sdc(sdc);
+        }
+    }
+
+    /// Only then may a record say that the log has it.
+    fn record_sdc(&mut self, sdc: Sdc) {
+        let number = sdc.number;
+        self.record(Event::Sdc(sdc));
+        self.last_sdc = self.last_sdc.max(number);
+    }
+
+    /// Runs the commands of the user that are due; each is in the log before it runs.
+    fn climb(&mut self, kind: DueKind) {
+        let steps = self.plan.ladder.steps(kind, self.in_a_row).into_iter();
+        let steps: Vec<(&str, String)> = steps
+            .map(|(step, command)| (step, command.to_owned()))
+            .collect();
+        for (step, command) in steps {
+            let said = |ended| {
+                Event::Command(event::Command {
+                    step: step.to_owned(),
+                    command: command.clone(),
+                    ended,
+                })
+            };
+            self.record(said(None));
+            let ended = ladder::run(&command, self.plan.stop);
+            self.record(said(Some(ended)));
+        }
+    }
+}
+
+/// What the log says of the time before this supervisor.
+struct Before {
+    sequence: u64,
+    worker: u64,
+    sdc: u64,
+    gap: Option<Gap>,
+}
+
+impl Before {
+    fn of(plan: &Plan<'_>) -> io::Result<Self> {
+        let mut reader = LogReader::open(&plan.folder)?;
+        let mut tally = Tally::default();
+        let (mut last, mut boot_id, mut command) = (None, String::new(), None);
+        while let Some(entry) = reader.next_entry()? {
+            tally.add(&entry);
+            match &entry.event {
+                Event::Start(start) => boot_id.clone_from(&start.boot_id),
+                Event::Command(of_user) => command = Some(of_user.command.clone()),
+                Event::Ready(_) => command = None,
+                _ => {}
+            }
+            last = Some((entry.sequence, entry.unix));
+        }
+        let has_no_end = tally.end.is_none() && last.is_some();
+        let (sequence, unix) = last.unwrap_or_default();
+        let cause = match boot_id == plan.start.boot_id {
+            true => GapCause::Supervisor,
+            false => GapCause::Reboot,
+        };
+        Ok(Self {
+            sequence,
+            worker: tally.last_worker,
+            sdc: tally.last_sdc,
+            gap: has_no_end.then(|| Gap {
+                cause,
+                seconds: (super::log::writer::unix_now() - unix).max(0.0),
+                after_sequence: sequence,
+                command,
+            }),
+        })
+    }
+}
