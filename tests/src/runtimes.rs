@@ -17,7 +17,7 @@ pub fn runtime_shim(folder: &Path) -> PathBuf {
         .arg(&library);
     run(compile
         .arg(root().join("tests/tests/fixtures/runtime_shim.c"))
-        .args(["-ldl", "-lm"]))
+        .args(["-ldl", "-lm", "-lpthread"]))
     .expect_status(0);
     library
 }

@@ -8,11 +8,13 @@ use std::process::Command;
 
 use insta::{Settings, assert_snapshot};
 
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 8] = [
     "check",
     "calibrate",
     "compare",
     "bench",
+    "record",
+    "watch",
     "devices",
     "inspect",
 ];

@@ -26,7 +26,9 @@ pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
-pub(crate) use watch::{WatchArgs, WatchCommand, WatchReportArgs, WatchRunArgs};
+pub(crate) use watch::{
+    WatchArgs, WatchCommand, WatchConsequencesArgs, WatchReportArgs, WatchRunArgs,
+};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]

@@ -37,6 +37,41 @@ pub(crate) struct WatchArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum WatchCommand {
     Report(WatchReportArgs),
+    Consequences(Box<WatchConsequencesArgs>),
+}
+
+/// Carry dumped wrong outputs on to the logits, on any machine: which changed the class
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  verifier watch consequences bundles/base --device cpu --dumps runs/
+  verifier watch consequences bundles/base --device cpu --outputs wrong.npy --numbers samples.npy
+
+For a log of `watch`, the table is kept there, and `watch report` counts critical SDCs. `--device`
+says where `tail` runs with --other-parts-on device; else it runs on the CPU.
+
+Exit status:
+  0  all were carried on
+  2  could not run or could not finish")]
+pub(crate) struct WatchConsequencesArgs {
+    #[command(flatten)]
+    pub(crate) input: PartArgs,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Log of a watch, or folder of `check --dump-faulty`
+    #[arg(long, value_name = "DIR", required_unless_present = "outputs")]
+    pub(crate) dumps: Option<PathBuf>,
+    /// Wrong outputs of others, float32 [n, ...]
+    #[arg(
+        long,
+        value_name = "FILE.npy",
+        conflicts_with = "dumps",
+        requires = "numbers"
+    )]
+    pub(crate) outputs: Option<PathBuf>,
+    /// Their samples, rows of the bundle, int64 [n]
+    #[arg(long, value_name = "FILE.npy", requires = "outputs")]
+    pub(crate) numbers: Option<PathBuf>,
 }
 
 /// Sum up logs: exposure, rates and cross sections with their limits

@@ -15,6 +15,7 @@ mod prepare;
 pub(crate) mod record;
 mod recorded;
 mod source;
+mod tail;
 mod tolerance;
 mod upstream;
 pub(crate) mod watch;

@@ -10,8 +10,10 @@
 //! | [`resident`] | inputs and goldens in memory, and whether they are damaged |
 //! | [`log_helper`] | the logs of the community, written and read |
 //! | [`rehearsal`] | whether a log accounts for what was caused on purpose |
+//! | [`consequences`] | what wrong outputs did to the class |
 //! | [`tally`], [`rates`], [`fluence`] | exposure, counts with limits, particles |
 
+pub mod consequences;
 pub mod fluence;
 pub mod journal;
 pub mod log;

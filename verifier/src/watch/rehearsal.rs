@@ -59,6 +59,7 @@ impl Accounts {
                 self.forget_what_died();
             }
             Event::Disk(disk) if disk.is_full => self.close("disk-full", entry),
+            Event::End(_) => self.forget_what_died(),
             _ => {}
         }
     }
@@ -135,5 +136,102 @@ fn kind_of(class: SdcClass, is_of_bits: bool) -> &'static str {
         SdcClass::UntilReload => "until-reload",
         SdcClass::Stuck => "stuck",
         SdcClass::OwnDamage => "own-damage",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::log::event::{Classified, Due, Phase, Rehearsed, Sdc};
+
+    fn caused(kind: &str) -> Event {
+        Event::Rehearsed(Rehearsed {
+            kind: kind.to_owned(),
+            number: 1,
+        })
+    }
+
+    fn sdc(class: SdcClass) -> [Event; 2] {
+        let sdc = Event::Sdc(Sdc {
+            number: 1,
+            worker: 1,
+            pass: 1,
+            batch: [0, 1],
+            faulty_samples: 1,
+            faulty_elements: 1,
+            non_finite_elements: 0,
+            differing_samples: 0,
+            signature: String::new(),
+            seconds: 0.0,
+        });
+        let classified = Event::Classified(Classified {
+            sdc: 1,
+            class,
+            damaged: vec![],
+            seconds: 0.0,
+        });
+        [sdc, classified]
+    }
+
+    fn due(kind: DueKind) -> Event {
+        Event::Due(Due {
+            kind,
+            worker: 1,
+            phase: Phase::Passes,
+            what: String::new(),
+            said: String::new(),
+            silent: 0.0,
+            in_a_row: 1,
+        })
+    }
+
+    fn account(events: impl IntoIterator<Item = Event>) -> Accounts {
+        let mut accounts = Accounts::default();
+        for (sequence, event) in (1..).zip(events) {
+            accounts.add(&Entry {
+                sequence,
+                monotonic: 0.0,
+                unix: 0.0,
+                event,
+            });
+        }
+        accounts.finish();
+        accounts
+    }
+
+    #[test]
+    fn each_cause_has_its_event() {
+        let [wrong, found] = sdc(SdcClass::Transient);
+        let events = [
+            caused("transient"),
+            wrong,
+            found,
+            caused("hang"),
+            due(DueKind::Hang),
+            caused("stopped"),
+            due(DueKind::Hang),
+            // The worker is killed before it comes to that.
+            caused("until-reload"),
+            caused("killed"),
+            due(DueKind::Killed),
+        ];
+        let accounts = account(events);
+        assert!(accounts.is_pass(), "{accounts:?}");
+        assert_eq!(accounts.kinds["killed"], [1, 1]);
+        assert_eq!(accounts.kinds["until-reload"], [0, 0]);
+    }
+
+    #[test]
+    fn an_event_that_is_missing_twice_there_or_without_a_cause_is_wrong() {
+        let [wrong, found] = sdc(SdcClass::Stuck);
+        for events in [
+            vec![caused("crash")],
+            vec![due(DueKind::Crash)],
+            vec![caused("crash"), due(DueKind::Hang)],
+            vec![caused("stuck"), wrong.clone(), found.clone(), wrong, found],
+        ] {
+            let accounts = account(events);
+            assert!(!accounts.is_pass(), "{accounts:?}");
+        }
     }
 }

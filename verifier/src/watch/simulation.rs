@@ -172,16 +172,16 @@ fn simulate(seed: u64, counts: &Counts, sdc_cm2: f64, due_cm2: f64) -> Found {
     log.start(0.0);
     let (mut dead, mut beat) = (0, 0);
     while beat < BEATS {
-        let (begun, ended) = (BEAT * beat as f64, BEAT * (beat + 1) as f64);
+        let ended = BEAT * (beat + 1) as f64;
         let exposed = if dead == 0 { SHARE * BEAT } else { 0.0 };
         let fluence = if is_on(beat) { FLUX * exposed } else { 0.0 };
-        for _ in 0..sdcs.events(fluence) {
-            log.sdc(begun + 1.0);
-        }
         log.beat(ended, exposed);
+        for _ in 0..sdcs.events(fluence) {
+            log.sdc(ended - 0.1);
+        }
         let lost = dues.events(fluence);
         for _ in 0..lost {
-            log.due(ended);
+            log.due(ended - 0.1);
         }
         dead = match lost {
             0 => dead - usize::from(dead > 0),

@@ -1,17 +1,14 @@
 //! The classes of faulty samples: `tail` is loaded when the first one is met.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use console::note;
-use proto::manifest::{dataset, part};
+use proto::manifest::dataset;
 use verifier::check::tail::{Carried, Tail};
 use verifier::check::{CheckResult, Event};
-use verifier::engine::onnxruntime::locate::locate;
-use verifier::engine::onnxruntime::{Library, Options};
-use verifier::samples::of_part::{computed, input_from_pixels};
-use verifier::samples::{Origin, Recording};
+use verifier::engine::onnxruntime::Library;
 
 use super::super::opened::Opened;
-use super::super::upstream;
+use super::super::tail::load_tail;
 use crate::cli::CheckArgs;
 
 /// Carries faulty samples through `tail`, or every sample.
@@ -81,7 +78,11 @@ impl<'a> Classes<'a> {
 
     fn carry(&mut self, event: &Event<'_>, library: Option<&Library>) -> Result<()> {
         if matches!(self.state, State::Waiting) {
-            self.state = State::Loaded(Box::new(self.load(library)?));
+            self.state = State::Loaded(Box::new(load_tail(
+                &self.arguments.target,
+                self.opened,
+                library,
+            )?));
         }
         let State::Loaded(tail) = &mut self.state else {
             return Ok(());
@@ -103,61 +104,5 @@ impl<'a> Classes<'a> {
         let reason = format!("{error:#}");
         note!("warning: no classes of faulty samples: {reason}");
         self.state = State::Without(Some(reason));
-    }
-
-    /// `tail`, whose inputs are the checked output and what else the bundle has or can compute.
-    fn load(&self, library: Option<&Library>) -> Result<Tail<'static>> {
-        let target = &self.arguments.target;
-        let started;
-        let library = match library {
-            Some(library) => library,
-            None => {
-                started = Library::start(&locate(target.runtime.as_deref())?)?;
-                &started
-            }
-        };
-        let options = upstream::options(target);
-        let inputs = self.inputs(library, &options)?;
-        let bundle = &self.opened.bundle;
-        let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, &options)?;
-        Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
-    }
-
-    fn inputs(&self, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {
-        let Opened {
-            bundle,
-            part_name,
-            part: checked,
-            recordings,
-            ..
-        } = self.opened;
-        if recordings.origin == Origin::TestDataSets {
-            bail!("test data sets have no pixels");
-        }
-        let [output] = checked.outputs.as_slice() else {
-            bail!("the outputs of `{part_name}` are not what `tail` takes");
-        };
-        let (_, tail) = bundle.part(part::TAIL)?;
-        if !tail.inputs.iter().any(|input| input.name == output.name) {
-            bail!("`tail` takes no `{}`", output.name);
-        }
-        let mut inputs = Vec::new();
-        for input in &tail.inputs {
-            if input.name == output.name {
-                inputs.push(None);
-                continue;
-            }
-            let Some(computed) = computed(bundle, input) else {
-                bail!(
-                    "`tail` takes `{}`, and the bundle has no pixels to compute it from",
-                    input.name
-                );
-            };
-            let recording = input_from_pixels(bundle, input)?.verified(|_| true)?;
-            let parts = upstream::load(bundle, &computed, library, options)?;
-            recording.compute_with(Box::new(parts));
-            inputs.push(Some(recording));
-        }
-        Ok(inputs)
     }
 }

@@ -4,19 +4,59 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::nvidia::Gpus;
+
+/// How often the machine is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Values by their names, with units; what the machine does not tell is not there.
-pub(super) fn telemetry() -> BTreeMap<String, f64> {
-    let mut values = BTreeMap::new();
+pub(super) type Values = BTreeMap<String, f64>;
+
+/// Asks the machine in a thread of its own: a driver that hangs must not stop the supervisor.
+pub(super) struct Telemetry(Arc<Mutex<Values>>);
+
+impl Telemetry {
+    /// Begins to ask; without a thread nothing is told.
+    pub(super) fn start() -> Self {
+        let latest = Arc::new(Mutex::new(Values::new()));
+        let told = Arc::clone(&latest);
+        let ask = move || {
+            let gpus = Gpus::open();
+            loop {
+                let mut values = of_system();
+                if let Some(gpus) = &gpus {
+                    gpus.add_to(&mut values);
+                }
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = values;
+                thread::sleep(INTERVAL);
+            }
+        };
+        let _ = thread::Builder::new()
+            .name("telemetry".to_owned())
+            .spawn(ask);
+        Self(latest)
+    }
+
+    /// What was told last, once.
+    pub(super) fn take(&self) -> Values {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn of_system() -> Values {
+    let mut values = Values::new();
     thermal_zones(Path::new("/sys/class/thermal"), &mut values);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     if let Some(Ok(load)) = load.split_whitespace().next().map(str::parse) {
         values.insert("load".to_owned(), load);
     }
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let mut lines = memory.lines();
+    let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"));
     if let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
         let megabytes = kilobytes.trim().parse::<f64>().map(|value| value / 1024.0);
         values.extend(megabytes.map(|value| ("memory free (MiB)".to_owned(), value.round())));
@@ -26,7 +66,7 @@ pub(super) fn telemetry() -> BTreeMap<String, f64> {
 
 /// Linux' thermal zones, which a Jetson has for its CPU and its GPU: a type, and thousandths of
 /// degrees.
-fn thermal_zones(folder: &Path, values: &mut BTreeMap<String, f64>) {
+fn thermal_zones(folder: &Path, values: &mut Values) {
     let zones = fs::read_dir(folder).into_iter().flatten().flatten();
     for zone in zones {
         let read = |name: &str| fs::read_to_string(zone.path().join(name)).ok();
@@ -68,7 +108,7 @@ mod tests {
             fs::write(zone.join("type"), kind).expect("write");
             fs::write(zone.join("temp"), temperature).expect("write");
         }
-        let mut values = BTreeMap::new();
+        let mut values = Values::new();
         thermal_zones(folder.path(), &mut values);
         assert_eq!(
             values,

@@ -1,11 +1,10 @@
 //! `verifier watch report`: the log from its beginning to its end, with counts of particles.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context as _, Result, bail};
 use console::say;
 use verifier::report::Verdict;
 use verifier::report::watch::{Summary, rows_of_others};
+use verifier::watch::consequences::critical;
 use verifier::watch::fluence::{Conversion, Counts};
 use verifier::watch::log::LogReader;
 use verifier::watch::log::reader::files_of;
@@ -43,12 +42,14 @@ pub(super) fn report(arguments: &WatchReportArgs) -> Result<Verdict> {
         };
         Counts::read(path, conversion)
     });
-    let mut tally = Tally::new(counts.transpose()?, BTreeSet::new());
+    let critical = critical(log);
+    let knows_critical = critical.is_some();
+    let mut tally = Tally::new(counts.transpose()?, critical.unwrap_or_default());
     let mut reader = LogReader::open(log).with_context(named)?;
     while let Some(entry) = reader.next_entry()? {
         tally.add(&entry);
     }
-    let summary = Summary::new(&tally, Some(reader.integrity()), false);
+    let summary = Summary::new(&tally, Some(reader.integrity()), knows_critical);
     say!("{}", summary.text().trim_end());
     console::ensure_printed()?;
     Ok(Verdict::Pass)

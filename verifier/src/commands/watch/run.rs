@@ -18,7 +18,7 @@ use super::super::hints::with_hint;
 use super::super::prepare::stop_flag;
 use super::super::recorded::refuse_inside;
 use super::account;
-use super::machine::{boot_id, host_name, telemetry};
+use super::machine::{Telemetry, boot_id, host_name};
 use super::show::Show;
 use crate::cli::WatchRunArgs;
 
@@ -48,6 +48,8 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     let rehearsal = arguments
         .rehearse
         .then(|| Outside::new(arguments.seed, 3.0 * arguments.rehearse_every));
+    let telemetry = Telemetry::start();
+    let ask = || telemetry.take();
     let plan = Plan {
         folder: folder.clone(),
         settings: Settings::default(),
@@ -65,7 +67,7 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
             dead_after: arguments.dead_after as u64,
         },
         rehearsal,
-        telemetry: Some(&telemetry),
+        telemetry: Some(&ask),
         stop: &stop,
     };
     let mut take = |seen: verifier::watch::supervisor::Seen<'_>| show.take(seen);

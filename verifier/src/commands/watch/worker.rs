@@ -19,7 +19,7 @@ use verifier::watch::journal::Journal;
 use verifier::watch::log::event::Ready;
 use verifier::watch::message::{Message, Teller, shortened};
 use verifier::watch::resident::Resident;
-use verifier::watch::worker::{Load, Plan, Setup, Worker, failed};
+use verifier::watch::worker::{Load, Plan, Setup, WorkError, Worker, failed};
 
 use super::super::hints::with_hint;
 use super::super::model::Model;
@@ -78,8 +78,11 @@ pub(super) fn worker(arguments: &WatchRunArgs, number: u64, next_sdc: u64) -> Re
         }),
         stop: &stop,
     };
-    Worker::new(setup, &mut loads, &mut tell, resident, engine).run()?;
-    Ok(Verdict::Pass)
+    match Worker::new(setup, &mut loads, &mut tell, resident, engine).run() {
+        // It has said all that there is to say, and another one begins.
+        Ok(()) | Err(WorkError::Stuck) => Ok(Verdict::Pass),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A worker that nobody listens to ends, also one that hangs. Where the system has no such thing, it

@@ -24,7 +24,7 @@ pub trait Disk {
     fn release(&mut self, keep: u64) -> bool;
     /// Bytes of the reserve that are left.
     fn reserve(&self) -> u64;
-    /// Takes the reserve again, as far as there is space; false if there is none.
+    /// Takes the reserve again; false if there is no space for it.
     fn take_reserve(&mut self) -> bool;
 }
 
@@ -122,21 +122,22 @@ impl Disk for Files {
     }
 
     fn take_reserve(&mut self) -> bool {
-        let options = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&self.reserve_file);
-        let taken = options.and_then(|file| {
-            if self.wanted > 0 {
-                fallocate(&file, FallocateFlags::empty(), 0, self.wanted)?;
-            }
+        let taken = file.and_then(|file| {
+            fallocate(&file, FallocateFlags::empty(), 0, self.wanted.max(1))?;
             Ok(())
         });
-        if taken.is_ok() {
-            self.reserve = self.wanted;
+        match taken.map_err(|error| error.kind()) {
+            Ok(()) => self.reserve = self.wanted,
+            Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => return false,
+            // Some file systems know no such thing: then nothing is kept.
+            Err(_) => self.wanted = 0,
         }
-        taken.is_ok()
+        true
     }
 }
 

@@ -51,7 +51,10 @@ impl LogWriter<Files> {
     /// Begins a new file in the folder of a log; `last` is the number of its last record.
     pub fn begin(folder: &Path, settings: Settings, last: u64) -> io::Result<Self> {
         let files = Files::begin(folder, settings.rotate, settings.reserve)?;
-        Ok(Self::on(files, last))
+        let mut writer = Self::on(files, last);
+        // A disk that is full already is told at once.
+        writer.whole_reserve = settings.reserve;
+        Ok(writer)
     }
 }
 

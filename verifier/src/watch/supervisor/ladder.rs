@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::engine::child::{self, Ended};
-use crate::watch::log::event::DueKind;
 
 /// A command of the user may take so long.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
@@ -25,9 +24,9 @@ pub struct Ladder {
 
 impl Ladder {
     /// The commands after a lost worker, the `in_a_row`-th without a pass between them.
-    pub fn steps(&self, kind: DueKind, in_a_row: u64) -> Vec<(&'static str, &str)> {
+    pub fn steps(&self, is_hang: bool, in_a_row: u64) -> Vec<(&'static str, &str)> {
         let mut steps = Vec::new();
-        if let Some(command) = self.on_hang.as_deref().filter(|_| kind == DueKind::Hang) {
+        if let Some(command) = self.on_hang.as_deref().filter(|_| is_hang) {
             steps.push(("on-hang", command));
         }
         let after = self.dead_after.max(1);
@@ -74,16 +73,16 @@ mod tests {
             on_dead: vec!["reboot".to_owned(), "power".to_owned()],
             dead_after: 2,
         };
-        let steps = |kind, in_a_row| -> Vec<&str> {
-            let steps = ladder.steps(kind, in_a_row).into_iter();
+        let steps = |is_hang, in_a_row| -> Vec<&str> {
+            let steps = ladder.steps(is_hang, in_a_row).into_iter();
             steps.map(|(_, command)| command).collect()
         };
-        assert_eq!(steps(DueKind::Crash, 1), [""; 0]);
-        assert_eq!(steps(DueKind::Crash, 2), ["reboot"]);
-        assert_eq!(steps(DueKind::Hang, 3), ["reset"]);
-        assert_eq!(steps(DueKind::Hang, 4), ["reset", "power"]);
-        assert_eq!(steps(DueKind::Exit, 6), ["power"]);
-        assert!(Ladder::default().steps(DueKind::Hang, 3).is_empty());
+        assert_eq!(steps(false, 1), [""; 0]);
+        assert_eq!(steps(false, 2), ["reboot"]);
+        assert_eq!(steps(true, 3), ["reset"]);
+        assert_eq!(steps(true, 4), ["reset", "power"]);
+        assert_eq!(steps(false, 6), ["power"]);
+        assert!(Ladder::default().steps(true, 3).is_empty());
     }
 
     #[test]

@@ -18,6 +18,16 @@ const WAITING: usize = 1024;
 /// After its end, what a worker said is there at once, unless somebody else holds its pipe.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Seconds that a worker may be silent in its passes: 20 times its slowest batch, at least 5.
+pub(super) fn pass_limit(slowest: f64) -> f64 {
+    (20.0 * slowest).max(5.0)
+}
+
+/// And while it loads, of which it is known how long it takes: 10 times that, at least a minute.
+pub(super) fn loading_limit(loading: f64) -> f64 {
+    (10.0 * loading).max(60.0)
+}
+
 /// A worker.
 pub(super) struct Life {
     /// Absent when it has ended.

@@ -2,37 +2,36 @@
 //!
 //! It loads no runtime and touches no device: what can hang or crash is the worker.
 
+mod before;
 mod ended;
 mod ladder;
 mod life;
 mod outside;
+mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use self::before::Before;
 use self::ended::{OutOfMemoryKills, Said, due_kind};
 use self::life::Life;
 use super::journal;
 use super::log::disk::Files;
-use super::log::event::{
-    self, Beat, Due, DueKind, End, Event, Gap, GapCause, Phase, Rehearsed, Sdc, Start,
-};
-use super::log::{Entry, LogReader, LogWriter, Settings};
+use super::log::event::{self, Beat, Due, DueKind, End, Event, Phase, Rehearsed, Sdc};
+use super::log::{Entry, LogWriter};
 use super::message::{Message, Work, shortened};
 use super::tally::Tally;
 use crate::engine::child::{Child, Ended};
 
 pub use self::ladder::Ladder;
 pub use self::outside::Outside;
+pub use self::plan::{Now, Plan, Seen, Show, SupervisorError};
 
 /// How often the supervisor looks after the worker.
 const POLL: Duration = Duration::from_millis(50);
@@ -40,63 +39,6 @@ const POLL: Duration = Duration::from_millis(50);
 const STALL: Duration = Duration::from_secs(2);
 /// Bytes of a record for what a worker said.
 const MOST_SAID: usize = 2000;
-
-/// What a supervisor is to do.
-pub struct Plan<'a> {
-    /// The folder of the log, which exists.
-    pub folder: PathBuf,
-    pub settings: Settings,
-    pub start: Start,
-    /// The command of a worker, by its number and that of the next wrong batch.
-    pub worker: &'a dyn Fn(u64, u64) -> Command,
-    /// When it ends by itself.
-    pub duration: Option<Duration>,
-    /// How often a record says what was computed.
-    pub beat: Duration,
-    /// A worker without a sign of life for so long hangs; measured where it is not given.
-    pub hang_after: Option<Duration>,
-    /// A worker may load for so long, until it is known how long it takes.
-    pub load_limit: Duration,
-    pub ladder: Ladder,
-    /// What goes wrong on purpose, from outside of the worker.
-    pub rehearsal: Option<Outside>,
-    /// What the machine says of itself.
-    pub telemetry: Option<&'a dyn Fn() -> BTreeMap<String, f64>>,
-    /// When it is set, the supervisor ends in order.
-    pub stop: &'a AtomicBool,
-}
-
-/// What a supervisor shows as it goes on.
-#[derive(Debug)]
-pub enum Seen<'a> {
-    /// A record was written.
-    Entry(&'a Entry, &'a Tally),
-    /// Time went by.
-    Tick(&'a Tally, Now),
-}
-
-/// How things stand.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    pub seconds: f64,
-    pub phase: Phase,
-    /// What no record says yet.
-    pub work: Work,
-    pub is_disk_full: bool,
-}
-
-/// Takes what a supervisor shows.
-pub type Show<'a> = dyn FnMut(Seen<'_>) + 'a;
-
-/// Why a supervisor gives up.
-#[derive(Debug, thiserror::Error)]
-pub enum SupervisorError {
-    #[error("the log: {0}")]
-    Log(#[from] io::Error),
-    /// The very first worker did not come to its first batch.
-    #[error("the worker could not begin: {0}")]
-    Worker(String),
-}
 
 /// A supervisor at work.
 pub struct Supervisor<'a> {
@@ -124,8 +66,8 @@ pub struct Supervisor<'a> {
 enum Outcome {
     /// The time is over, or the supervisor was told to stop.
     Over,
-    /// Another worker is to be started; after one that was lost the kind.
-    Again(Option<DueKind>),
+    /// Another worker is to be started, after one that was lost or was stuck.
+    Again { is_hang: bool },
 }
 
 impl<'a> Supervisor<'a> {
@@ -177,8 +119,7 @@ impl<'a> Supervisor<'a> {
         loop {
             match self.one_worker()? {
                 Outcome::Over => break,
-                Outcome::Again(None) => {}
-                Outcome::Again(Some(kind)) => self.climb(kind),
+                Outcome::Again { is_hang } => self.climb(is_hang),
             }
             self.pause(ladder::wait(self.in_a_row));
             if self.is_over() {
@@ -223,7 +164,7 @@ impl<'a> Supervisor<'a> {
         }));
         let child = self.listen(&mut life)?;
         let Some(child) = child else {
-            return Ok(Outcome::Again(Some(DueKind::Exit)));
+            return Ok(Outcome::Again { is_hang: false });
         };
         self.adopt();
         self.beat();
@@ -231,44 +172,50 @@ impl<'a> Supervisor<'a> {
         let was_told = child.ended == Ended::Stopped;
         let due = due_kind(&child, &life.said, OutOfMemoryKills::now() != kills);
         let Some((kind, what)) = due else {
-            return Ok(if was_told {
-                Outcome::Over
-            } else {
-                Outcome::Again(None)
+            // One that ends by itself was stuck.
+            self.in_a_row += u64::from(!was_told);
+            return Ok(match was_told {
+                true => Outcome::Over,
+                false => Outcome::Again { is_hang: false },
             });
         };
         if !self.was_ready && matches!(life.said, Said::Failed { .. }) {
             return Err(SupervisorError::Worker(what));
         }
-        self.in_a_row += 1;
-        self.record(Event::Due(Due {
+        self.record_due(Due {
             kind,
             worker: self.workers,
             phase: life.phase,
             what: shortened(&what, MOST_SAID),
             said: shortened(child.said(), MOST_SAID),
             silent,
-            in_a_row: self.in_a_row,
-        }));
-        Ok(if was_told {
-            Outcome::Over
-        } else {
-            Outcome::Again(Some(kind))
+            in_a_row: 0,
+        });
+        Ok(match was_told {
+            true => Outcome::Over,
+            false => Outcome::Again {
+                is_hang: kind == DueKind::Hang,
+            },
         })
     }
 
     fn not_started(&mut self, error: &io::Error) -> Outcome {
-        self.in_a_row += 1;
-        self.record(Event::Due(Due {
+        self.record_due(Due {
             kind: DueKind::Exit,
             worker: self.workers,
             phase: Phase::Loading,
             what: shortened(&format!("not started: {error}"), MOST_SAID),
             said: String::new(),
             silent: 0.0,
-            in_a_row: self.in_a_row,
-        }));
-        Outcome::Again(Some(DueKind::Exit))
+            in_a_row: 0,
+        });
+        Outcome::Again { is_hang: false }
+    }
+
+    fn record_due(&mut self, mut due: Due) {
+        self.in_a_row += 1;
+        due.in_a_row = self.in_a_row;
+        self.record(Event::Due(due));
     }
 
     /// Listens to a worker until it ends, or has to be ended.
@@ -294,7 +241,7 @@ impl<'a> Supervisor<'a> {
                 life.end(None)?
             } else if self.is_over() {
                 life.end(Some(Ended::Stopped))?
-            } else if life.silent() > self.hang_limit(life.phase).as_secs_f64() {
+            } else if life.silent() > self.hang_limit(life.phase) {
                 life.end(Some(Ended::TimedOut))?
             } else {
                 continue;
@@ -306,21 +253,14 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// How long a worker may be silent: 20 times its slowest batch, at least 5 seconds; loading, 10
-    /// times as long as it took, at least a minute.
-    fn hang_limit(&self, phase: Phase) -> Duration {
-        const BATCHES: f64 = 20.0;
-        const LEAST: f64 = 5.0;
-        const LOADS: f64 = 10.0;
-        const LEAST_LOAD: f64 = 60.0;
-        let loading = self.loading.map_or(self.plan.load_limit, |seconds| {
-            Duration::from_secs_f64((LOADS * seconds).max(LEAST_LOAD))
-        });
-        match (phase, self.plan.hang_after) {
+    fn hang_limit(&self, phase: Phase) -> f64 {
+        let given = self.plan.hang_after.map(|given| given.as_secs_f64());
+        let loading = self
+            .loading
+            .map_or(self.plan.load_limit.as_secs_f64(), life::loading_limit);
+        match (phase, given) {
             (Phase::Passes, Some(given)) => given,
-            (Phase::Passes, None) if self.slowest > 0.0 => {
-                Duration::from_secs_f64((BATCHES * self.slowest).max(LEAST))
-            }
+            (Phase::Passes, None) if self.slowest > 0.0 => life::pass_limit(self.slowest),
             _ => loading,
         }
     }
@@ -476,8 +416,8 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Runs the commands of the user that are due; each is in the log before it runs.
-    fn climb(&mut self, kind: DueKind) {
-        let steps = self.plan.ladder.steps(kind, self.in_a_row).into_iter();
+    fn climb(&mut self, is_hang: bool) {
+        let steps = self.plan.ladder.steps(is_hang, self.in_a_row).into_iter();
         let steps: Vec<(&str, String)> = steps
             .map(|(step, command)| (step, command.to_owned()))
             .collect();
@@ -493,48 +433,5 @@ impl<'a> Supervisor<'a> {
             let ended = ladder::run(&command, self.plan.stop);
             self.record(said(Some(ended)));
         }
-    }
-}
-
-/// What the log says of the time before this supervisor.
-struct Before {
-    sequence: u64,
-    worker: u64,
-    sdc: u64,
-    gap: Option<Gap>,
-}
-
-impl Before {
-    fn of(plan: &Plan<'_>) -> io::Result<Self> {
-        let mut reader = LogReader::open(&plan.folder)?;
-        let mut tally = Tally::default();
-        let (mut last, mut boot_id, mut command) = (None, String::new(), None);
-        while let Some(entry) = reader.next_entry()? {
-            tally.add(&entry);
-            match &entry.event {
-                Event::Start(start) => boot_id.clone_from(&start.boot_id),
-                Event::Command(of_user) => command = Some(of_user.command.clone()),
-                Event::Ready(_) => command = None,
-                _ => {}
-            }
-            last = Some((entry.sequence, entry.unix));
-        }
-        let has_no_end = tally.end.is_none() && last.is_some();
-        let (sequence, unix) = last.unwrap_or_default();
-        let cause = match boot_id == plan.start.boot_id {
-            true => GapCause::Supervisor,
-            false => GapCause::Reboot,
-        };
-        Ok(Self {
-            sequence,
-            worker: tally.last_worker,
-            sdc: tally.last_sdc,
-            gap: has_no_end.then(|| Gap {
-                cause,
-                seconds: (super::log::writer::unix_now() - unix).max(0.0),
-                after_sequence: sequence,
-                command,
-            }),
-        })
     }
 }

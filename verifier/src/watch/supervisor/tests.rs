@@ -1,9 +1,12 @@
 //! A supervisor with workers that are scripts.
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::watch::log::event::SdcClass;
+use crate::watch::log::event::{SdcClass, Start};
+use crate::watch::log::{LogReader, Settings};
 
 /// What a script says to be a worker.
 const READY: &str = r#"{"ready":{"seconds":0.1,"bundle_blake3":"","runtime":"","device":"","batch_size":1,"samples":1,"elements":1,"resident_bytes":0,"compared_with":""}}"#;
@@ -66,9 +69,8 @@ fn supervise(folder: &Path, scripts: &[String], seconds: f64, ladder: Ladder) ->
     };
     let starts = scripts.len() as u64;
     let mut show = |seen: Seen<'_>| {
-        if let Seen::Tick(tally, _) = seen
-            && tally.workers >= starts
-            && tally.events.dues() + tally.events.due_while_loading >= starts
+        let (Seen::Entry(_, tally) | Seen::Tick(tally, _)) = seen;
+        if tally.workers >= starts && tally.events.dues() + tally.events.due_while_loading >= starts
         {
             stop.store(true, Ordering::Relaxed);
         }
@@ -193,7 +195,7 @@ fn a_worker_that_never_began_is_an_error_and_one_that_is_told_to_stop_is_none() 
     assert!(error.contains("no such library"), "{error}");
     let polite = "trap 'exit 0' TERM; while true; do sleep 0.05; done";
     let again = script_of(polite);
-    let tally = supervise(folder.path(), &[again], 1.0, Ladder::default());
+    let tally = supervise(folder.path(), &[again], 0.4, Ladder::default());
     assert_eq!(
         (tally.events.dues(), tally.events.due_while_loading),
         (0, 0)

@@ -1,0 +1,73 @@
+//! Loads `tail` behind a part, with what computes its other inputs.
+
+use anyhow::{Result, bail};
+use proto::manifest::{dataset, part};
+use verifier::check::tail::Tail;
+use verifier::engine::onnxruntime::locate::locate;
+use verifier::engine::onnxruntime::{Library, Options};
+use verifier::samples::of_part::{computed, input_from_pixels};
+use verifier::samples::{Origin, Recording};
+
+use super::opened::Opened;
+use super::upstream;
+use crate::cli::TargetArgs;
+
+/// `tail`, whose inputs are the part's output and what else the bundle has or can compute; on a
+/// library that is loaded already, if one is.
+pub(super) fn load_tail(
+    target: &TargetArgs,
+    opened: &Opened,
+    library: Option<&Library>,
+) -> Result<Tail<'static>> {
+    let started;
+    let library = match library {
+        Some(library) => library,
+        None => {
+            started = Library::start(&locate(target.runtime.as_deref())?)?;
+            &started
+        }
+    };
+    let options = upstream::options(target);
+    let inputs = inputs(opened, library, &options)?;
+    let bundle = &opened.bundle;
+    let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, &options)?;
+    Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
+}
+
+fn inputs(opened: &Opened, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {
+    let Opened {
+        bundle,
+        part_name,
+        part: checked,
+        recordings,
+        ..
+    } = opened;
+    if recordings.origin == Origin::TestDataSets {
+        bail!("test data sets have no pixels");
+    }
+    let [output] = checked.outputs.as_slice() else {
+        bail!("the outputs of `{part_name}` are not what `tail` takes");
+    };
+    let (_, tail) = bundle.part(part::TAIL)?;
+    if !tail.inputs.iter().any(|input| input.name == output.name) {
+        bail!("`tail` takes no `{}`", output.name);
+    }
+    let mut inputs = Vec::new();
+    for input in &tail.inputs {
+        if input.name == output.name {
+            inputs.push(None);
+            continue;
+        }
+        let Some(computed) = computed(bundle, input) else {
+            bail!(
+                "`tail` takes `{}`, and the bundle has no pixels to compute it from",
+                input.name
+            );
+        };
+        let recording = input_from_pixels(bundle, input)?.verified(|_| true)?;
+        let parts = upstream::load(bundle, &computed, library, options)?;
+        recording.compute_with(Box::new(parts));
+        inputs.push(Some(recording));
+    }
+    Ok(inputs)
+}
