@@ -169,7 +169,7 @@ fn supervisors_killed_and_stopped_at_any_moment_lose_no_event_and_record_none_tw
     let (bundle, log) = (tiny_bundle(folder.path()), folder.path().join("log"));
     for round in 0..8 {
         let mut command = watch(&bundle, &log, 3600.0);
-        command.args(["--rehearse", "--rehearse-every", "0.1", "--hang-after", "1"]);
+        command.args(["--rehearse", "--rehearse-every", "0.1", "--hang-after", "4"]);
         let (mut child, _stderr) = start(command.args(["--seed", &round.to_string()]));
         // Whatever it does at that moment.
         sleep(Duration::from_millis(137 * (round + 1) % 700));
@@ -196,7 +196,7 @@ fn a_lost_worker_is_a_due_and_the_watch_goes_on() {
     let folder = scratch();
     let (bundle, log) = (tiny_bundle(folder.path()), folder.path().join("log"));
     let mut command = watch(&bundle, &log, 3600.0);
-    let (child, mut stderr) = start(command.args(["--hang-after", "2"]));
+    let (child, mut stderr) = start(command.args(["--hang-after", "3"]));
     for (how, kind) in [("-SEGV", "crash"), ("-KILL", "killed"), ("-STOP", "hang")] {
         sleep(Duration::from_millis(300));
         signal(how, *workers(&log).last().expect("a worker"));
@@ -240,12 +240,12 @@ fn a_runtime_that_misbehaves_is_an_sdc_or_a_due_and_never_a_pass() {
         ("later free", 1, "crash|SDC"),
     ] {
         let log = folder.path().join(how.replace(' ', "_"));
-        let mut command = watch(&bundle, &log, 8.0);
+        let mut command = watch(&bundle, &log, 10.0);
         command.arg("--runtime").arg(&shim);
         command
             .env("SHIM_RUNTIME", onnxruntime())
             .env("SHIM_RUN", how);
-        let ended = run(command.args(["--hang-after", "2"]));
+        let ended = run(command.args(["--hang-after", "3"]));
         assert!(!ended.stderr.contains("panicked"), "{how}\n{ended}");
         let mut kinds = expected.split('|');
         assert!(
@@ -267,8 +267,8 @@ fn a_rehearsal_is_accounted_for() {
     run(record.arg("--golden").arg(&golden))
         .expect_status(0)
         .says("gave the same bits");
-    let mut command = watch(&bundle, &log, 25.0);
-    command.args(["--hang-after", "1", "--rehearse", "--rehearse-every", "0.7"]);
+    let mut command = watch(&bundle, &log, 30.0);
+    command.args(["--hang-after", "4", "--rehearse", "--rehearse-every", "0.5"]);
     let ended = run(command.arg("--golden").arg(&golden));
     let ended = ended
         .expect_status(0)

@@ -143,10 +143,10 @@ impl Command {
             // What it sets for itself, its processes inherit.
             Self::Compare(arguments) => arguments.allow_reduced_precision,
             Self::Record(arguments) => arguments.target.allow_reduced_precision,
-            Self::Watch(arguments) => {
-                let run = arguments.run.as_ref();
-                run.is_some_and(|run| run.target.allow_reduced_precision)
-            }
+            Self::Watch(arguments) => match &**arguments {
+                WatchArgs::Run(run) => run.target.allow_reduced_precision,
+                WatchArgs::Then(_) => false,
+            },
             Self::Devices(_) | Self::Inspect(_) => false,
         }
     }

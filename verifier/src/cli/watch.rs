@@ -2,36 +2,43 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
 use super::values::{count, positive, seconds, tolerance};
 
-/// Run for hours and account for every event: SDCs, crashes, hangs, and the exposure
-#[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    after_help = "\
-Examples:
-  verifier watch bundles/base --device cuda --log runs/ --hours 8 --on-dead reboot
-  verifier watch bundles/nano --device cpu --log rehearsal/ --hours 0.5 --rehearse
-  verifier watch report runs/ --fluence counts.csv --factor 3.2e3
+/// A watch, or what follows one.
+#[derive(Debug)]
+pub(crate) enum WatchArgs {
+    Run(Box<WatchRunArgs>),
+    Then(WatchCommand),
+}
 
-A supervisor, which loads no runtime, starts a worker and starts it again whenever it is lost. The
-log is only ever appended to, and goes on where it ended, whatever ended it. SIGTERM and SIGINT end
-a watch in order.
+/// `verifier watch BUNDLE …` has no subcommand, `verifier watch report …` none of its arguments.
+impl FromArgMatches for WatchArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        match matches.subcommand() {
+            Some(_) => WatchCommand::from_arg_matches(matches).map(Self::Then),
+            None => WatchRunArgs::from_arg_matches(matches).map(|run| Self::Run(Box::new(run))),
+        }
+    }
 
-Exit status:
-  0  its time is over, or it was told to stop: no event
-  1  the same, with an SDC, a DUE, or other bits than the golden of the device
-  2  could not run, or nothing was compared"
-)]
-pub(crate) struct WatchArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<WatchCommand>,
-    #[command(flatten)]
-    pub(crate) run: Option<WatchRunArgs>,
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for WatchArgs {
+    fn augment_args(command: Command) -> Command {
+        WatchCommand::augment_subcommands(WatchRunArgs::augment_args(command))
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,8 +120,22 @@ pub(crate) struct WatchReportArgs {
     pub(crate) hours_ahead: f64,
 }
 
-/// A watch.
+/// Run for hours and account for every event: SDCs, crashes, hangs, and the exposure
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  verifier watch bundles/base --device cuda --log runs/ --hours 8 --on-dead reboot
+  verifier watch bundles/nano --device cpu --log rehearsal/ --hours 0.5 --rehearse
+  verifier watch report runs/ --fluence counts.csv --factor 3.2e3
+
+A supervisor, which loads no runtime, starts a worker and starts it again whenever it is lost. The
+log is only ever appended to, and goes on where it ended, whatever ended it. SIGTERM and SIGINT end
+a watch in order.
+
+Exit status:
+  0  its time is over, or it was told to stop: no event
+  1  the same, with an SDC, a DUE, or other bits than the golden of the device
+  2  could not run, or nothing was compared")]
 pub(crate) struct WatchRunArgs {
     #[command(flatten)]
     pub(crate) input: PartArgs,

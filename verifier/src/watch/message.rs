@@ -48,6 +48,9 @@ pub struct Work {
     pub elements: u64,
 }
 
+/// Takes what a worker says: a wrong batch is on a disk when it returns.
+pub type Tell<'a> = dyn FnMut(&Message) -> io::Result<()> + 'a;
+
 /// The worker's end of the pipe.
 #[derive(Debug)]
 pub struct Teller<W> {

@@ -1,12 +1,11 @@
 //! What NVIDIA's library tells of the machine's GPUs, where it is there: it is loaded at run time.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::device::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor};
-
-use super::machine::Values;
 
 /// The library's name where the driver is without its headers.
 const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -23,7 +22,7 @@ impl Gpus {
     }
 
     /// Adds what each GPU tells; what it does not is left out.
-    pub(super) fn add_to(&self, values: &mut Values) {
+    pub(super) fn add_to(&self, values: &mut BTreeMap<String, f64>) {
         for index in 0..self.0.device_count().unwrap_or(0) {
             if let Ok(gpu) = self.0.device_by_index(index) {
                 for (name, value) in told(&gpu) {

@@ -143,7 +143,12 @@ fn commands_of_the_user_are_in_the_log_before_they_run() {
         dead_after: 2,
     };
     let lost = script(&[READY, PASSES, WORK], "exit 7");
-    supervise(folder.path(), &[lost.clone(), lost], 60.0, ladder);
+    supervise(
+        folder.path(),
+        &[lost.clone(), lost.clone(), lost],
+        60.0,
+        ladder,
+    );
     let copied = std::fs::read_to_string(seen).expect("the command ran");
     assert!(copied.contains(r#""step":"on-dead""#), "{copied}");
     let ended = events(folder.path())

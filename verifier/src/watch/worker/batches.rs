@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::engine::OutputFault;
 use super::rehearsal::Rehearsal;
+use super::setup::Setup;
 use super::wrong::Wrong;
-use super::{Setup, Tell};
 use crate::check::Event;
 use crate::watch::log::event::Phase;
-use crate::watch::message::{Message, Work};
+use crate::watch::message::{Message, Tell, Work};
 use crate::watch::resident::Resident;
 
 /// A sign of life is given no more often: each costs the supervisor some microseconds too.

@@ -6,13 +6,13 @@
 mod batches;
 mod engine;
 mod rehearsal;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod wrong;
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -21,60 +21,17 @@ use self::engine::Metered;
 use self::rehearsal::Rehearsal;
 use self::wrong::Wrong;
 use super::log::event::{Classified, Phase, SdcClass};
-use super::message::{Message, Work, shortened};
+use super::message::{Message, Tell, Work, shortened};
 use super::resident::Resident;
 use crate::check::dump::Dump;
-use crate::check::{CheckError, Engines, Request, check};
-use crate::compare::Tolerance;
+use crate::check::{Engines, Request, check};
 use crate::engine::Engine;
 
 pub use self::rehearsal::Plan;
+pub use self::setup::{Load, Setup, WorkError};
 
 /// Bytes of a message that say why a worker ends.
 const MOST_SAID: usize = 2000;
-
-/// What a worker is to do.
-#[derive(Debug)]
-pub struct Setup<'a> {
-    pub samples: Range<usize>,
-    pub batch_size: usize,
-    pub tolerance: Tolerance,
-    /// Where the tensors of wrong batches are kept.
-    pub dumps: Option<PathBuf>,
-    /// Its own number, and that of the next wrong batch.
-    pub worker: u64,
-    pub next_sdc: u64,
-    /// What goes wrong on purpose.
-    pub rehearsal: Option<Plan>,
-    /// When it is set, the worker ends in order.
-    pub stop: &'a AtomicBool,
-}
-
-/// Loads what a worker needs, and again when it may have been hit.
-pub trait Load {
-    /// Inputs and goldens, whose files have the hashes of the bundle.
-    fn resident(&mut self) -> Result<Resident, String>;
-    /// The model, whose file has the hash of the bundle, on the device.
-    fn engine(&mut self) -> Result<Box<dyn Engine>, String>;
-}
-
-/// Takes what a worker says: a wrong batch is on a disk when it returns.
-pub type Tell<'a> = dyn FnMut(&Message) -> io::Result<()> + 'a;
-
-/// Why a worker ends.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkError {
-    /// Nobody hears what it says.
-    #[error("the supervisor is gone: {0}")]
-    Alone(#[from] io::Error),
-    /// A batch stays wrong, whatever is loaded again.
-    #[error("a batch stays wrong after everything was loaded again")]
-    Stuck,
-    #[error(transparent)]
-    Check(#[from] CheckError),
-    #[error("{0}")]
-    Load(String),
-}
 
 /// A worker at work.
 pub struct Worker<'a> {

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use super::Tell;
 use super::engine::OutputFault;
 use crate::watch::log::event::Rehearsed;
-use crate::watch::message::Message;
+use crate::watch::message::{Message, Tell};
 
 /// How often something is done on purpose, and what is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq)]

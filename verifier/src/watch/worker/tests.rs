@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ndarray::ArrayD;
 
 use super::*;
+use crate::compare::Tolerance;
 use crate::engine::fake::Echo;
 use crate::samples::of_part::fixtures::{echo_recordings, recording};
 use crate::watch::log::event::{Faulty, Sdc};
