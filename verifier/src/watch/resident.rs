@@ -72,7 +72,7 @@ impl Resident {
             let mut values = window.view().to_owned();
             let place = sample * golden.sample_elements();
             if let Some(value) = values.iter_mut().nth(place) {
-                *value = f32::from_bits(value.to_bits() ^ 1 << bit);
+                *value = f32::from_bits(value.to_bits() ^ (1 << bit));
             }
             let changed = Recording::in_memory(golden.name(), values);
             self.recordings.goldens[0] = changed.expect("of the golden's shape");

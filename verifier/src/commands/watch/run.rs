@@ -44,7 +44,6 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
         .to_string_lossy();
     let benchmark = format!("{name}_{}", arguments.input.part);
     let mut show = Show::new(arguments, &benchmark)?;
-    let worker = |number, next_sdc| worker_command(number, next_sdc);
     let rehearsal = arguments
         .rehearse
         .then(|| Outside::new(arguments.seed, 3.0 * arguments.rehearse_every));
@@ -54,7 +53,7 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
         folder: folder.clone(),
         settings: Settings::default(),
         start: start(arguments, &bundle),
-        worker: &worker,
+        worker: &worker_command,
         duration: arguments
             .hours
             .map(|hours| Duration::from_secs_f64(3600.0 * hours)),

@@ -112,7 +112,7 @@ struct Loads<'a> {
 impl<'a> Loads<'a> {
     fn new(arguments: &'a WatchRunArgs, stop: &Arc<AtomicBool>) -> Result<(Self, Box<dyn Engine>)> {
         let opened = Opened::new::<Check>(&arguments.input, None)?;
-        check_memory(&opened)?;
+        check_memory(&opened, arguments.golden.is_some())?;
         let (target, size) = (&arguments.target, arguments.batch_size);
         let prepared = Prepared::new(opened, target, size, stop.clone())?;
         let loaded = prepared.load(prepared.batch_size)?;
@@ -205,12 +205,10 @@ impl Load for Loads<'_> {
 }
 
 /// Refuses samples that would not fit into memory, where the system tells how much there is.
-fn check_memory(opened: &Opened) -> Result<()> {
-    let tensors = opened
-        .recordings
-        .inputs
-        .iter()
-        .chain(&opened.recordings.goldens);
+fn check_memory(opened: &Opened, has_device_golden: bool) -> Result<()> {
+    let (inputs, goldens) = (&opened.recordings.inputs, &opened.recordings.goldens);
+    let of_device = goldens.iter().filter(|_| has_device_golden);
+    let tensors = inputs.iter().chain(goldens).chain(of_device);
     let of_sample: usize = tensors.map(|tensor| 4 * tensor.sample_elements()).sum();
     let needed = of_sample as u64 * opened.samples.len() as u64;
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();

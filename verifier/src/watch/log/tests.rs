@@ -197,6 +197,16 @@ fn a_full_disk_keeps_events_and_drops_what_comes_again() {
 }
 
 #[test]
+fn what_still_waits_in_the_end_is_lost_and_told() {
+    let mut writer = LogWriter::on(Small::new(100, 0), 0);
+    writer.record(sdc(1));
+    writer.record(sdc(2));
+    assert_eq!(writer.finish(std::time::Duration::ZERO), 2);
+    writer.disk().space = 10_000;
+    assert_eq!(writer.finish(std::time::Duration::from_secs(60)), 0);
+}
+
+#[test]
 fn files_are_rotated_and_a_new_supervisor_begins_a_new_one() {
     let folder = tempfile::tempdir().expect("folder");
     let settings = Settings {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -13,6 +14,9 @@ use super::event::{self, Event};
 
 /// Bytes of records that wait for a disk that is full; the oldest beyond that are lost.
 const MOST_WAITING: usize = 64 << 20;
+
+/// How often a disk that is full is asked again in the end.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How a log is kept.
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +118,16 @@ impl<D: Disk> LogWriter<D> {
         self.waiting_bytes = 0;
         self.sequence -= 1;
         None
+    }
+
+    /// Gives a disk that is full some time more; says how many events no file holds.
+    pub fn finish(&mut self, limit: Duration) -> u64 {
+        let begun = Instant::now();
+        while !self.waiting.is_empty() && begun.elapsed() < limit {
+            sleep(AGAIN);
+            self.flush(true);
+        }
+        self.lost + self.waiting.len() as u64
     }
 
     fn entry(&mut self, event: Event) -> Entry {

@@ -37,6 +37,8 @@ pub use self::plan::{Now, Plan, Seen, Show, SupervisorError};
 const POLL: Duration = Duration::from_millis(50);
 /// A supervisor that was away for longer has been stopped, or its machine was.
 const STALL: Duration = Duration::from_secs(2);
+/// A disk that is full in the end has so long to take what still waits.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Bytes of a record for what a worker said.
 const MOST_SAID: usize = 2000;
 
@@ -111,6 +113,7 @@ impl<'a> Supervisor<'a> {
         };
         let lost = self.log.lost();
         self.record(Event::End(End { reason, lost }));
+        self.tally.lost = self.log.finish(LAST_WAIT);
         ended?;
         Ok(self.tally)
     }

@@ -63,7 +63,7 @@ impl Engine for Metered<'_> {
         let elements = self.changed.first().map_or(0, ArrayD::len).max(1);
         let first = self.changed.first_mut();
         if let Some(value) = first.and_then(|output| output.iter_mut().nth(element % elements)) {
-            *value = f32::from_bits(value.to_bits() ^ 1 << bit);
+            *value = f32::from_bits(value.to_bits() ^ (1 << bit));
         }
         Ok(self.changed.iter().map(|output| output.view()).collect())
     }

@@ -90,7 +90,7 @@ impl Kind {
 impl Rehearsal {
     pub(super) fn new(plan: Option<Plan>, worker: u64) -> Self {
         // Each worker draws something of its own.
-        let seeded = |plan: Plan| (plan, ChaCha8Rng::seed_from_u64(plan.seed ^ worker << 32));
+        let seeded = |plan: Plan| (plan, ChaCha8Rng::seed_from_u64(plan.seed ^ (worker << 32)));
         let mut rehearsal = Self {
             plan: plan.map(seeded),
             next: Instant::now(),

@@ -142,7 +142,7 @@ impl Ran {
 
 fn flip(output: &mut ArrayD<f32>, element: usize, bit: u32) {
     let value = output.iter_mut().nth(element).expect("an element");
-    *value = f32::from_bits(value.to_bits() ^ 1 << bit);
+    *value = f32::from_bits(value.to_bits() ^ (1 << bit));
 }
 
 #[test]
