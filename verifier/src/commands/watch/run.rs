@@ -11,6 +11,7 @@ use verifier::report::Verdict;
 use verifier::report::watch::Summary;
 use verifier::watch::log::Settings;
 use verifier::watch::log::event::Start;
+use verifier::watch::message::shortened;
 use verifier::watch::supervisor::{Ladder, Outside, Plan, Supervisor};
 use verifier::watch::tally::Tally;
 
@@ -21,6 +22,10 @@ use super::account;
 use super::machine::{Telemetry, boot_id, host_name};
 use super::show::Show;
 use crate::cli::WatchRunArgs;
+
+/// Words of the command that a record holds, and bytes of each.
+const MOST_WORDS: usize = 60;
+const MOST_OF_WORD: usize = 300;
 
 pub(super) fn run(arguments: &WatchRunArgs) -> Result<Verdict> {
     supervise(arguments).map_err(|error| with_hint(error, "watch"))
@@ -120,7 +125,8 @@ fn start(arguments: &WatchRunArgs, bundle: &Bundle) -> Start {
         boot_id: boot_id(),
         process: std::process::id(),
         arguments: words
-            .map(|word| word.to_string_lossy().into_owned())
+            .take(MOST_WORDS)
+            .map(|word| shortened(&word.to_string_lossy(), MOST_OF_WORD))
             .collect(),
         bundle: bundle.root().display().to_string(),
         bundle_blake3: bundle.blake3(),

@@ -39,6 +39,8 @@ const POLL: Duration = Duration::from_millis(50);
 const STALL: Duration = Duration::from_secs(2);
 /// A disk that is full in the end has so long to take what still waits.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// A worker that was exposed for so many seconds, or completed a pass, ends a row of lost ones.
+const LONG_ENOUGH: f64 = 60.0;
 /// Bytes of a record for what a worker said.
 const MOST_SAID: usize = 2000;
 
@@ -58,6 +60,7 @@ pub struct Supervisor<'a> {
     workers: u64,
     last_sdc: u64,
     in_a_row: u64,
+    exposed_of_worker: f64,
     was_ready: bool,
     /// Seconds that loading took.
     loading: Option<f64>,
@@ -90,6 +93,7 @@ impl<'a> Supervisor<'a> {
             workers: before.worker,
             last_sdc: before.sdc,
             in_a_row: 0,
+            exposed_of_worker: 0.0,
             was_ready: false,
             loading: None,
             slowest: 0.0,
@@ -106,7 +110,9 @@ impl<'a> Supervisor<'a> {
     /// Starts workers until the time is over; gives what was seen.
     pub fn run(mut self) -> Result<Tally, SupervisorError> {
         let ended = self.workers();
-        self.beat();
+        // Also where the disk is full: this is counted.
+        let last = self.worked();
+        self.record(last);
         let reason = match &ended {
             Ok(reason) => (*reason).to_owned(),
             Err(error) => error.to_string(),
@@ -153,6 +159,7 @@ impl<'a> Supervisor<'a> {
         // All that the one before had in its list is in the log; what stays there has old numbers.
         let _ = journal::clear(&self.plan.folder);
         self.workers += 1;
+        self.exposed_of_worker = 0.0;
         let kills = OutOfMemoryKills::now();
         let command = (self.plan.worker)(self.workers, self.last_sdc + 1);
         let mut life = match Life::begin(command) {
@@ -329,7 +336,8 @@ impl<'a> Supervisor<'a> {
         sum.samples += work.samples;
         sum.elements += work.elements;
         self.slowest = self.slowest.max(work.slowest);
-        if work.passes > 0 {
+        self.exposed_of_worker += work.exposed;
+        if work.passes > 0 || self.exposed_of_worker > LONG_ENOUGH {
             self.in_a_row = 0;
         }
     }
@@ -361,8 +369,19 @@ impl<'a> Supervisor<'a> {
     /// Records what was computed since the last time, unless the disk is full: then the period goes
     /// on.
     fn beat(&mut self) {
+        let beat = self.worked();
+        if let Some(entry) = self.log.record_if_possible(beat) {
+            self.work = Work::default();
+            self.period = Instant::now();
+            self.note(Some(&entry));
+        }
+        self.say_of_disk();
+    }
+
+    /// What no record says yet.
+    fn worked(&self) -> Event {
         let work = self.work;
-        let beat = Event::Beat(Beat {
+        Event::Beat(Beat {
             seconds: self.period.elapsed().as_secs_f64(),
             exposed: work.exposed,
             running: work.running,
@@ -373,13 +392,7 @@ impl<'a> Supervisor<'a> {
             elements: work.elements,
             last_sdc: self.last_sdc,
             worker: self.workers,
-        });
-        if let Some(entry) = self.log.record_if_possible(beat) {
-            self.work = Work::default();
-            self.period = Instant::now();
-            self.note(Some(&entry));
-        }
-        self.say_of_disk();
+        })
     }
 
     fn record(&mut self, event: Event) {
@@ -428,7 +441,7 @@ impl<'a> Supervisor<'a> {
             let said = |ended| {
                 Event::Command(event::Command {
                     step: step.to_owned(),
-                    command: command.clone(),
+                    command: shortened(&command, MOST_SAID),
                     ended,
                 })
             };

@@ -30,8 +30,10 @@ use crate::engine::Engine;
 pub use self::rehearsal::Plan;
 pub use self::setup::{Load, Setup, WorkError};
 
-/// Bytes of a message that say why a worker ends.
-const MOST_SAID: usize = 2000;
+/// Bytes of a message that say why a worker ends: each may take six in JSON.
+const MOST_SAID: usize = 600;
+/// Tensors that a message names.
+const MOST_NAMED: usize = 8;
 
 /// A worker at work.
 pub struct Worker<'a> {
@@ -210,6 +212,7 @@ impl<'a> Worker<'a> {
             return Ok((SdcClass::Transient, vec![]));
         }
         let mut damaged = self.resident.damaged();
+        damaged.truncate(MOST_NAMED);
         if !damaged.is_empty() {
             self.resident = self.load.resident().map_err(WorkError::Load)?;
             if self.is_right(batch)? {
@@ -220,7 +223,6 @@ impl<'a> Worker<'a> {
         self.engine = None;
         self.rehearsal.reload();
         self.engine = Some(self.load.engine().map_err(WorkError::Load)?);
-        damaged.truncate(8);
         match self.is_right(batch)? {
             true => Ok((SdcClass::UntilReload, damaged)),
             false => Ok((SdcClass::Stuck, damaged)),
@@ -228,8 +230,9 @@ impl<'a> Worker<'a> {
     }
 
     fn is_right(&mut self, batch: &Range<usize>) -> Result<bool, WorkError> {
-        let (_, wrong) = self.run_batches(batch.clone(), false)?;
-        Ok(wrong.is_none())
+        let (end, wrong) = self.run_batches(batch.clone(), false)?;
+        // What was not run is not right.
+        Ok(end == batch.end && wrong.is_none())
     }
 }
 
