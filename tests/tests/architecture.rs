@@ -29,7 +29,8 @@ const WITHIN_A_LEVEL: [(&str, &str); 3] = [
     ("commands", "cli"),
 ];
 
-/// The two studies, by simulation and on hardware, have a folder each beside what one run is used for.
+/// The two studies, by simulation and on hardware, have a folder each beside what one run is used
+/// for.
 const MOST_ENTRIES_OF_THE_VERIFIER: usize = 15;
 const LONGEST_LINE: usize = 100;
 const LONG_FUNCTION: usize = 60;

@@ -1,5 +1,5 @@
-//! Hours on the target, in seconds: a watch ends in order, loses nothing when it is killed, and takes
-//! no misbehaving runtime for one that works.
+//! Hours on the target, in seconds: a watch ends in order, loses nothing when it is killed, and
+//! takes no misbehaving runtime for one that works.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

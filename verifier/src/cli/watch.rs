@@ -104,10 +104,22 @@ pub(crate) struct WatchReportArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) fluence: Option<PathBuf>,
     /// Particles per cm² for each count
-    #[arg(long, default_value = "1", value_name = "F", value_parser = positive, requires = "fluence")]
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "F",
+        value_parser = positive,
+        requires = "fluence"
+    )]
     pub(crate) factor: f64,
     /// Share of the particles that is left at the device
-    #[arg(long, default_value = "1", value_name = "A", value_parser = positive, requires = "fluence")]
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "A",
+        value_parser = positive,
+        requires = "fluence"
+    )]
     pub(crate) attenuation: f64,
     /// Hours that the clock of the counts is ahead of UTC, where its times do not say it
     #[arg(

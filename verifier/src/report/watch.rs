@@ -270,7 +270,7 @@ fn notes(tally: &Tally, integrity: Option<&Integrity>) -> Vec<String> {
     note(
         naive < tally.computed.exposed && events.sdcs() > 0,
         format!(
-            "counted until the last SDC alone, the exposure would be {}: rates {:.2} times too high",
+            "up to the last SDC alone, the exposure would be {}, and rates {:.2} times too high",
             clock(naive),
             tally.computed.exposed / naive.max(1e-9)
         ),
@@ -352,7 +352,7 @@ pub fn rows_of_others(rows: &[Row]) -> String {
     let header = ["event", "count", "per hour exposed", "95 % limits"];
     text += &table(&header, rates.to_vec());
     text += &format!(
-        "note: exposure {seconds:.1} s; counted from lines with an SDC alone it would be {naive:.1} s\n"
+        "note: exposure {seconds:.1} s; from lines with an SDC alone it would be {naive:.1} s\n"
     );
     text
 }

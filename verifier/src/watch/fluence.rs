@@ -1,7 +1,7 @@
 //! How many particles there were: a counter's readings over time, and what lies between them.
 //!
-//! Two forms are read: CSV with a header that names the columns `time` and `counts`, and the text of
-//! ISIS' ChipIR, split by blanks: `d/m/Y H:M:S .fraction`, the fission counter in the field of
+//! Two forms are read: CSV with a header that names the columns `time` and `counts`, and the text
+//! of ISIS' ChipIR, split by blanks: `d/m/Y H:M:S .fraction`, the fission counter in the field of
 //! index 6.
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ pub struct Resident {
 }
 
 impl Resident {
-    /// Reads the samples, whose files must have the hashes of the bundle. Of others there are zeros.
+    /// Reads samples, whose files must have the hashes of the bundle; of others there are zeros.
     pub fn read(
         recordings: Recordings,
         device_golden: Vec<Recording>,

@@ -85,8 +85,8 @@ pub(super) fn worker(arguments: &WatchRunArgs, number: u64, next_sdc: u64) -> Re
     }
 }
 
-/// A worker that nobody listens to ends, also one that hangs. Where the system has no such thing, it
-/// ends when nobody takes what it says.
+/// A worker that nobody listens to ends, also one that hangs. Where the system has no such thing,
+/// it ends when nobody takes what it says.
 fn end_with_supervisor() -> Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

@@ -224,7 +224,8 @@ pub struct Due {
     pub said: String,
     /// Seconds since its last sign of life.
     pub silent: f64,
-    /// How many there were one after the other, without a pass or a minute of exposure between them.
+    /// How many there were one after the other, without a pass, or a minute of exposure, between
+    /// them.
     pub in_a_row: u64,
 }
 

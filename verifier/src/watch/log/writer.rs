@@ -92,7 +92,7 @@ impl<D: Disk> LogWriter<D> {
         &mut self.disk
     }
 
-    /// Records an event: it is on the disk when this returns, unless the disk is full; then it waits.
+    /// Records an event: it is on the disk when this returns. Where the disk is full it waits.
     pub fn record(&mut self, event: Event) -> Entry {
         let entry = self.entry(event);
         self.wait(entry.to_line());

@@ -1,4 +1,4 @@
-//! The supervisor: starts a worker, listens, writes the log, and starts another one when it is lost.
+//! The supervisor: starts a worker, listens, writes the log, starts another one when it is lost.
 //!
 //! It loads no runtime and touches no device: what can hang or crash is the worker.
 

@@ -9,10 +9,19 @@ use crate::watch::log::event::{SdcClass, Start};
 use crate::watch::log::{LogReader, Settings};
 
 /// What a script says to be a worker.
-const READY: &str = r#"{"ready":{"seconds":0.1,"bundle_blake3":"","runtime":"","device":"","batch_size":1,"samples":1,"elements":1,"resident_bytes":0,"compared_with":""}}"#;
+const READY: &str = concat!(
+    r#"{"ready":{"seconds":0.1,"bundle_blake3":"","runtime":"","device":"","batch_size":1,"#,
+    r#""samples":1,"elements":1,"resident_bytes":0,"compared_with":""}}"#
+);
 const PASSES: &str = r#"{"alive":"passes"}"#;
-const WORK: &str = r#"{"work":{"exposed":0.5,"running":0.4,"slowest":0.001,"passes":0,"batches":1,"samples":1,"elements":1}}"#;
-const PASS: &str = r#"{"work":{"exposed":0.0,"running":0.0,"slowest":0.0,"passes":1,"batches":0,"samples":0,"elements":0}}"#;
+const WORK: &str = concat!(
+    r#"{"work":{"exposed":0.5,"running":0.4,"slowest":0.001,"#,
+    r#""passes":0,"batches":1,"samples":1,"elements":1}}"#
+);
+const PASS: &str = concat!(
+    r#"{"work":{"exposed":0.0,"running":0.0,"slowest":0.0,"#,
+    r#""passes":1,"batches":0,"samples":0,"elements":0}}"#
+);
 
 fn sdc(number: u64) -> Sdc {
     Sdc {
