@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result, bail};
 use console::{Progress, grouped, say};
 use verifier::calibrate::device_golden::{DeviceGolden, Recorder};
 use verifier::check::{self, CheckResult, Engines, Event, Request};
+use verifier::engine::Engine;
 use verifier::report::check::Check;
 use verifier::report::{Verdict, text, unix_seconds};
 
 use super::hints::with_hint;
 use super::opened::Opened;
-use super::prepare::{Prepared, stop_flag};
+use super::prepare::{Loaded, Prepared, stop_flag};
 use super::recorded::refuse_inside;
 use super::tolerance::tolerance;
 use crate::cli::RecordArgs;
@@ -38,25 +39,9 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
     let flags = [arguments.atol, arguments.rtol];
     let (tolerance, origin) = tolerance(&arguments.input.bundle, flags, &setting)?;
     let mut loaded = prepared.load(prepared.batch_size)?;
-    let library = &loaded.runtime.library;
-    say!(
-        "runtime      ONNX Runtime {} ({})",
-        library.version,
-        library.path.display()
-    );
-    let nodes = text::nodes(&loaded.runtime.nodes);
-    say!(
-        "device       {} ({nodes}), {}",
-        prepared.options.device,
-        loaded.runtime.precision
-    );
-    say!("batch size   {}", prepared.batch_size);
-    say!(
-        "tolerance    atol {:e}, rtol {:e} ({origin})",
-        tolerance.atol,
-        tolerance.rtol
-    );
-
+    say_setting(&prepared, &loaded);
+    let (atol, rtol) = (tolerance.atol, tolerance.rtol);
+    say!("tolerance    atol {atol:e}, rtol {rtol:e} ({origin})");
     let Opened {
         recordings,
         samples,
@@ -65,8 +50,6 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
     } = &prepared.opened;
     let recorder = Recorder::create(&arguments.golden, &recordings.goldens, samples);
     let mut recorder = recorder.context("--golden")?;
-    let all = samples.len() as u64 * arguments.passes as u64;
-    let progress = Progress::count("samples of all passes", all);
     let request = Request {
         recordings,
         samples: samples.clone(),
@@ -78,29 +61,14 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
         histogram: false,
         stop: &stop,
     };
-    for pass in 1..=arguments.passes {
-        let mut engines = Engines {
-            fault_free: &mut *loaded.engine,
-            corrupted: None,
-        };
-        let result = check::check(&request, &mut engines, &mut |event| match event {
-            Event::Outputs(samples, outputs) => recorder.take(&samples, &outputs),
-            Event::Done(samples) => progress.advance(samples as u64),
-            Event::Faulty(..) => {}
-        })?;
-        if !result.faulty.is_empty() {
-            progress.finish();
-            say_refusal(&result, pass);
-            return Ok(Verdict::Fail);
-        }
-        if result.stopped.is_some() {
-            bail!(
-                "interrupted in pass {pass} of {}: nothing was recorded",
-                arguments.passes
-            );
-        }
+    if !run_passes(
+        &request,
+        arguments.passes,
+        &mut *loaded.engine,
+        &mut recorder,
+    )? {
+        return Ok(Verdict::Fail);
     }
-    progress.finish();
     prepared.check_unchanged()?;
     let differing = recorder.differing_samples();
     recorder.finish(DeviceGolden {
@@ -113,20 +81,66 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
         verifier: env!("CARGO_PKG_VERSION").to_owned(),
         files: BTreeMap::new(),
     })?;
-    let (passes, of) = (grouped(arguments.passes), grouped(samples.len()));
-    match differing {
-        0 => say!("repeated     {passes} passes of {of} samples gave the same bits"),
-        _ => say!(
-            "repeated     NO: {} samples of later passes have other bits than in the first",
-            grouped(differing)
-        ),
-    }
+    say_repeated(arguments.passes, samples.len(), differing);
     say!("recorded     {}", arguments.golden.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(match differing {
         0 => Verdict::Pass,
         _ => Verdict::Fail,
     })
+}
+
+/// Runs all samples so often; false if one has an element outside the tolerance of the bundle's
+/// golden, which is said.
+fn run_passes(
+    request: &Request<'_>,
+    passes: usize,
+    engine: &mut dyn Engine,
+    recorder: &mut Recorder,
+) -> Result<bool> {
+    let all = request.samples.len() as u64 * passes as u64;
+    let progress = Progress::count("samples of all passes", all);
+    for pass in 1..=passes {
+        let mut engines = Engines {
+            fault_free: &mut *engine,
+            corrupted: None,
+        };
+        let result = check::check(request, &mut engines, &mut |event| match event {
+            Event::Outputs(samples, outputs) => recorder.take(&samples, &outputs),
+            Event::Done(samples) => progress.advance(samples as u64),
+            Event::Faulty(..) => {}
+        })?;
+        if !result.faulty.is_empty() {
+            progress.finish();
+            say_refusal(&result, pass);
+            return Ok(false);
+        }
+        if result.stopped.is_some() {
+            bail!("interrupted in pass {pass} of {passes}: nothing was recorded");
+        }
+    }
+    Ok(true)
+}
+
+fn say_setting(prepared: &Prepared, loaded: &Loaded) {
+    let library = &loaded.runtime.library;
+    let (version, path) = (&library.version, library.path.display());
+    say!("runtime      ONNX Runtime {version} ({path})");
+    let nodes = text::nodes(&loaded.runtime.nodes);
+    let (device, precision) = (&prepared.options.device, &loaded.runtime.precision);
+    say!("device       {device} ({nodes}), {precision}");
+    say!("batch size   {}", prepared.batch_size);
+}
+
+fn say_repeated(passes: usize, samples: usize, differing: usize) {
+    let (passes, samples) = (grouped(passes), grouped(samples));
+    match differing {
+        0 => say!("repeated     {passes} passes of {samples} samples gave the same bits"),
+        _ => say!(
+            "repeated     NO: {} samples of later passes have other bits than in the first",
+            grouped(differing)
+        ),
+    }
 }
 
 fn say_refusal(result: &CheckResult, pass: usize) {

@@ -4,7 +4,7 @@ use console::grouped;
 
 use super::table::table;
 use crate::watch::log::Integrity;
-use crate::watch::log::event::{DueKind, Phase, SdcClass};
+use crate::watch::log::event::{Beat, DueKind, Phase, SdcClass};
 use crate::watch::log_helper::Row;
 use crate::watch::rates::Rate;
 use crate::watch::supervisor::Now;
@@ -161,59 +161,37 @@ fn cells(rate: Option<Rate>) -> [String; 2] {
 fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
-    let computed = &tally.computed;
     if let Some(integrity) = integrity {
+        let records = grouped(integrity.records as usize);
         let files = grouped(integrity.files);
-        row(
-            "log",
-            format!(
-                "{} records in {files} files",
-                grouped(integrity.records as usize)
-            ),
-        );
+        row("log", format!("{records} records in {files} files"));
     }
-    row(
-        "exposure",
-        format!(
-            "{} of {}, {:.1} %; {:.1} % inside the engine",
-            clock(computed.exposed),
-            clock(computed.seconds),
-            100.0 * computed.exposed / computed.seconds.max(1e-9),
-            100.0 * computed.running / computed.seconds.max(1e-9),
-        ),
+    let computed = &tally.computed;
+    let share = |seconds: f64| 100.0 * seconds / computed.seconds.max(1e-9);
+    let exposed = format!(
+        "{} of {}, {:.1} %; {:.1} % inside the engine",
+        clock(computed.exposed),
+        clock(computed.seconds),
+        share(computed.exposed),
+        share(computed.running),
     );
-    row(
-        "computed",
-        format!(
-            "{} passes, {} batches, {} samples, {} elements compared",
-            grouped(computed.passes as usize),
-            grouped(computed.batches as usize),
-            grouped(computed.samples as usize),
-            grouped(computed.elements as usize),
-        ),
-    );
+    row("exposure", exposed);
+    row("computed", amounts(computed));
+    let dead = clock(tally.dead());
     row(
         "dead time",
-        format!("{}: loading, finding out, waiting", clock(tally.dead())),
+        format!("{dead}: loading, finding out, waiting"),
     );
+    let workers = grouped(tally.workers as usize);
+    let supervisors = grouped(tally.supervisors as usize);
     row(
         "processes",
-        format!(
-            "{} workers of {} supervisors",
-            grouped(tally.workers as usize),
-            grouped(tally.supervisors as usize)
-        ),
+        format!("{workers} workers of {supervisors} supervisors"),
     );
     if tally.has_counts() {
-        let in_beam = &tally.in_beam;
-        row(
-            "fluence",
-            format!(
-                "{:.4e} particles/cm² while exposed, in {}",
-                in_beam.fluence,
-                clock(in_beam.exposed)
-            ),
-        );
+        let (fluence, exposed) = (tally.in_beam.fluence, clock(tally.in_beam.exposed));
+        let text = format!("{fluence:.4e} particles/cm² while exposed, in {exposed}");
+        row("fluence", text);
     }
     for (name, [low, high, last]) in &tally.telemetry {
         row("telemetry", format!("{name}: {low} to {high}, last {last}"));
@@ -224,90 +202,106 @@ fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String, String)> {
     rows
 }
 
+fn amounts(computed: &Beat) -> String {
+    format!(
+        "{} passes, {} batches, {} samples, {} elements compared",
+        grouped(computed.passes as usize),
+        grouped(computed.batches as usize),
+        grouped(computed.samples as usize),
+        grouped(computed.elements as usize),
+    )
+}
+
 fn notes(tally: &Tally, integrity: Option<&Integrity>) -> Vec<String> {
-    let mut notes = Vec::new();
-    let events = &tally.events;
-    let mut note = |is_true: bool, text: String| {
-        if is_true {
-            notes.push(text);
-        }
-    };
-    let own = count(&events.sdc, &Some(SdcClass::OwnDamage));
-    note(
-        own > 0,
-        format!("{own} times inputs or goldens in memory were damaged: no SDC"),
-    );
-    let repeated = events.repeated;
-    note(
-        repeated > 0,
-        format!("{repeated} times the error that was stuck came again: counted once"),
-    );
-    let loading = events.due_while_loading;
-    note(
-        loading > 0,
-        format!("{loading} workers were lost while they loaded: not exposed, not counted"),
-    );
-    let ordered = events.ordered;
-    note(
-        ordered > 0,
-        format!("{ordered} gaps follow a command of the user: not counted"),
-    );
-    note(
-        tally.lost > 0,
-        format!("{} events were lost on a full disk", tally.lost),
-    );
-    note(tally.is_disk_full, "the disk of the log is full".to_owned());
-    note(
-        tally.clock_steps > 0,
-        format!("the system's clock was set {} times", tally.clock_steps),
-    );
-    let stalled = tally.stalled;
-    note(
-        stalled > 0.0,
-        format!("the supervisor stood still for {stalled:.0} s"),
-    );
-    let naive = tally.exposed_at_sdc_lines;
-    note(
-        naive < tally.computed.exposed && events.sdcs() > 0,
-        format!(
-            "up to the last SDC alone, the exposure would be {}, and rates {:.2} times too high",
-            clock(naive),
-            tally.computed.exposed / naive.max(1e-9)
-        ),
-    );
-    let in_beam = &tally.in_beam;
-    note(
-        in_beam.uncovered > 0.0,
-        format!(
-            "{} of exposure are not covered by the counts: left out",
-            clock(in_beam.uncovered)
-        ),
-    );
-    let without = in_beam.events_without_beam;
-    note(
-        without > 0,
-        format!("{without} events while the counter stood still"),
-    );
+    let mut notes = notes_on_events(tally);
+    notes.extend(notes_on_exposure(tally));
     if let Some(integrity) = integrity {
-        let damaged = integrity.damaged_bytes;
-        let places = integrity.damaged_at.iter();
-        let places: Vec<String> = places.map(|(file, at)| format!("{file}:{at}")).collect();
-        note(
-            damaged > 0,
-            format!("{damaged} bytes are no whole record: {}", places.join(", ")),
-        );
-        let missing = integrity.missing;
-        note(missing > 0, format!("{missing} records are missing"));
-        let repeated = integrity.repeated;
-        note(
-            repeated > 0,
-            format!("{repeated} records came twice: taken once"),
-        );
+        notes.extend(notes_on_damage(integrity));
+    }
+    if tally.is_disk_full {
+        notes.push("the disk of the log is full".to_owned());
     }
     if tally.end.is_none() && tally.supervisors > 0 {
         notes.push("the last supervisor has not said its end: it runs, or was lost".to_owned());
     }
     notes
+}
+
+/// A number and what there are so many of, unless there is none.
+fn counted(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{} {what}", grouped(count as usize)))
+}
+
+fn notes_on_events(tally: &Tally) -> Vec<String> {
+    let events = &tally.events;
+    let own = count(&events.sdc, &Some(SdcClass::OwnDamage));
+    let notes = [
+        counted(
+            own,
+            "times inputs or goldens in memory were damaged: no SDC",
+        ),
+        counted(
+            events.repeated,
+            "times the error that was stuck came again: counted once",
+        ),
+        counted(
+            events.due_while_loading,
+            "workers were lost while they loaded: not exposed, not counted",
+        ),
+        counted(
+            events.ordered,
+            "gaps follow a command of the user: not counted",
+        ),
+        counted(tally.lost, "events were lost on a full disk"),
+        counted(
+            tally.in_beam.events_without_beam,
+            "events while the counter stood still",
+        ),
+    ];
+    notes.into_iter().flatten().collect()
+}
+
+fn notes_on_exposure(tally: &Tally) -> Vec<String> {
+    let mut notes = Vec::new();
+    let exposed = tally.computed.exposed;
+    let naive = tally.exposed_at_sdc_lines;
+    if naive < exposed && tally.events.sdcs() > 0 {
+        let (times, naive) = (exposed / naive.max(1e-9), clock(naive));
+        notes.push(format!(
+            "up to the last SDC alone, the exposure would be {naive}, and rates {times:.2} times \
+             too high"
+        ));
+    }
+    let uncovered = tally.in_beam.uncovered;
+    if uncovered > 0.0 {
+        let uncovered = clock(uncovered);
+        notes.push(format!(
+            "{uncovered} of exposure are not covered by the counts: left out"
+        ));
+    }
+    if tally.stalled > 0.0 {
+        notes.push(format!(
+            "the supervisor stood still for {:.0} s",
+            tally.stalled
+        ));
+    }
+    notes.extend(counted(
+        tally.clock_steps,
+        "times the system's clock was set",
+    ));
+    notes
+}
+
+fn notes_on_damage(integrity: &Integrity) -> Vec<String> {
+    let places = integrity.damaged_at.iter();
+    let places: Vec<String> = places.map(|(file, at)| format!("{file}:{at}")).collect();
+    let damaged = format!("bytes are no whole record: {}", places.join(", "));
+    let notes = [
+        counted(integrity.damaged_bytes, &damaged),
+        counted(integrity.missing, "records are missing"),
+        counted(integrity.repeated, "records came twice: taken once"),
+    ];
+    notes.into_iter().flatten().collect()
 }
 
 /// Logs of libLogHelper: the table that its parsers make, and the rates with their limits.
@@ -355,4 +349,94 @@ pub fn rows_of_others(rows: &[Row]) -> String {
         "note: exposure {seconds:.1} s; from lines with an SDC alone it would be {naive:.1} s\n"
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::watch::fluence::Counts;
+    use crate::watch::log::Entry;
+    use crate::watch::log::event::{Due, Event};
+    use crate::watch::message::Work;
+
+    fn tally(counts: Option<Counts>) -> Tally {
+        let mut tally = Tally::new(counts, BTreeSet::new());
+        let beat = Beat {
+            seconds: 7200.0,
+            exposed: 3600.0,
+            running: 1800.0,
+            passes: 1234,
+            ..Beat::default()
+        };
+        let due = Due {
+            kind: DueKind::Hang,
+            worker: 1,
+            phase: Phase::Passes,
+            what: String::new(),
+            said: String::new(),
+            silent: 9.0,
+            in_a_row: 1,
+        };
+        for (sequence, event) in (1..).zip([Event::Beat(beat), Event::Due(due)]) {
+            tally.add(&Entry {
+                sequence,
+                monotonic: 7200.0,
+                unix: 7200.0,
+                event,
+            });
+        }
+        tally
+    }
+
+    #[test]
+    fn a_line_says_how_things_stand() {
+        let now = Now {
+            seconds: 7261.0,
+            phase: Phase::Loading,
+            work: Work::default(),
+            is_disk_full: true,
+        };
+        let expected = "02:01:01  passes 1,234  SDC 0  DUE 1  exposed 49.6 %, loading, DISK FULL  \
+                        last event: none";
+        assert_eq!(line(&tally(None), now, ""), expected);
+    }
+
+    #[test]
+    fn rates_are_per_hour_of_exposure_and_cross_sections_per_fluence() {
+        let summary = Summary::new(&tally(None), None, true);
+        let names: Vec<&str> = summary.rates.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(names, ["SDC", "critical SDC", "DUE", "DUE, hang"]);
+        assert_eq!(summary.rates[0][2..], ["0.000e0", "0.00e0 to 3.69e0"]);
+        assert_eq!(summary.rates[3][1..3], ["1", "1.000e0"]);
+        assert!(
+            summary
+                .text()
+                .contains("01:00:00 of 02:00:00, 50.0 %; 25.0 % inside")
+        );
+
+        let counts = Counts::new(vec![(0.0, 0.0), (7200.0, 2e9)], 1.0);
+        let summary = Summary::new(&tally(counts), None, false);
+        let due = &summary.rates[1];
+        assert_eq!(due.len(), summary.header.len());
+        // One event in 10⁹ particles per cm².
+        assert_eq!((due[4].as_str(), due[5].as_str()), ("1", "1.000e-9"));
+        assert_eq!(due[7], "1.300e1");
+    }
+
+    #[test]
+    fn logs_of_others_have_limits_too() {
+        let row = Row {
+            sdc: 2,
+            seconds: 7200.0,
+            seconds_at_last_sdc: 10.0,
+            ..Row::default()
+        };
+        let text = rows_of_others(&[row]);
+        assert!(
+            text.contains("1.000e0") && text.contains("would be 10.0 s"),
+            "{text}"
+        );
+    }
 }

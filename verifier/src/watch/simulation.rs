@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::fluence::Counts;
 use super::log::Entry;
-use super::log::event::{Beat, Due, DueKind, End, Event, Gap, GapCause, Phase, Sdc, Start, Worker};
+use super::log::event::{Beat, Due, DueKind, End, Event, Gap, GapCause, Phase, Sdc, Start};
 use super::rates::Rate;
 use super::tally::Tally;
 
@@ -111,6 +111,17 @@ impl Log {
         );
     }
 
+    fn start_again(&mut self, unix: f64) {
+        self.start(unix);
+        let gap = Gap {
+            cause: GapCause::Supervisor,
+            seconds: BEAT * GAP as f64,
+            after_sequence: self.sequence,
+            command: None,
+        };
+        self.add(unix, Event::Gap(gap));
+    }
+
     fn sdc(&mut self, unix: f64) {
         let number = self.sequence;
         self.add(
@@ -190,21 +201,7 @@ fn simulate(seed: u64, counts: &Counts, sdc_cm2: f64, due_cm2: f64) -> Found {
         beat += 1;
         if losses.events(BEAT) > 0 {
             beat += GAP;
-            let unix = BEAT * beat as f64;
-            log.start(unix);
-            let gap = Gap {
-                cause: GapCause::Supervisor,
-                seconds: BEAT * GAP as f64,
-                after_sequence: log.sequence,
-                command: None,
-            };
-            log.add(unix, Event::Gap(gap));
-            let worker = Worker {
-                number: 2,
-                process: 0,
-                waited: 0.0,
-            };
-            log.add(unix, Event::Worker(worker));
+            log.start_again(BEAT * beat as f64);
         }
     }
     let end = End {
