@@ -17,7 +17,7 @@ use verifier::watch::tally::Tally;
 
 use super::super::hints::with_hint;
 use super::super::prepare::stop_flag;
-use super::super::recorded::refuse_inside;
+use super::super::recorded::{check_place, refuse_inside};
 use super::account;
 use super::machine::{Telemetry, boot_id, host_name};
 use super::show::Show;
@@ -35,7 +35,7 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     // Before anything is written: a signal must leave no half of it.
     let stop = stop_flag()?;
     let folder = &arguments.log;
-    refuse_inside("--log", folder)?;
+    check_places(arguments)?;
     let bundle = Bundle::open(&arguments.input.bundle)?;
     fs::create_dir_all(folder).with_context(|| format!("--log {}", folder.display()))?;
     let lock = fs::File::open(folder).with_context(|| format!("--log {}", folder.display()))?;
@@ -82,6 +82,20 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
         return account::account(folder);
     }
     verdict(&tally)
+}
+
+/// Nothing is written into a bundle, and what cannot be written is known before hours.
+fn check_places(arguments: &WatchRunArgs) -> Result<()> {
+    refuse_inside("--log", &arguments.log)?;
+    if let Some(folder) = &arguments.log_helper {
+        refuse_inside("--log-helper", folder)?;
+    }
+    for (flag, path) in [("--html", &arguments.html), ("--copy", &arguments.copy)] {
+        if let Some(path) = path {
+            check_place(flag, path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Pass, or fail with an event; what compared nothing has no result.
