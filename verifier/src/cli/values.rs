@@ -49,6 +49,13 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(super) fn hours(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),
+        _ => Err("expected a number of hours above 0".to_owned()),
+    }
+}
+
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value.is_finite() => Ok(value),

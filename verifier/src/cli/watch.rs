@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, positive, seconds, tolerance};
+use super::values::{count, hours, positive, seconds, tolerance};
 
 /// A watch, or what follows one.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ pub(crate) struct WatchRunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) log: PathBuf,
     /// End after so many hours [default: when told to stop]
-    #[arg(long, value_name = "H", value_parser = positive)]
+    #[arg(long, value_name = "H", value_parser = hours)]
     pub(crate) hours: Option<f64>,
     /// Absolute tolerance [default: calibrated, else 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
