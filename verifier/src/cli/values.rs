@@ -56,6 +56,14 @@ pub(super) fn hours(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Between clocks of the world.
+pub(super) fn hours_ahead(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (-24.0..=24.0).contains(&value) => Ok(value),
+        _ => Err("expected a number of hours from -24 to 24".to_owned()),
+    }
+}
+
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value.is_finite() => Ok(value),

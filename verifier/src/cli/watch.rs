@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, hours, positive, seconds, tolerance};
+use super::values::{count, hours, hours_ahead, positive, seconds, tolerance};
 
 /// A watch, or what follows one.
 #[derive(Debug)]
@@ -126,6 +126,7 @@ pub(crate) struct WatchReportArgs {
         long,
         default_value = "0",
         value_name = "H",
+        value_parser = hours_ahead,
         allow_negative_numbers = true,
         requires = "fluence"
     )]
