@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use verifier::calibrate::device_golden::DeviceGolden;
@@ -31,6 +31,9 @@ use crate::cli::WatchRunArgs;
 
 /// Bytes of a text in a message.
 const MOST_OF_TEXT: usize = 300;
+
+/// Between two signs of life.
+const APART: Duration = Duration::from_millis(20);
 
 /// Where the tensors of wrong batches are kept, in the folder of the log.
 pub(super) const DUMPS: &str = "dumps";
@@ -71,6 +74,7 @@ pub(super) fn worker(arguments: &WatchRunArgs, number: u64, next_sdc: u64) -> Re
         dumps: dumps(arguments),
         worker: number,
         next_sdc,
+        apart: APART,
         rehearsal: arguments.rehearse.then_some(Plan {
             seed: arguments.seed,
             mean_seconds: arguments.rehearse_every,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::engine::OutputFault;
 use super::rehearsal::Rehearsal;
@@ -14,9 +14,6 @@ use crate::check::Event;
 use crate::watch::log::event::Phase;
 use crate::watch::message::{Message, Tell, Work};
 use crate::watch::resident::Resident;
-
-/// A sign of life is given no more often: each costs the supervisor some microseconds too.
-const LEAST_APART: Duration = Duration::from_millis(20);
 
 /// A check under way.
 pub(super) struct Batches<'a, 't> {
@@ -92,7 +89,7 @@ impl Batches<'_, '_> {
             self.work.samples += samples as u64;
             self.work.elements += elements as u64;
         }
-        if self.told.elapsed() >= LEAST_APART {
+        if self.told.elapsed() >= self.setup.apart {
             *self.told = Instant::now();
             let message = match self.is_exposed {
                 true => Message::Work(std::mem::take(self.work)),

@@ -100,7 +100,9 @@ impl<'a> Worker<'a> {
             }
             if left.is_empty() {
                 self.work.passes += 1;
-                self.tell_work()?;
+                if self.told.elapsed() >= self.setup.apart {
+                    self.tell_work()?;
+                }
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::rehearsal::Plan;
 use crate::check::CheckError;
@@ -22,6 +23,8 @@ pub struct Setup<'a> {
     /// Its own number, and that of the next wrong batch.
     pub worker: u64,
     pub next_sdc: u64,
+    /// Signs of life are given no more often: each costs the supervisor some microseconds too.
+    pub apart: Duration,
     /// What goes wrong on purpose.
     pub rehearsal: Option<Plan>,
     /// When it is set, the worker ends in order.

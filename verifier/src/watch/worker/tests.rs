@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use ndarray::ArrayD;
 
@@ -74,6 +75,7 @@ fn run(hit: Option<usize>, has_device_golden: bool, change: Change) -> Ran {
         dumps: None,
         worker: 4,
         next_sdc: 12,
+        apart: Duration::ZERO,
         rehearsal: None,
         stop: &stop,
     };
@@ -269,6 +271,7 @@ fn a_worker_that_nobody_hears_ends() {
         dumps: None,
         worker: 1,
         next_sdc: 1,
+        apart: Duration::ZERO,
         rehearsal: None,
         stop: &stop,
     };
