@@ -16,7 +16,7 @@ const ENTRIES: [&[&str]; 8] = [
     &["engine"],
     &["compare"],
     &["inject"],
-    &["check", "calibrate", "bench", "matrix"],
+    &["check", "calibrate", "bench", "matrix", "campaign"],
     &["report"],
     &["commands", "cli"],
     &["main"],

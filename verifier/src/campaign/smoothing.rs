@@ -1,0 +1,128 @@
+//! Smoothed rates of strata: what one expects of a stratum, a little of it from its neighbours.
+
+use std::collections::BTreeMap;
+
+use super::population::Stratum;
+use super::tally::Observed;
+
+/// How many faults the neighbours' rate counts for in a stratum's own.
+const NEIGHBOURS: f64 = 1.0;
+
+/// A smoothed rate, and how its faults spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Smoothed {
+    /// Expected share of a fault's samples with the event.
+    pub(super) rate: f64,
+    /// Variance of that share from fault to fault, of those that count.
+    pub(super) variance: f64,
+}
+
+/// Smooths the rate of every stratum towards that of its site and bit, that towards its bit's, and
+/// that towards the rate of all: each parent counts for [`NEIGHBOURS`] faults. A stratum without a
+/// hit so keeps a variance above 0, small where all like it have none.
+///
+/// It is the mean of a beta distribution whose prior is the parent, an empirical Bayes estimate
+/// (Morris 1983). The prior of all is Jeffreys': half a hit in one fault.
+pub(super) fn smoothed(strata: &[Stratum], observed: &[Observed]) -> Vec<Smoothed> {
+    let mut by_bit: BTreeMap<u16, Observed> = BTreeMap::new();
+    let mut by_place: BTreeMap<(usize, u16), Observed> = BTreeMap::new();
+    let mut all = Observed::default();
+    for (stratum, &own) in strata.iter().zip(observed) {
+        let of_bit = by_bit.entry(stratum.bit).or_default();
+        *of_bit = of_bit.plus(own);
+        let of_place = by_place.entry((stratum.site, stratum.bit)).or_default();
+        *of_place = of_place.plus(own);
+        all = all.plus(own);
+    }
+    let root = (all.shares + 0.5) / (all.eligible + 1.0);
+    let of_stratum = |stratum: &Stratum, &own: &Observed| {
+        let bit = towards(by_bit[&stratum.bit], root);
+        let place = towards(by_place[&(stratum.site, stratum.bit)], bit);
+        Smoothed::new(own, towards(own, place))
+    };
+    let pairs = strata.iter().zip(observed);
+    pairs
+        .map(|(stratum, own)| of_stratum(stratum, own))
+        .collect()
+}
+
+/// Smooths one rate towards a half, which counts for one fault.
+pub(super) fn smoothed_alone(observed: Observed) -> Smoothed {
+    Smoothed::new(observed, towards(observed, 0.5))
+}
+
+fn towards(observed: Observed, parent: f64) -> f64 {
+    (observed.shares + NEIGHBOURS * parent) / (observed.eligible + NEIGHBOURS)
+}
+
+impl Smoothed {
+    /// A fault of one sample is a hit or none, with variance p(1 − p). One of many samples has a
+    /// share: E(share²) = concentration · E(share), smoothed by a hit that all of a fault's samples
+    /// have in common, the worst case.
+    fn new(observed: Observed, rate: f64) -> Self {
+        let concentration = (observed.squares + 1.0) / (observed.shares + 1.0);
+        Self {
+            rate,
+            variance: (concentration * rate - rate * rate).max(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stratum(site: usize, bit: u16, tier: usize) -> Stratum {
+        Stratum {
+            site,
+            bit,
+            tier: Some(tier),
+            faults: 1000,
+        }
+    }
+
+    fn observed(faults: u64, hits: f64) -> Observed {
+        Observed {
+            faults,
+            eligible: faults as f64,
+            shares: hits,
+            squares: hits,
+        }
+    }
+
+    #[test]
+    fn a_stratum_without_a_hit_takes_after_its_neighbours() {
+        let strata = [
+            stratum(0, 30, 0),
+            stratum(0, 30, 1),
+            stratum(0, 1, 0),
+            stratum(0, 1, 1),
+        ];
+        let found = smoothed(
+            &strata,
+            &[
+                observed(4, 0.0),
+                observed(400, 200.0),
+                observed(4, 0.0),
+                observed(400, 0.0),
+            ],
+        );
+        assert!((found[0].rate - 0.1).abs() < 0.01, "{found:?}");
+        assert!((found[1].rate - 0.5).abs() < 0.01, "{found:?}");
+        assert!(found[2].rate > 0.0 && found[2].rate < 0.001, "{found:?}");
+        assert!((found[1].variance - 0.25).abs() < 0.01, "{found:?}");
+    }
+
+    #[test]
+    fn shares_that_are_alike_spread_less_than_hits() {
+        let alike = Observed {
+            faults: 100,
+            eligible: 100.0,
+            shares: 25.0,
+            squares: 6.25,
+        };
+        let hits = smoothed_alone(observed(100, 25.0)).variance;
+        assert!((hits - 0.1881).abs() < 0.001, "{hits}");
+        assert!(smoothed_alone(alike).variance < hits / 10.0);
+    }
+}
