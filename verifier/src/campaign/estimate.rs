@@ -1,11 +1,13 @@
 //! Rates with intervals, of a stratum and of sums over strata.
 
+use std::ops::Range;
+
 use super::confidence::Confidence;
-use super::intervals::{Interval, one_proportion, wilson};
+use super::intervals::{Interval, one_proportion, score};
 use super::outcome::Event;
 use super::plan::Sampling;
 use super::population::{Among, Domain, Population};
-use super::smoothing::{Smoothed, smoothed, smoothed_alone};
+use super::smoothing::{Smoothed, smoothed};
 use super::tally::{Observed, Tally};
 
 /// A rate that one can ask for.
@@ -23,7 +25,7 @@ pub struct Rate {
     /// domain has no fault yet.
     pub estimate: Option<f64>,
     pub interval: Interval,
-    /// Faults of the domain that were run.
+    /// Faults that the estimate is made of: without the pilot, once others are there.
     pub faults: u64,
 }
 
@@ -45,6 +47,12 @@ pub(super) struct Part {
     /// The share of its faults that count: those in samples classified correctly, or 1.
     pub(super) eligible: f64,
     pub(super) smoothed: Smoothed,
+    /// The pilot, if it is not counted.
+    before: Observed,
+    /// The faults that are counted.
+    own: Observed,
+    /// Faults of the stratum that the pilot left.
+    pub(super) left: f64,
 }
 
 /// A weighted sum of strata: its estimate, and what the estimate would be smoothed.
@@ -52,26 +60,19 @@ pub(super) struct Part {
 pub(super) struct Sum {
     pub(super) estimate: f64,
     pub(super) smoothed: f64,
-    /// Of the estimate, from smoothed rates.
+    /// Of the estimate, from smoothed variances.
     pub(super) variance: f64,
 }
 
-impl Rate {
-    fn unknown(faults: u64) -> Self {
-        Self {
-            estimate: None,
-            interval: Interval::UNKNOWN,
-            faults,
-        }
-    }
-}
-
 impl Sum {
-    /// How many faults, uniformly drawn, would tell as much of a rate as large as the smoothed one.
-    /// Both the rate and its variance grow with a hit that the smoothing adds, their ratio hardly:
-    /// the design effect of Kish 1965, as Korn and Graubard 1998 use it.
-    fn effective_draws(&self) -> f64 {
-        self.smoothed * (1.0 - self.smoothed) / self.variance
+    /// Limits around the estimate. A larger rate would have a larger variance: as much larger as
+    /// for the number of uniform draws that would tell as much of a rate as large as the smoothed
+    /// one. Both that rate and the variance grow with what the smoothing adds, their ratio hardly
+    /// (the design effect of Kish 1965, as Korn and Graubard 1998 use it).
+    pub(super) fn interval(&self, confidence: Confidence) -> Interval {
+        let rate = self.estimate.clamp(0.0, 1.0);
+        let draws = self.smoothed * (1.0 - self.smoothed) / self.variance;
+        score(rate, self.variance, draws, confidence)
     }
 }
 
@@ -79,24 +80,21 @@ impl Estimates<'_> {
     /// The rate of an event in a domain.
     pub fn rate(&self, question: &Question) -> Rate {
         let strata = self.strata(question);
-        let faults = strata.iter().map(|&own| self.tally.drawn(None, own)).sum();
-        let of_samples = strata.iter().all(|&own| !self.is_cluster(own));
-        let is_one_sample = self.sampling == Sampling::Uniform || strata.len() == 1;
-        if is_one_sample && of_samples {
+        let rounds = self.counted(&strata);
+        let drawn = strata.iter().map(|&own| self.tally.drawn(&rounds, own));
+        let faults = drawn.sum();
+        let are_alike = self.sampling == Sampling::Uniform || strata.len() == 1;
+        if are_alike && strata.iter().all(|&own| !self.is_cluster(own)) {
             return self.of_one_sample(question, &strata, faults);
         }
-        let sum = if is_one_sample {
+        let sum = if self.sampling == Sampling::Uniform {
             self.sum_of_clusters(question, &strata)
         } else {
-            self.sum(question)
+            self.sum(&self.parts(question, &rounds))
         };
-        let Some(sum) = sum else {
-            return Rate::unknown(faults);
-        };
-        let estimate = sum.estimate.clamp(0.0, 1.0);
         Rate {
-            estimate: Some(estimate),
-            interval: wilson(estimate, sum.effective_draws(), self.confidence),
+            estimate: sum.map(|sum| sum.estimate.clamp(0.0, 1.0)),
+            interval: sum.map_or(Interval::UNKNOWN, |sum| sum.interval(self.confidence)),
             faults,
         }
     }
@@ -122,27 +120,61 @@ impl Estimates<'_> {
         self.population.size(own, &question.domain, among)
     }
 
+    /// The rounds that an estimate of these strata is made of. An adaptive plan's pilot decides
+    /// how many faults a stratum gets: fewer after no hit than after one. Counted with them, it
+    /// would make every rate too low, by about half a hit in each stratum; without it, the others
+    /// are a stratified sample like any. Strata that have no faults but the pilot's have an
+    /// estimate from that alone.
+    pub(super) fn counted(&self, strata: &[usize]) -> Range<usize> {
+        let all = 0..self.tally.rounds();
+        if self.sampling != Sampling::Adaptive {
+            return all;
+        }
+        let later = 1..self.tally.rounds();
+        let is_in_later = |&stratum: &usize| {
+            let is_drawn = self.tally.drawn(&later, stratum) > 0;
+            is_drawn || self.tally.drawn(&(0..1), stratum) == self.faults(stratum)
+        };
+        if strata.iter().all(is_in_later) {
+            later
+        } else {
+            0..1
+        }
+    }
+
+    fn faults(&self, stratum: usize) -> u64 {
+        self.population.strata()[stratum].faults
+    }
+
     /// Faults of one sample each that are drawn alike: hits of draws.
     fn of_one_sample(&self, question: &Question, strata: &[usize], faults: u64) -> Rate {
-        let Question { event, among, .. } = *question;
-        let hits = strata
-            .iter()
-            .map(|&own| self.tally.hits(own, event, among))
-            .sum();
-        let draws: u64 = match among {
-            Among::All => faults,
-            Among::Right => strata
+        let rounds = self.counted(strata);
+        let observed = |rounds: &Range<usize>| {
+            let own = strata
                 .iter()
-                .map(|&own| self.tally.right_samples(own))
-                .sum(),
+                .map(|&own| self.observed(question, rounds, own));
+            own.fold(Observed::default(), Observed::plus)
         };
-        let size: f64 = strata
+        let (before, own) = (observed(&(0..rounds.start)), observed(&rounds));
+        let sizes = strata
             .iter()
-            .map(|&own| self.size(question, own, among))
-            .sum();
+            .map(|&own| self.size(question, own, question.among));
+        let size: f64 = sizes.sum();
+        let left = size - before.eligible;
+        // All whole numbers: a fault of one sample is a hit or none, and counts or not.
+        let (hits, draws) = (own.shares as u64, own.eligible as u64);
+        let of_left = one_proportion(hits, draws, left as u64, self.confidence);
+        let of_all = |rate: f64| (before.shares + rate * left) / size;
+        let estimate = match own.eligible > 0.0 {
+            true => Some(of_all(own.shares / own.eligible)),
+            false => (left == 0.0).then(|| of_all(0.0)),
+        };
         Rate {
-            estimate: (draws > 0).then(|| hits as f64 / draws as f64),
-            interval: one_proportion(hits, draws, size as u64, self.confidence),
+            estimate,
+            interval: Interval {
+                low: of_all(of_left.low),
+                high: of_all(of_left.high),
+            },
             faults,
         }
     }
@@ -150,8 +182,9 @@ impl Estimates<'_> {
     /// Faults drawn alike, some of which meet many samples: the mean of their shares. A fault
     /// counts as much as the share of its samples that are of the kind.
     fn sum_of_clusters(&self, question: &Question, strata: &[usize]) -> Option<Sum> {
+        let rounds = self.counted(strata);
         let part = |&stratum: &usize| {
-            let own = self.observed(question, None, stratum);
+            let own = self.observed(question, &rounds, stratum);
             let met = |among| self.met(question, stratum, among);
             let is_scaled = strata.len() > 1 && self.is_cluster(stratum);
             let scale = if is_scaled {
@@ -170,14 +203,11 @@ impl Estimates<'_> {
             .iter()
             .map(part)
             .fold(Observed::default(), Observed::plus);
-        let population = match strata {
-            [one] => self.population.strata()[*one].faults as f64,
-            _ => strata
-                .iter()
-                .map(|&own| self.size(question, own, question.among))
-                .sum(),
-        };
-        let smoothed = smoothed_alone(observed);
+        let sizes = strata
+            .iter()
+            .map(|&own| self.size(question, own, question.among));
+        let population: f64 = sizes.sum();
+        let smoothed = Smoothed::alone(observed);
         let left = (1.0 / observed.eligible - 1.0 / population).max(0.0);
         (observed.eligible > 0.0).then(|| Sum {
             estimate: observed.shares / observed.eligible,
@@ -194,8 +224,8 @@ impl Estimates<'_> {
             .max(1) as f64
     }
 
-    /// What is known of a stratum, as shares of its samples in the domain.
-    fn observed(&self, question: &Question, round: Option<usize>, stratum: usize) -> Observed {
+    /// What some rounds say of a stratum, as shares of its samples in the domain.
+    fn observed(&self, question: &Question, rounds: &Range<usize>, stratum: usize) -> Observed {
         let Question {
             domain,
             event,
@@ -203,14 +233,19 @@ impl Estimates<'_> {
         } = *question;
         let met = self.met(question, stratum, among);
         self.tally
-            .observed(round, stratum, domain.tier, event, among, met)
+            .observed(rounds, stratum, domain.tier, event, among, met)
     }
 
-    /// Every stratum's part in a stratified rate.
-    pub(super) fn parts(&self, question: &Question) -> Vec<Part> {
+    /// Every stratum's part in a stratified rate, from the faults of some rounds and what was
+    /// drawn before them.
+    pub(super) fn parts(&self, question: &Question, rounds: &Range<usize>) -> Vec<Part> {
         let strata = self.population.strata();
-        let all = 0..strata.len();
-        let observed: Vec<Observed> = all.map(|own| self.observed(question, None, own)).collect();
+        let of_rounds = |rounds: &Range<usize>| -> Vec<Observed> {
+            let all = 0..strata.len();
+            all.map(|stratum| self.observed(question, rounds, stratum))
+                .collect()
+        };
+        let (before, observed) = (of_rounds(&(0..rounds.start)), of_rounds(rounds));
         let smoothed = smoothed(strata, &observed);
         let own = self.strata(question);
         let size = |stratum| self.size(question, stratum, question.among);
@@ -223,93 +258,70 @@ impl Estimates<'_> {
                 false => size(stratum) / self.size(question, stratum, Among::All),
             },
             smoothed: smoothed[stratum],
+            before: before[stratum],
+            own: observed[stratum],
+            left: (self.faults(stratum) - before[stratum].faults) as f64,
         };
         own.iter().map(part).collect()
     }
 
-    /// The stratified estimate. Each round gives one of its own, and those are averaged with the
-    /// inverse of their variances.
-    ///
-    /// Faults of all rounds may not be thrown together: where a round draws more after a hit than
-    /// after none, the mean of all is too low, by about half a hit in every stratum. Given the
-    /// rounds before it, a round's own mean is not.
-    pub(super) fn sum(&self, question: &Question) -> Option<Sum> {
-        let parts = self.parts(question);
+    /// The stratified estimate: each stratum's mean, weighted by its size; none while a stratum
+    /// has no fault. Of faults in samples that are classified correctly, it is the ratio of events
+    /// to faults that count (Cochran 1977, sections 5.3 and 6.11).
+    pub(super) fn sum(&self, parts: &[Part]) -> Option<Sum> {
         let smoothed = parts
             .iter()
             .map(|part| part.weight * part.smoothed.rate)
             .sum();
-        let rounds = (0..self.tally.rounds())
-            .filter_map(|round| self.sum_of_round(question, &parts, round, smoothed));
-        let rounds: Vec<(f64, f64)> = rounds.collect();
-        if let Some(&(estimate, _)) = rounds.iter().find(|(_, variance)| *variance == 0.0) {
-            let variance = 0.0;
-            return Some(Sum {
-                estimate,
-                smoothed,
-                variance,
-            });
-        }
-        let precision: f64 = rounds.iter().map(|(_, variance)| 1.0 / variance).sum();
-        let weighted: f64 = rounds
-            .iter()
-            .map(|(estimate, variance)| estimate / variance)
-            .sum();
-        (precision > 0.0).then(|| Sum {
-            estimate: weighted / precision,
-            smoothed,
-            variance: 1.0 / precision,
-        })
-    }
-
-    /// Estimate and variance from the faults of one round, given those before it; none if a
-    /// stratum has no fault in it.
-    ///
-    /// What was drawn before is known, and the round tells of what was left (Des Raj 1956). The
-    /// estimate is the ratio of events to faults that count (Cochran 1977, section 6.11).
-    fn sum_of_round(
-        &self,
-        question: &Question,
-        parts: &[Part],
-        round: usize,
-        smoothed: f64,
-    ) -> Option<(f64, f64)> {
         let (mut events, mut eligible, mut variance) = (0.0, 0.0, 0.0);
         for part in parts {
-            let size = self.population.strata()[part.stratum].faults as f64;
-            let before =
-                (0..round).map(|before| self.observed(question, Some(before), part.stratum));
-            let before = before.fold(Observed::default(), Observed::plus);
-            let left = size - before.faults as f64;
-            let own = self.observed(question, Some(round), part.stratum);
+            let Part {
+                before, own, left, ..
+            } = *part;
             let draws = own.faults as f64;
             if left > 0.0 && draws == 0.0 {
                 return None;
             }
-            // What a fault drawn now stands for: those that were left, each of them.
+            // Each fault stands for those that the pilot left: what it found itself is known.
             let each = if left > 0.0 { left / draws } else { 0.0 };
-            let weight = part.weight / part.eligible;
-            events += weight * (before.shares + each * own.shares) / size;
-            eligible += weight * (before.eligible + each * own.eligible) / size;
-            if left > draws {
-                let reach = weight * left / size;
-                let spread = part.variance(smoothed);
-                variance += reach * reach * spread * (1.0 / draws - 1.0 / left);
-            }
+            let size = left + before.faults as f64;
+            let weight = part.weight / part.eligible / size;
+            events += weight * (before.shares + each * own.shares);
+            eligible += weight * (before.eligible + each * own.eligible);
+            variance += part.variance_with(draws, smoothed);
         }
-        (eligible > 0.0).then(|| (events / eligible, variance))
+        (eligible > 0.0).then(|| Sum {
+            estimate: events / eligible,
+            smoothed,
+            variance,
+        })
     }
 }
 
 impl Part {
-    /// Variance, from fault to fault, of share − rate · (1 if it counts, else 0); with every fault
-    /// counting, that of the share.
-    pub(super) fn variance(&self, rate: f64) -> f64 {
+    /// Faults that were drawn in the rounds.
+    pub(super) fn faults(&self) -> u64 {
+        self.own.faults
+    }
+
+    /// The part of the sum's variance that the stratum has with so many draws.
+    pub(super) fn variance_with(&self, draws: f64, rate: f64) -> f64 {
+        if draws >= self.left {
+            return 0.0;
+        }
+        self.reach(rate).powi(2) * (1.0 / draws - 1.0 / self.left)
+    }
+
+    /// What one fault, drawn from those that the pilot left, moves the sum by: a standard
+    /// deviation of share − rate · (1 if it counts, else 0); if all do, that of the share.
+    pub(super) fn reach(&self, rate: f64) -> f64 {
         let Smoothed {
             rate: own,
             variance,
         } = self.smoothed;
         let counts = self.eligible;
-        counts * variance + counts * (1.0 - counts) * (own - rate).powi(2)
+        let spread = counts * variance + counts * (1.0 - counts) * (own - rate).powi(2);
+        let size = self.left + self.before.faults as f64;
+        self.weight / counts * self.left / size * spread.sqrt()
     }
 }

@@ -32,16 +32,22 @@ impl Interval {
 }
 
 /// Wilson 1927: the rates p with |x/n − p| ≤ z·√(p(1 − p)/n), for a rate of `rate` in `draws`.
-/// Draws need not be whole: of a weighted sum or of clusters they are effective ones.
 pub fn wilson(rate: f64, draws: f64, confidence: Confidence) -> Interval {
-    let shift = confidence.quantile().powi(2) / draws;
-    let centre = (rate + shift / 2.0) / (1.0 + shift);
-    let variance = rate * (1.0 - rate) * shift + shift * shift / 4.0;
-    let reach = variance.max(0.0).sqrt() / (1.0 + shift);
-    // Rounding is not to leave a rate of 0 or 1 outside.
+    score(rate, rate * (1.0 - rate) / draws, draws, confidence)
+}
+
+/// Wilson's interval for an estimate whose variance is not that of `draws` uniform ones: the rates
+/// p with (rate − p)² ≤ z²·V(p), where V is `variance` at the estimate and changes from there as
+/// p(1 − p)/draws does.
+pub(super) fn score(rate: f64, variance: f64, draws: f64, confidence: Confidence) -> Interval {
+    let squared = confidence.quantile().powi(2);
+    let shift = squared / draws;
+    let centre = shift * (0.5 - rate);
+    let reach = (centre * centre + squared * variance * (1.0 + shift)).sqrt();
+    // Rounding is not to leave the estimate outside.
     Interval {
-        low: (centre - reach).clamp(0.0, rate),
-        high: (centre + reach).clamp(rate, 1.0),
+        low: (rate + (centre - reach) / (1.0 + shift)).clamp(0.0, rate),
+        high: (rate + (centre + reach) / (1.0 + shift)).clamp(rate, 1.0),
     }
 }
 

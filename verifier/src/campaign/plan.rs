@@ -18,6 +18,9 @@ pub enum Sampling {
     Uniform,
     /// So many from each stratum.
     Stratified,
+    /// The same, and where they go is learnt: the first round is a pilot, which plans the others
+    /// and is not counted in the estimates.
+    Adaptive,
 }
 
 /// What a round draws. Stratified campaigns add rounds as they learn where faults are needed.
@@ -136,7 +139,9 @@ impl Plan {
     pub fn push(&mut self, round: &Round) -> Result<Range<u64>, RoundError> {
         let planned = match (self.sampling, round) {
             (Sampling::Uniform, Round::Uniform(faults)) => self.uniform(*faults)?,
-            (Sampling::Stratified, Round::Stratified(faults)) => self.stratified(faults)?,
+            (Sampling::Stratified | Sampling::Adaptive, Round::Stratified(faults)) => {
+                self.stratified(faults)?
+            }
             (sampling, _) => return Err(RoundError::Sampling(sampling)),
         };
         let numbers = planned.numbers.clone();

@@ -68,17 +68,17 @@ impl Truth {
         let tiers = [1_000, 1_500, 2_500, 5_000].map(tier).to_vec();
         let population = Population::new((0..16).map(site).collect(), tiers).expect("a population");
         let sites: Vec<f64> = (0..16)
-            .map(|_| log_uniform(&mut random, 0.02, 1.0))
+            .map(|_| log_uniform(&mut random, 0.1, 1.0))
             .collect();
         Self::new(population, |stratum| {
             let of_bit = match stratum.bit {
-                30 => 0.6,
-                29 => 0.1,
-                28 | 31 => 0.02,
-                24..28 => 0.003,
+                30 => 0.9,
+                29 => 0.2,
+                28 | 31 => 0.05,
+                24..28 => 0.005,
                 _ => 0.0,
             };
-            let of_tier = [1.0, 0.5, 0.25, 0.1][stratum.tier.expect("a tier")];
+            let of_tier = [1.0, 0.8, 0.6, 0.4][stratum.tier.expect("a tier")];
             of_bit * sites[stratum.site] * of_tier
         })
     }
@@ -95,10 +95,11 @@ impl Truth {
     /// Draws from strata without replacement, after what was drawn before.
     fn draw(&self, tally: &mut Tally, round: usize, faults: &[u64], random: &mut ChaCha8Rng) {
         for (stratum, &draws) in faults.iter().enumerate() {
-            let drawn = tally.drawn(None, stratum);
-            let found = tally.hits(stratum, Event::CriticalSdc, Among::All);
+            let drawn = tally.drawn(&(0..round), stratum);
+            let (event, among) = (Event::CriticalSdc, Among::All);
+            let found = tally.observed(&(0..round), stratum, None, event, among, 1.0);
             let mut left = self.population.strata()[stratum].faults - drawn;
-            let mut left_hits = self.hits[stratum] - found;
+            let mut left_hits = self.hits[stratum] - found.shares as u64;
             let mut hits = 0;
             for _ in 0..draws {
                 if uniform(random) * (left as f64) < left_hits as f64 {
@@ -145,7 +146,7 @@ impl Truth {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut plan = Plan::new(
             self.population.clone(),
-            Sampling::Stratified,
+            Sampling::Adaptive,
             seed,
             "simulated",
         );
@@ -157,11 +158,7 @@ impl Truth {
             };
             plan.push(&next).expect("a round");
             self.draw(&mut tally, plan.rounds().len() - 1, faults, &mut random);
-            round = next_round(
-                &self.estimates(Sampling::Stratified, &tally),
-                &plan,
-                targets,
-            );
+            round = next_round(&self.estimates(Sampling::Adaptive, &tally), &plan, targets);
         }
         tally
     }

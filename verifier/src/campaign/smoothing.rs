@@ -11,9 +11,9 @@ const NEIGHBOURS: f64 = 1.0;
 /// A smoothed rate, and how its faults spread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Smoothed {
-    /// Expected share of a fault's samples with the event.
+    /// Expected share of a fault's samples with the event, of the faults that count.
     pub(super) rate: f64,
-    /// Variance of that share from fault to fault, of those that count.
+    /// Variance of that share from fault to fault.
     pub(super) variance: f64,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn smoothed(strata: &[Stratum], observed: &[Observed]) -> Vec<Smoothe
     let of_stratum = |stratum: &Stratum, &own: &Observed| {
         let bit = towards(by_bit[&stratum.bit], root);
         let place = towards(by_place[&(stratum.site, stratum.bit)], bit);
-        Smoothed::new(own, towards(own, place))
+        Smoothed::new(own, place)
     };
     let pairs = strata.iter().zip(observed);
     pairs
@@ -46,24 +46,43 @@ pub(super) fn smoothed(strata: &[Stratum], observed: &[Observed]) -> Vec<Smoothe
         .collect()
 }
 
-/// Smooths one rate towards a half, which counts for one fault.
-pub(super) fn smoothed_alone(observed: Observed) -> Smoothed {
-    Smoothed::new(observed, towards(observed, 0.5))
-}
-
 fn towards(observed: Observed, parent: f64) -> f64 {
-    (observed.shares + NEIGHBOURS * parent) / (observed.eligible + NEIGHBOURS)
+    let neighbours = super::tune("NEIGH", NEIGHBOURS);
+    (observed.shares + neighbours * parent) / (observed.eligible + neighbours)
 }
 
 impl Smoothed {
+    /// Smooths one rate towards a half, which counts for one fault.
+    pub(super) fn alone(observed: Observed) -> Self {
+        Self::new(observed, 0.5)
+    }
+
+    /// Rate and variance, each an average of what was observed and what the parent expects.
+    ///
     /// A fault of one sample is a hit or none, with variance p(1 − p). One of many samples has a
     /// share: E(share²) = concentration · E(share), smoothed by a hit that all of a fault's samples
     /// have in common, the worst case.
-    fn new(observed: Observed, rate: f64) -> Self {
-        let concentration = (observed.squares + 1.0) / (observed.shares + 1.0);
+    fn new(observed: Observed, parent: f64) -> Self {
+        let Observed {
+            eligible,
+            shares,
+            squares,
+            ..
+        } = observed;
+        let concentration = (squares + 1.0) / (shares + 1.0);
+        let expected = (concentration * parent - parent * parent).max(0.0);
+        let (deviations, freedom) = if eligible > 1.0 {
+            (
+                (squares - shares * shares / eligible).max(0.0),
+                eligible - 1.0,
+            )
+        } else {
+            (0.0, 0.0)
+        };
+        let neighbours = super::tune("NEIGH", NEIGHBOURS);
         Self {
-            rate,
-            variance: (concentration * rate - rate * rate).max(0.0),
+            rate: towards(observed, parent),
+            variance: (deviations + neighbours * expected) / (freedom + neighbours),
         }
     }
 }
@@ -92,20 +111,11 @@ mod tests {
 
     #[test]
     fn a_stratum_without_a_hit_takes_after_its_neighbours() {
-        let strata = [
-            stratum(0, 30, 0),
-            stratum(0, 30, 1),
-            stratum(0, 1, 0),
-            stratum(0, 1, 1),
-        ];
+        let strata = [(30, 0), (30, 1), (1, 0), (1, 1)].map(|(bit, tier)| stratum(0, bit, tier));
+        let of_strata = [(4, 0.0), (400, 200.0), (4, 0.0), (400, 0.0)];
         let found = smoothed(
             &strata,
-            &[
-                observed(4, 0.0),
-                observed(400, 200.0),
-                observed(4, 0.0),
-                observed(400, 0.0),
-            ],
+            &of_strata.map(|(faults, hits)| observed(faults, hits)),
         );
         assert!((found[0].rate - 0.1).abs() < 0.01, "{found:?}");
         assert!((found[1].rate - 0.5).abs() < 0.01, "{found:?}");
@@ -116,13 +126,11 @@ mod tests {
     #[test]
     fn shares_that_are_alike_spread_less_than_hits() {
         let alike = Observed {
-            faults: 100,
-            eligible: 100.0,
-            shares: 25.0,
             squares: 6.25,
+            ..observed(100, 25.0)
         };
-        let hits = smoothed_alone(observed(100, 25.0)).variance;
-        assert!((hits - 0.1881).abs() < 0.001, "{hits}");
-        assert!(smoothed_alone(alike).variance < hits / 10.0);
+        let hits = Smoothed::alone(observed(100, 25.0)).variance;
+        assert!((hits - 0.19).abs() < 0.001, "{hits}");
+        assert!(Smoothed::alone(alike).variance < hits / 10.0);
     }
 }

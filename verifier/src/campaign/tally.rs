@@ -1,6 +1,8 @@
 //! The tally of a campaign: outcomes by round and stratum, in whole numbers, so that the sum of
 //! parts is the same in whatever order they come.
 
+use std::ops::Range;
+
 use super::outcome::{Event, Seen};
 use super::population::{Among, Population};
 
@@ -144,30 +146,16 @@ impl Tally {
         self.rounds.len()
     }
 
-    /// Faults of a stratum that were run in a round, or in all.
-    pub(super) fn drawn(&self, round: Option<usize>, stratum: usize) -> u64 {
-        self.cells(round, stratum).map(|cell| cell.faults).sum()
+    /// Faults of a stratum that were run in some rounds.
+    pub(super) fn drawn(&self, rounds: &Range<usize>, stratum: usize) -> u64 {
+        self.cells(rounds, stratum).map(|cell| cell.faults).sum()
     }
 
-    /// Samples classified correctly that faults of a stratum met, in all rounds.
-    pub(super) fn right_samples(&self, stratum: usize) -> u64 {
-        let cells = self.cells(None, stratum);
-        cells.map(|cell| cell.whole.right_samples).sum()
-    }
-
-    /// Samples of a stratum with an event, in all rounds.
-    pub(super) fn hits(&self, stratum: usize, event: Event, among: Among) -> u64 {
-        let cells = self.cells(None, stratum);
-        cells
-            .map(|cell| cell.whole.of(among)[event as usize].samples)
-            .sum()
-    }
-
-    /// What is known of an event in a stratum, of a round or of all. `tier`: of a weight, in the
+    /// What is known of an event in a stratum from some rounds. `tier`: of a weight, in the
     /// samples of that tier alone; `samples_per_fault`: how many of the kind each fault meets.
     pub(super) fn observed(
         &self,
-        round: Option<usize>,
+        rounds: &Range<usize>,
         stratum: usize,
         tier: Option<usize>,
         event: Event,
@@ -192,14 +180,14 @@ impl Tally {
                 squares: sums.squares as f64 / (scale * scale),
             }
         };
-        let cells = self.cells(round, stratum);
+        let cells = self.cells(rounds, stratum);
         cells.map(of_cell).fold(Observed::default(), Observed::plus)
     }
 
-    fn cells(&self, round: Option<usize>, stratum: usize) -> impl Iterator<Item = &Cell> {
-        let chosen = self.rounds.iter().enumerate();
-        let chosen = chosen.filter(move |&(at, _)| round.is_none_or(|round| round == at));
-        chosen.map(move |(_, cells)| &cells[stratum])
+    fn cells(&self, rounds: &Range<usize>, stratum: usize) -> impl Iterator<Item = &Cell> {
+        let end = rounds.end.min(self.rounds.len());
+        let chosen = &self.rounds[rounds.start.min(end)..end];
+        chosen.iter().map(move |cells| &cells[stratum])
     }
 }
 
@@ -296,8 +284,9 @@ mod tests {
         backwards.merge(&part(&faults[..1]));
         assert_eq!((&forwards, &backwards), (&whole, &whole));
         assert_eq!((whole.faults(), whole.rounds()), (3, 3));
-        assert_eq!(whole.hits(3, Event::Beyond, Among::All), 1);
-        assert_eq!((whole.drawn(Some(1), 3), whole.drawn(None, 3)), (1, 2));
+        let beyond = whole.observed(&(0..3), 3, None, Event::Beyond, Among::All, 1.0);
+        assert_eq!((beyond.faults, beyond.shares), (2, 1.0));
+        assert_eq!((whole.drawn(&(1..2), 3), whole.drawn(&(0..9), 3)), (1, 2));
     }
 
     #[test]
@@ -307,8 +296,9 @@ mod tests {
         let weight = population.strata().len() - 1;
         tally.add(0, weight, &weight_fault());
         tally.add(0, weight, &weight_fault());
-        let observed =
-            |tier, among, met| tally.observed(None, weight, tier, Event::CriticalSdc, among, met);
+        let observed = |tier, among, met| {
+            tally.observed(&(0..1), weight, tier, Event::CriticalSdc, among, met)
+        };
         let expected = |shares: f64, squares| Observed {
             faults: 2,
             eligible: 2.0,
@@ -321,7 +311,6 @@ mod tests {
         );
         assert_eq!(observed(Some(0), Among::Right, 1.0), expected(2.0, 2.0));
         assert_eq!(observed(Some(1), Among::All, 4.0), expected(0.5, 0.125));
-        assert_eq!(tally.right_samples(weight), 10);
     }
 
     #[test]

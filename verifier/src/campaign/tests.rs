@@ -72,7 +72,7 @@ fn explore() {
         }
         qs.push(q(Some(15), Some(7), None));
         for (i, s) in truth.population.strata().iter().enumerate() {
-            if i % 13 == 0 {
+            if i % 97 == 0 {
                 qs.push(q(Some(s.site), Some(s.bit), s.tier));
             }
         }
@@ -91,7 +91,7 @@ fn explore() {
             question: TOTAL,
             margin,
         }];
-        show("adaptive", &truth, &qs, Sampling::Stratified, &|seed| {
+        show("adaptive", &truth, &qs, Sampling::Adaptive, &|seed| {
             truth.adaptive(&target, seed)
         });
     }
