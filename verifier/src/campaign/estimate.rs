@@ -60,19 +60,53 @@ pub(super) struct Part {
 pub(super) struct Sum {
     pub(super) estimate: f64,
     pub(super) smoothed: f64,
-    /// Of the estimate, from smoothed variances.
-    pub(super) variance: f64,
+    /// Of the estimate, from smoothed variances within the strata.
+    variance: f64,
+    /// Its third cumulant, the same way.
+    third: f64,
 }
 
 impl Sum {
-    /// Limits around the estimate. A larger rate would have a larger variance: as much larger as
-    /// for the number of uniform draws that would tell as much of a rate as large as the smoothed
-    /// one. Both that rate and the variance grow with what the smoothing adds, their ratio hardly
-    /// (the design effect of Kish 1965, as Korn and Graubard 1998 use it).
+    /// The same estimate with the variance that so many draws of each stratum give it.
+    pub(super) fn with_draws(self, parts: &[Part], draws: impl Iterator<Item = f64>) -> Self {
+        let (mut variance, mut third) = (0.0, 0.0);
+        for (part, draws) in parts.iter().zip(draws) {
+            if draws < part.left {
+                let reach = part.reach(self.smoothed);
+                let own = reach * reach * (1.0 / draws - 1.0 / part.left);
+                variance += own;
+                // A hit moves the sum by the scale over the draws.
+                third += own * part.scale() / draws;
+            }
+        }
+        Self {
+            variance,
+            third,
+            ..self
+        }
+    }
+
+    /// Limits around the estimate, as Wilson has them: the rates from which the estimate differs by
+    /// no more than z times the deviation that it would have if they were true.
+    ///
+    /// A larger rate has a larger variance. For the upper limit, that grows as if what was missed
+    /// were in the strata that weigh most (third cumulant over variance: the correction for
+    /// skewness of Johnson 1978 and Hall 1992). For the lower one, it shrinks by half of what the
+    /// design effect (Kish 1965) says: so few hits give Clopper and Pearson's limits.
     pub(super) fn interval(&self, confidence: Confidence) -> Interval {
         let rate = self.estimate.clamp(0.0, 1.0);
+        if self.variance == 0.0 {
+            let (low, high) = (rate, rate);
+            return Interval { low, high };
+        }
         let draws = self.smoothed * (1.0 - self.smoothed) / self.variance;
-        score(rate, self.variance, draws, confidence)
+        let fewest = draws.min(self.variance / self.third);
+        let of_low = score(rate, self.variance, 2.0 * draws, confidence);
+        let of_high = score(rate, self.variance, fewest, confidence);
+        Interval {
+            low: of_low.low,
+            high: of_high.high,
+        }
     }
 }
 
@@ -213,6 +247,7 @@ impl Estimates<'_> {
             estimate: observed.shares / observed.eligible,
             smoothed: smoothed.rate,
             variance: smoothed.variance * left,
+            third: smoothed.variance * left / observed.eligible,
         })
     }
 
@@ -273,7 +308,7 @@ impl Estimates<'_> {
             .iter()
             .map(|part| part.weight * part.smoothed.rate)
             .sum();
-        let (mut events, mut eligible, mut variance) = (0.0, 0.0, 0.0);
+        let (mut events, mut eligible) = (0.0, 0.0);
         for part in parts {
             let Part {
                 before, own, left, ..
@@ -284,17 +319,18 @@ impl Estimates<'_> {
             }
             // Each fault stands for those that the pilot left: what it found itself is known.
             let each = if left > 0.0 { left / draws } else { 0.0 };
-            let size = left + before.faults as f64;
-            let weight = part.weight / part.eligible / size;
+            let weight = part.weight / part.eligible / part.size();
             events += weight * (before.shares + each * own.shares);
             eligible += weight * (before.eligible + each * own.eligible);
-            variance += part.variance_with(draws, smoothed);
         }
-        (eligible > 0.0).then(|| Sum {
+        let sum = Sum {
             estimate: events / eligible,
             smoothed,
-            variance,
-        })
+            variance: 0.0,
+            third: 0.0,
+        };
+        let draws = parts.iter().map(|part| part.own.faults as f64);
+        (eligible > 0.0).then(|| sum.with_draws(parts, draws))
     }
 }
 
@@ -304,16 +340,18 @@ impl Part {
         self.own.faults
     }
 
-    /// The part of the sum's variance that the stratum has with so many draws.
-    pub(super) fn variance_with(&self, draws: f64, rate: f64) -> f64 {
-        if draws >= self.left {
-            return 0.0;
-        }
-        self.reach(rate).powi(2) * (1.0 / draws - 1.0 / self.left)
+    /// Faults of the stratum.
+    fn size(&self) -> f64 {
+        self.left + self.before.faults as f64
     }
 
-    /// What one fault, drawn from those that the pilot left, moves the sum by: a standard
-    /// deviation of share − rate · (1 if it counts, else 0); if all do, that of the share.
+    /// What a share of the faults that the pilot left is of the sum.
+    fn scale(&self) -> f64 {
+        self.weight / self.eligible * self.left / self.size()
+    }
+
+    /// What one fault moves the sum by, if it were the stratum's only one: the standard deviation
+    /// of share − rate · (1 if it counts, else 0); if all count, that of the share.
     pub(super) fn reach(&self, rate: f64) -> f64 {
         let Smoothed {
             rate: own,
@@ -321,7 +359,6 @@ impl Part {
         } = self.smoothed;
         let counts = self.eligible;
         let spread = counts * variance + counts * (1.0 - counts) * (own - rate).powi(2);
-        let size = self.left + self.before.faults as f64;
-        self.weight / counts * self.left / size * spread.sqrt()
+        self.scale() * spread.sqrt()
     }
 }

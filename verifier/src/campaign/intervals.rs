@@ -52,13 +52,9 @@ pub(super) fn score(rate: f64, variance: f64, draws: f64, confidence: Confidence
 }
 
 /// How many draws with replacement are worth `draws` of `population` without: n(N − 1)/(N − n);
-/// Cochran 1977, section 2.6. Infinite when all are drawn.
-pub fn without_replacement(draws: u64, population: u64) -> f64 {
-    let left = population.saturating_sub(draws) as f64;
-    if left == 0.0 {
-        return f64::INFINITY;
-    }
-    draws as f64 * (population - 1) as f64 / left
+/// Cochran 1977, section 2.6.
+fn without_replacement(draws: u64, population: u64) -> f64 {
+    draws as f64 * (population - 1) as f64 / (population - draws) as f64
 }
 
 /// For one proportion, `hits` in `draws` of `population` without replacement: Wilson's interval,

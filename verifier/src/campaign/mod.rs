@@ -17,23 +17,12 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use allocation::{PILOT, Target, next_round, pilot};
+pub use allocation::{Target, next_round, pilot};
 pub use confidence::{Confidence, ConfidenceError};
 pub use estimate::{Estimates, Question, Rate};
-pub use intervals::{Interval, one_proportion, wilson, without_replacement};
+pub use intervals::{Interval, one_proportion, wilson};
 pub use outcome::{Event, Outcome, Seen};
 pub use plan::{Draw, Plan, Round, RoundError, Sampling};
 pub use population::{Among, Domain, Population, PopulationError, Samples, Site, Stratum};
 pub use sample_size::sample_size;
 pub use tally::Tally;
-
-pub(crate) fn tune(name: &str, default: f64) -> f64 {
-    use std::collections::HashMap;
-    use std::sync::LazyLock;
-    static V: LazyLock<HashMap<String, f64>> = LazyLock::new(|| {
-        std::env::vars()
-            .filter_map(|(k, v)| Some((k, v.parse().ok()?)))
-            .collect()
-    });
-    V.get(name).copied().unwrap_or(default)
-}

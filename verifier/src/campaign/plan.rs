@@ -188,11 +188,13 @@ impl Plan {
         })
     }
 
-    /// Faults of a stratum in all rounds of a stratified plan.
+    /// Faults of a stratum in all rounds; of a uniform plan 0, as it has no number of them.
     pub fn drawn(&self, stratum: usize) -> u64 {
-        self.rounds.last().map_or(0, |round| {
-            round.earlier[stratum] + round.ends[stratum] - start_of(&round.ends, stratum)
-        })
+        let of_last = |round: &Planned| {
+            let end = round.ends.get(stratum)?;
+            Some(round.earlier[stratum] + end - start_of(&round.ends, stratum))
+        };
+        self.rounds.last().and_then(of_last).unwrap_or(0)
     }
 
     /// The fault of a number, if a round has it.

@@ -68,13 +68,13 @@ impl Truth {
         let tiers = [1_000, 1_500, 2_500, 5_000].map(tier).to_vec();
         let population = Population::new((0..16).map(site).collect(), tiers).expect("a population");
         let sites: Vec<f64> = (0..16)
-            .map(|_| log_uniform(&mut random, 0.1, 1.0))
+            .map(|_| log_uniform(&mut random, 0.3, 1.0))
             .collect();
         Self::new(population, |stratum| {
             let of_bit = match stratum.bit {
                 30 => 0.9,
-                29 => 0.2,
-                28 | 31 => 0.05,
+                29 => 0.3,
+                28 | 31 => 0.1,
                 24..28 => 0.005,
                 _ => 0.0,
             };
@@ -151,7 +151,7 @@ impl Truth {
             "simulated",
         );
         let mut tally = Tally::new(&self.population);
-        let mut round = Some(pilot(&self.population, PILOT));
+        let mut round = Some(pilot(&self.population));
         while let Some(next) = round {
             let Round::Stratified(faults) = &next else {
                 unreachable!("a stratified plan");
