@@ -10,8 +10,6 @@ mod permutation;
 mod plan;
 mod population;
 mod sample_size;
-#[cfg(test)]
-mod simulation;
 mod smoothing;
 mod tally;
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Simulated campaigns on populations whose rates are known: do the intervals cover them?
+//! Campaigns simulated on populations whose rates are known.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rayon::prelude::*;
 
-use super::*;
+use crate::campaign::*;
 
 /// A population in which the number of hits of every stratum is known.
 pub(super) struct Truth {
@@ -190,7 +190,7 @@ impl Truth {
                 covered: vec![u64::from(rate.interval.contains(truth))],
                 errors: vec![rate.estimate.unwrap_or(truth) - truth],
                 half_widths: vec![rate.interval.half_width()],
-                spreads: vec![(rate.estimate.unwrap_or(truth) - truth).powi(2)],
+                squares: vec![(rate.estimate.unwrap_or(truth) - truth).powi(2)],
             });
             let mut all = covers.reduce(Covered::beside).expect("a question");
             all.faults = tally.faults();
@@ -211,7 +211,7 @@ pub(super) struct Covered {
     pub(super) covered: Vec<u64>,
     pub(super) errors: Vec<f64>,
     pub(super) half_widths: Vec<f64>,
-    pub(super) spreads: Vec<f64>,
+    pub(super) squares: Vec<f64>,
 }
 
 impl Covered {
@@ -219,7 +219,7 @@ impl Covered {
         self.covered.extend(other.covered);
         self.errors.extend(other.errors);
         self.half_widths.extend(other.half_widths);
-        self.spreads.extend(other.spreads);
+        self.squares.extend(other.squares);
         self
     }
 
@@ -236,7 +236,7 @@ impl Covered {
             .for_each(|(own, other)| *own += other);
         add(&mut self.errors, &other.errors);
         add(&mut self.half_widths, &other.half_widths);
-        add(&mut self.spreads, &other.spreads);
+        add(&mut self.squares, &other.squares);
         self
     }
 }
