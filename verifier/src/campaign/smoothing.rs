@@ -1,7 +1,5 @@
 //! Smoothed rates of strata: what one expects of a stratum, a little of it from its neighbours.
 
-use std::collections::BTreeMap;
-
 use super::population::Stratum;
 use super::tally::Observed;
 
@@ -24,21 +22,26 @@ pub(super) struct Smoothed {
 /// It is the mean of a beta distribution whose prior is the parent, an empirical Bayes estimate
 /// (Morris 1983). The prior of all is Jeffreys': half a hit in one fault.
 pub(super) fn smoothed(strata: &[Stratum], observed: &[Observed]) -> Vec<Smoothed> {
-    let mut by_bit: BTreeMap<u16, Observed> = BTreeMap::new();
-    let mut by_place: BTreeMap<(usize, u16), Observed> = BTreeMap::new();
+    let bits = strata
+        .iter()
+        .map(|own| own.bit as usize + 1)
+        .max()
+        .unwrap_or(0);
+    let sites = strata.iter().map(|own| own.site + 1).max().unwrap_or(0);
+    let place = |own: &Stratum| own.site * bits + own.bit as usize;
+    let mut by_bit = vec![Observed::default(); bits];
+    let mut by_place = vec![Observed::default(); bits * sites];
     let mut all = Observed::default();
     for (stratum, &own) in strata.iter().zip(observed) {
-        let of_bit = by_bit.entry(stratum.bit).or_default();
-        *of_bit = of_bit.plus(own);
-        let of_place = by_place.entry((stratum.site, stratum.bit)).or_default();
-        *of_place = of_place.plus(own);
+        let bit = stratum.bit as usize;
+        by_bit[bit] = by_bit[bit].plus(own);
+        by_place[place(stratum)] = by_place[place(stratum)].plus(own);
         all = all.plus(own);
     }
     let root = (all.shares + 0.5) / (all.eligible + 1.0);
     let of_stratum = |stratum: &Stratum, &own: &Observed| {
-        let bit = towards(by_bit[&stratum.bit], root);
-        let place = towards(by_place[&(stratum.site, stratum.bit)], bit);
-        Smoothed::new(own, place)
+        let of_bit = towards(by_bit[stratum.bit as usize], root);
+        Smoothed::new(own, towards(by_place[place(stratum)], of_bit))
     };
     let pairs = strata.iter().zip(observed);
     pairs

@@ -186,6 +186,7 @@ impl Truth {
             let estimates = self.estimates(sampling, &tally);
             let rates = questions.iter().map(|question| estimates.rate(question));
             let covers = rates.zip(&truths).map(|(rate, &truth)| Covered {
+                campaigns: 1,
                 faults: 0,
                 covered: vec![u64::from(rate.interval.contains(truth))],
                 errors: vec![rate.estimate.unwrap_or(truth) - truth],
@@ -207,6 +208,8 @@ impl Truth {
 /// Sums over campaigns, of each question.
 #[derive(Debug, Clone)]
 pub(super) struct Covered {
+    pub(super) campaigns: u64,
+    /// Faults of all campaigns.
     pub(super) faults: u64,
     pub(super) covered: Vec<u64>,
     pub(super) errors: Vec<f64>,
@@ -229,6 +232,7 @@ impl Covered {
                 .zip(other)
                 .for_each(|(own, other)| *own += other);
         };
+        self.campaigns += other.campaigns;
         self.faults += other.faults;
         self.covered
             .iter_mut()
