@@ -362,3 +362,35 @@ impl Part {
         self.scale() * spread.sqrt()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_equal_weights_a_sum_has_the_limits_of_one_proportion() {
+        let confidence = Confidence::new(0.95).expect("a level");
+        let draws = 100_000.0;
+        for hits in [1, 2, 5, 20, 100, 1_000] {
+            let rate = f64::from(hits) / draws;
+            let variance = rate * (1.0 - rate) / draws;
+            let sum = Sum {
+                estimate: rate,
+                smoothed: rate,
+                variance,
+                third: variance / draws,
+            };
+            let found = sum.interval(confidence);
+            let expected = one_proportion(hits.into(), draws as u64, 1 << 50, confidence);
+            let differs = |a: f64, b: f64| (a - b).abs() * draws > 0.2;
+            assert!(
+                !differs(found.low, expected.low),
+                "{hits}: {found:?}, {expected:?}"
+            );
+            assert!(
+                !differs(found.high, expected.high),
+                "{hits}: {found:?}, {expected:?}"
+            );
+        }
+    }
+}
