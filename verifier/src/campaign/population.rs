@@ -19,8 +19,8 @@ pub struct Site {
     pub name: String,
     /// Where a fault can strike: elements of one sample, or its regions; of a weight, its own.
     pub places: u64,
-    /// Ways to change a place that are strata of their own: 32 for a flip of one bit, 33 − k for one
-    /// of k adjacent bits, 1 where a value is set.
+    /// Ways to change a place that are strata of their own: 32 for a flip of one bit, 33 − k for
+    /// one of k adjacent bits, 1 where a value is set.
     pub bits: u16,
     /// Faults of one place and bit: 1, or more if further bits or a pattern are drawn at random.
     pub patterns: u64,
@@ -226,8 +226,8 @@ impl Population {
         (site.places * site.patterns) as f64 * samples.among(among) as f64
     }
 
-    /// How many samples one fault of the stratum is run on, of those in the domain: 1, or those that
-    /// a weight meets.
+    /// How many samples one fault of the stratum is run on, of those in the domain: 1, or those
+    /// that a weight meets.
     pub fn samples_per_fault(&self, stratum: &Stratum, domain: &Domain, among: Among) -> u64 {
         let Some(meets) = &self.sites[stratum.site].meets else {
             return 1;
