@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod bench_engine;
 pub(crate) mod calibrate;
+pub(crate) mod campaign;
 pub(crate) mod check;
 mod command_engine;
 pub(crate) mod compare;
@@ -11,9 +12,11 @@ mod hints;
 pub(crate) mod inspect;
 mod model;
 mod opened;
+mod pieces;
 mod prepare;
 mod recorded;
 mod source;
+mod tail;
 mod upstream;
 
 pub(crate) use recorded::remove_reports;

@@ -4,19 +4,14 @@ use proto::graph::{Graph, InitializerError};
 
 use super::fault::{Fault, FaultError, Target};
 
-/// The model's bytes with the faults that are in weights; `None` if there are none.
-pub fn with_weight_faults(
-    mut model: Graph,
-    faults: &[Fault],
-) -> Result<Option<Vec<u8>>, FaultError> {
-    let mut is_changed = false;
+/// The model with the faults that are in weights.
+pub fn with_weight_faults(mut model: Graph, faults: &[Fault]) -> Result<Graph, FaultError> {
     for fault in faults {
         if let Target::Weight(name) = &fault.target {
             change(&mut model, fault, name)?;
-            is_changed = true;
         }
     }
-    Ok(is_changed.then(|| model.to_bytes()))
+    Ok(model)
 }
 
 fn change(model: &mut Graph, fault: &Fault, name: &str) -> Result<(), FaultError> {
@@ -28,11 +23,12 @@ fn change(model: &mut Graph, fault: &Fault, name: &str) -> Result<(), FaultError
             name: name.to_owned(),
         }));
     }
-    let element = fault.element(name, &shape)?;
-    let apply = |value: f32| fault.change.apply(value);
-    model
-        .change_float32(name, element, apply)
-        .map_err(refused)?;
+    for element in fault.elements(name, &shape)? {
+        let apply = |value: f32| fault.change.apply(value);
+        model
+            .change_float32(name, element, apply)
+            .map_err(refused)?;
+    }
     Ok(())
 }
 

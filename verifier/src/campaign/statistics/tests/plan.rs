@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::campaign::plan::*;
-use crate::campaign::population::{Population, Samples, Site};
+use crate::campaign::statistics::plan::*;
+use crate::campaign::statistics::population::{Population, Samples, Site};
 use rand_chacha::rand_core::Rng as _;
 
 fn population() -> Population {

@@ -239,8 +239,8 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::outcome::Outcome;
-    use crate::campaign::population::{Samples, Site};
+    use crate::campaign::statistics::outcome::Outcome;
+    use crate::campaign::statistics::population::{Samples, Site};
 
     fn population() -> Population {
         let tiers = vec![Samples { all: 10, right: 5 }, Samples { all: 10, right: 9 }];

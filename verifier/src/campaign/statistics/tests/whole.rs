@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::campaign::*;
+use crate::campaign::statistics::*;
 
 const TIERS: [Samples; 2] = [
     Samples { all: 40, right: 20 },

@@ -92,6 +92,23 @@ impl Seen {
         self.right[outcome as usize] += u64::from(is_right);
     }
 
+    /// Samples by outcome, and those classified correctly by outcome.
+    pub fn to_counts(&self) -> [u64; 2 * Outcome::ALL.len()] {
+        let mut counts = [0; 2 * Outcome::ALL.len()];
+        let (all, right) = counts.split_at_mut(Outcome::ALL.len());
+        all.copy_from_slice(&self.all);
+        right.copy_from_slice(&self.right);
+        counts
+    }
+
+    /// Of what [`Self::to_counts`] gives.
+    pub fn from_counts(counts: [u64; 2 * Outcome::ALL.len()]) -> Self {
+        Self {
+            all: std::array::from_fn(|at| counts[at]),
+            right: std::array::from_fn(|at| counts[Outcome::ALL.len() + at]),
+        }
+    }
+
     /// The samples of this and another, together.
     pub fn plus(&self, other: &Self) -> Self {
         Self {

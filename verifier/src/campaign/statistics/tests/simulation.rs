@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rayon::prelude::*;
 
-use crate::campaign::*;
+use crate::campaign::statistics::*;
 
 /// A population in which the number of hits of every stratum is known.
 pub(super) struct Truth {

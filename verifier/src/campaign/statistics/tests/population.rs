@@ -1,4 +1,4 @@
-use crate::campaign::population::*;
+use crate::campaign::statistics::population::*;
 
 const TIERS: [Samples; 3] = [
     Samples { all: 10, right: 4 },

@@ -1,5 +1,6 @@
 //! The population of faults that a campaign samples, and its strata: site × bit × tier.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -63,7 +64,8 @@ pub struct Domain {
 }
 
 /// Of which samples a rate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Among {
     /// All.
     All,

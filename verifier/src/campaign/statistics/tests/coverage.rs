@@ -2,7 +2,7 @@
 //! rates are known.
 
 use super::simulation::{Covered, TOTAL, Truth};
-use crate::campaign::*;
+use crate::campaign::statistics::*;
 
 const CAMPAIGNS: u64 = 2_000;
 
