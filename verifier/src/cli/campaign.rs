@@ -21,7 +21,7 @@ Examples:
   verifier campaign bundles/nano --device cpu --out studies/softmax --sites edge:softmax \\
     --faults adjacent:2 --margin 0.5%
   verifier campaign bundles/nano --device cpu --out studies/nano --count 1000000 --shard 3/16
-  verifier campaign report studies/nano --report nano.md --report nano.csv
+  verifier campaign report studies/nano --report nano.html --report nano.csv
   verifier campaign replay studies/nano 12345 --device cpu
 
 The same command goes on where an earlier one ended. Shards may run anywhere and at any time, as
@@ -111,6 +111,10 @@ pub(crate) struct CampaignRunArgs {
     /// Do not carry faulty outputs through `tail`: rates of SDC only
     #[arg(long)]
     pub(crate) no_tail: bool,
+    /// Write the report when all faults were run: FILE.html, .json, .md or .csv (a line for each
+    /// fault); repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = path(campaign_report))]
+    pub(crate) reports: Vec<PathBuf>,
 }
 
 /// Merge the results that are there into a report
@@ -121,7 +125,7 @@ pub(crate) struct CampaignReportArgs {
     /// The bundle, where it is no longer where the campaign found it
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    /// Write the report: FILE.json, .md or .csv (a line for each fault); repeatable
+    /// Write the report: FILE.html, .json, .md or .csv (a line for each fault); repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = path(campaign_report))]
     pub(crate) reports: Vec<PathBuf>,
 }

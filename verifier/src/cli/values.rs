@@ -122,8 +122,8 @@ pub(super) fn bench_report(text: OsString) -> Result<PathBuf, String> {
 pub(super) fn campaign_report(text: OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match Format::of(&path) {
-        Some(Format::Json | Format::Markdown | Format::Csv) => Ok(path),
-        _ => Err("expected a name that ends in .json, .md or .csv".to_owned()),
+        Some(Format::Html | Format::Json | Format::Markdown | Format::Csv) => Ok(path),
+        _ => Err("expected a name that ends in .html, .json, .md or .csv".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Merges the results that are there, and reports them.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use console::{grouped, say};
@@ -11,8 +11,11 @@ use verifier::campaign::rounds::{Batch, Progress, Step, go_through};
 use verifier::campaign::study::Study;
 use verifier::campaign::summary::Summary;
 use verifier::report::Format;
-use verifier::report::campaign::{CampaignReport, FaultList, report_of};
+use verifier::report::campaign::{
+    CampaignReport, FaultList, ImagesByPosition, html_page, report_of,
+};
 use verifier::report::record::BundleRecord;
+use verifier::samples::Images;
 
 use super::super::recorded::check_place;
 use super::done;
@@ -30,21 +33,30 @@ pub(super) struct Merged {
 }
 
 pub(super) fn report(arguments: &CampaignReportArgs) -> Result<u8> {
-    for path in &arguments.reports {
-        check_place("--report", path)?;
-    }
+    check_places(&arguments.reports)?;
     let merged = Merged::read(&arguments.folder, arguments.bundle.as_deref())?;
     merged.check_complete(&arguments.folder)?;
+    hand_over(&merged, &arguments.reports)?;
+    Ok(done())
+}
+
+/// Refuses a report that could not be written, before anything is run.
+pub(super) fn check_places(reports: &[PathBuf]) -> Result<()> {
+    reports.iter().try_for_each(|path| check_place("--report", path))
+}
+
+/// Says the rates on stdout, and writes the reports that were asked for.
+pub(super) fn hand_over(merged: &Merged, reports: &[PathBuf]) -> Result<()> {
     let report = merged.report();
-    for path in &arguments.reports {
-        write(&merged, &report, path)
+    let faults = grouped(report.faults as usize);
+    say!("campaign     {faults} faults at {} sites", report.sites.len());
+    say!("{}", report.to_text().trim_end());
+    for path in reports {
+        write(merged, &report, path)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
-    }
-    say_report(&merged);
-    for path in &arguments.reports {
         say!("report       {}", path.display());
     }
-    Ok(done())
+    Ok(())
 }
 
 /// Opens the bundle of a plan, by the place where it was or another one.
@@ -118,6 +130,15 @@ impl Merged {
         )
     }
 
+    /// The images of the examples, as far as the bundle has pixels.
+    fn images(&self, report: &CampaignReport) -> Result<ImagesByPosition> {
+        let positions = report.examples.iter().map(|example| example.sample_index);
+        match Images::of(&self.subject.opened.bundle)? {
+            Some(images) => Ok(images.read(positions)?),
+            None => Ok(ImagesByPosition::new()),
+        }
+    }
+
     /// A line for each fault.
     fn write_list(&self, writer: &mut dyn io::Write) -> Result<()> {
         let mut list = FaultList::new(writer)?;
@@ -134,17 +155,14 @@ impl Merged {
 }
 
 fn write(merged: &Merged, report: &CampaignReport, path: &Path) -> Result<()> {
+    let images = match Format::of(path) {
+        Some(Format::Html) => merged.images(report)?,
+        _ => ImagesByPosition::new(),
+    };
     staging::write_file(path, |writer| match Format::of(path) {
         Some(Format::Csv) => merged.write_list(writer),
+        Some(Format::Html) => Ok(writer.write_all(html_page(report, &images).as_bytes())?),
         Some(Format::Markdown) => Ok(writer.write_all(report.to_markdown().as_bytes())?),
         _ => Ok(writer.write_all(report.to_json().as_bytes())?),
     })
-}
-
-/// Says the rates on stdout.
-pub(super) fn say_report(merged: &Merged) {
-    let report = merged.report();
-    let faults = grouped(report.faults as usize);
-    say!("campaign     {faults} faults at {} sites", report.sites.len());
-    say!("{}", report.to_text().trim_end());
 }

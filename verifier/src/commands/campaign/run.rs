@@ -14,7 +14,7 @@ use verifier::compare::Tolerance;
 
 use super::folder::{PlanFile, results};
 use super::open::{Backend, Subject};
-use super::report::{Merged, say_report};
+use super::report::{Merged, check_places, hand_over};
 use super::{RESUMABLE, done};
 use crate::cli::CampaignRunArgs;
 
@@ -32,6 +32,7 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
         !arguments.input.test_data,
         "--test-data: a campaign needs samples of the bundle's datasets"
     );
+    check_places(&arguments.reports)?;
     let subject = Subject::open(&arguments.input)?.verified(&stop)?;
     let backend = Backend::start(&arguments.target)?;
     let tail = subject.tail(&backend, !arguments.no_tail);
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     }
     if reached.is_complete() {
         let merged = Merged::read(&arguments.out, None)?;
-        say_report(&merged);
+        hand_over(&merged, &arguments.reports)?;
         return Ok(done());
     }
     let shards = reached.missing_shards(arguments.shard.of);

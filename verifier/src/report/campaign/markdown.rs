@@ -18,7 +18,7 @@ const SHOWN: [(Event, &str); 4] = [
     (Event::NonFinite, "not finite"),
 ];
 
-const OUTCOMES: [(Event, &str); 6] = [
+pub(super) const OUTCOMES: [(Event, &str); 6] = [
     (Event::Masked, "masked"),
     (Event::WithinTolerance, "within tolerance"),
     (Event::TolerableSdc, "tolerable SDC"),
@@ -28,7 +28,7 @@ const OUTCOMES: [(Event, &str); 6] = [
 ];
 
 /// What faults of this kind do not say; below every set of rates.
-const LIMITS: &str = "\
+pub(super) const LIMITS: &str = "\
 A fault here is a change of values between two operations of the network, as if they had been read
 wrongly once. Faults in control, addresses, caches and registers that hold several values are not
 among them, nor are crashes and hangs; how often a fault happens at all is not part of any rate.
@@ -65,7 +65,7 @@ pub(super) fn text(report: &CampaignReport) -> String {
     format!("{}\n{}", totals(report), sites(report))
 }
 
-fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
+pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
     let settings = &report.settings;
     let population = &report.population;
     let sampling = match settings.sampling {
@@ -109,11 +109,11 @@ fn totals(report: &CampaignReport) -> String {
 }
 
 /// Whether the rate of the event means something.
-fn is_known(report: &CampaignReport, event: Event) -> bool {
+pub(super) fn is_known(report: &CampaignReport, event: Event) -> bool {
     report.settings.classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
 }
 
-fn shown(report: &CampaignReport) -> Vec<(Event, &'static str)> {
+pub(super) fn shown(report: &CampaignReport) -> Vec<(Event, &'static str)> {
     let shown = SHOWN.into_iter();
     shown.filter(|(event, _)| is_known(report, *event)).collect()
 }

@@ -3,6 +3,7 @@
 //! work was cut.
 
 mod csv;
+mod html;
 mod make;
 mod markdown;
 
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use csv::FaultList;
+pub use html::{ImagesByPosition, html_page};
 pub use make::report_of;
 
 use super::record::BundleRecord;

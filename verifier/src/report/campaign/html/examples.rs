@@ -1,0 +1,47 @@
+//! Some faults that changed the class of their sample: the image, the classes, and the fault as
+//! `--fault` takes it.
+
+use console::grouped;
+use maud::{Markup, html};
+
+use super::super::super::html::image;
+use super::super::super::sample::class;
+use super::super::{CampaignReport, ExampleRecord};
+use super::ImagesByPosition;
+
+/// A card for each.
+pub(super) fn cards(report: &CampaignReport, images: &ImagesByPosition) -> Markup {
+    html! {
+        p.soft {
+            "The first " (report.examples.len()) " by number. `verifier campaign replay DIR \
+             NUMBER` runs one again; `verifier check --fault FAULT` puts it into a check."
+        }
+        div.samples { @for example in &report.examples { (card(example, images)) } }
+    }
+}
+
+fn card(record: &ExampleRecord, images: &ImagesByPosition) -> Markup {
+    let example = &record.example;
+    let position = record.sample_index;
+    html! {
+        article {
+            h3 { "Fault " (grouped(example.number as usize)) }
+            div.about {
+                @if let Some(pixels) = images.get(&position) {
+                    (image::image(pixels, &format!("image {position} of the split")))
+                }
+                dl {
+                    dt { "image" } dd { (position) }
+                    @if let Some(label) = record.label { dt { "label" } dd { (class(label)) } }
+                    dt { "before" } dd { (record.class_before.map_or("–".to_owned(), class)) }
+                    dt { "after" }
+                    dd { (example.class.map_or("–".to_owned(), |after| class(after.into()))) }
+                }
+            }
+            dl {
+                dt.line { "fault" } dd.line { code { (example.fault) } }
+                dt { "change of the lead" } dd { (format!("{:+.3}", example.lead_change)) }
+            }
+        }
+    }
+}
