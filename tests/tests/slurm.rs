@@ -190,7 +190,7 @@ fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
 
     let plain = scratch();
     let mut command = Program::Verifier.command();
-    command.arg("campaign").arg(&bundle).args(flags(&alone, Some(plain.path())));
+    command.args(["campaign", "run"]).arg(&bundle).args(flags(&alone, Some(plain.path())));
     run(&mut command).expect_status(0);
     for name in REPORTS {
         let [array, alone] = [folder.path(), plain.path()].map(|folder| folder.join(name));

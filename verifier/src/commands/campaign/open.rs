@@ -13,12 +13,11 @@ use verifier::campaign::{Load, Part};
 use verifier::check::tail::Tail;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session};
-use verifier::engine::{Device, Engine};
+use verifier::engine::{Device, Engine, batch_size};
 use verifier::inject::{Layout, SiteKind, sites};
 use verifier::report::check::Check;
 use verifier::report::record::Record;
 
-use super::super::model::Model;
 use super::super::opened::{Opened, check_hashes};
 use super::super::{tail, upstream};
 use crate::cli::{PartArgs, TargetArgs};
@@ -145,9 +144,9 @@ impl Subject {
     }
 
     /// Samples in one run, as asked for or chosen.
-    pub(super) fn run_samples(&self, asked: Option<usize>, device: &Device) -> Result<usize> {
-        let model = Model::own(&self.opened.bundle, &self.opened.part_name)?;
-        model.batch_size(asked, device)
+    pub(super) fn run_samples(&self, asked: Option<usize>, device: &Device) -> usize {
+        let bytes = self.graph.largest_operator_bytes();
+        asked.unwrap_or_else(|| batch_size::choose(device, bytes))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, ensure};
 use console::say;
 use verifier::campaign::effect::{Effect, Effects};
+use verifier::campaign::results::Found;
 use verifier::campaign::rounds::{Batch, Step, go_through};
 use verifier::campaign::statistics::{Among, Event, Seen};
 use verifier::campaign::study::Study;
@@ -14,7 +15,6 @@ use super::folder::results;
 use super::open::Backend;
 use super::{done, report};
 use crate::cli::CampaignReplayArgs;
-use verifier::campaign::results::Found;
 
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (plan, subject, mut study) = report::open(&arguments.folder, arguments.bundle.as_deref())?;
@@ -61,7 +61,9 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         return Ok(done());
     }
     say!("recorded     OTHERWISE:");
-    before.get(position).map(say_effects);
+    if let Some(before) = before.get(position) {
+        say_effects(before);
+    }
     Ok(Verdict::Fail.exit_status())
 }
 
