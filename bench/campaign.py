@@ -99,9 +99,9 @@ class Bench:
         """Faults a second of a whole process, and the folder of the campaign."""
         self.campaigns += 1
         out = self.scratch / f"campaign_{self.campaigns}"
-        child = run([self.options.programs / "verifier", "campaign", "run", self.bundle, "--device", "cpu",
-                     "--threads", self.options.threads, "--sites", SITE, "--faults", faults,
-                     "--count", self.ours_faults, "--out", out], self.runtime)
+        child = run([self.options.programs / "verifier", "campaign", "run", self.bundle,
+                     "--device", "cpu", "--threads", self.options.threads, "--sites", SITE,
+                     "--faults", faults, "--count", self.ours_faults, "--out", out], self.runtime)
         return self.ours_faults / child.seconds, out
 
     def reported(self, out, path):

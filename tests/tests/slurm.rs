@@ -40,7 +40,10 @@ impl Slurm {
     /// `None` where it is not installed.
     fn start() -> Option<Self> {
         let needed = ["slurmctld", "slurmd", "munged", "sbatch", "scancel"];
-        let missing: Vec<&str> = needed.into_iter().filter(|name| !is_installed(name)).collect();
+        let missing: Vec<&str> = needed
+            .into_iter()
+            .filter(|name| !is_installed(name))
+            .collect();
         if !missing.is_empty() {
             assert!(
                 std::env::var_os("REQUIRE_SLURM").is_none(),
@@ -69,14 +72,22 @@ impl Slurm {
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         let config = self.folder.path().join("slurm.conf");
-        command.env("SLURM_CONF", config).env("PATH", path_with_daemons());
+        command
+            .env("SLURM_CONF", config)
+            .env("PATH", path_with_daemons());
         command
     }
 
     /// The node that a task runs on, once it does.
     fn node_of(&self, task: &str) -> String {
         let mut command = self.command("squeue");
-        command.args(["--noheader", "--states=RUNNING", "--format=%N", "--jobs", task]);
+        command.args([
+            "--noheader",
+            "--states=RUNNING",
+            "--format=%N",
+            "--jobs",
+            task,
+        ]);
         run(&mut command).expect_status(0).stdout.trim().to_owned()
     }
 
@@ -116,7 +127,9 @@ fn attempts(out: &Path, shard: usize) -> usize {
     let begins = format!("shard-{shard}-of-{SHARDS}.");
     let files = fs::read_dir(out.join("results")).into_iter().flatten();
     let names = files.map(|file| file.expect("an entry").file_name());
-    names.filter(|name| name.to_string_lossy().starts_with(&begins)).count()
+    names
+        .filter(|name| name.to_string_lossy().starts_with(&begins))
+        .count()
 }
 
 /// Bytes of the first attempt of a shard.
@@ -138,20 +151,31 @@ fn wait_until(what: &str, state: &dyn Fn() -> String, is_so: &dyn Fn() -> bool) 
 fn submit(slurm: &Slurm, folder: &Path, bundle: &Path, out: &Path) -> String {
     let mut command = slurm.command(root().join("scripts/slurm/campaign.sbatch"));
     let verifier = Program::Verifier.command();
-    command.current_dir(folder).env("VERIFIER", Program::Verifier.path());
-    for (name, value) in verifier.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+    command
+        .current_dir(folder)
+        .env("VERIFIER", Program::Verifier.path());
+    for (name, value) in verifier
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)))
+    {
         command.env(name, value);
     }
-    command.arg(SHARDS.to_string()).arg(bundle).args(flags(out, Some(folder)));
+    command
+        .arg(SHARDS.to_string())
+        .arg(bundle)
+        .args(flags(out, Some(folder)));
     let said = run(&mut command).expect_status(0).stdout;
     let (_, rest) = said.split_once("are job ").expect("the array's number");
     rest.split(',').next().expect("a number").to_owned()
 }
 
 fn logs(folder: &Path) -> String {
-    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("an entry").path());
-    let mut logs: Vec<PathBuf> =
-        files.filter(|file| file.extension().is_some_and(|end| end == "log")).collect();
+    let files = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|file| file.expect("an entry").path());
+    let mut logs: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "log"))
+        .collect();
     logs.sort();
     let text = |log: &PathBuf| {
         let text = fs::read_to_string(log).unwrap_or_default();
@@ -173,24 +197,42 @@ fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
         written(&array, 1) > 0 && written(&array, 2) > 0
     });
     let node = slurm.node_of(&format!("{job}_2"));
-    assert!(!node.is_empty(), "shard 2 has ended before its node is lost\n{}", state());
+    assert!(
+        !node.is_empty(),
+        "shard 2 has ended before its node is lost\n{}",
+        state()
+    );
     // The task and its node go at once, without a word to either.
     let kill = ["--signal=KILL", "--full", &format!("{job}_1")];
     run(slurm.command("scancel").args(kill)).expect_status(0);
     slurm.script(&["node-kill"], &[&node]).expect_status(0);
-    let down = ["update", &format!("node={node}"), "state=down", "reason=lost"];
+    let down = [
+        "update",
+        &format!("node={node}"),
+        "state=down",
+        "reason=lost",
+    ];
     run(slurm.command("scontrol").args(down)).expect_status(0);
 
     let merged = |name: &&str| folder.path().join(name).exists();
-    wait_until("merged", &state, &|| REPORTS.iter().all(|name| merged(&name)));
+    wait_until("merged", &state, &|| {
+        REPORTS.iter().all(|name| merged(&name))
+    });
     for shard in [1, 2] {
         let attempts = attempts(&array, shard);
-        assert!(attempts >= 2, "shard {shard}: {attempts} attempts\n{}", state());
+        assert!(
+            attempts >= 2,
+            "shard {shard}: {attempts} attempts\n{}",
+            state()
+        );
     }
 
     let plain = scratch();
     let mut command = Program::Verifier.command();
-    command.args(["campaign", "run"]).arg(&bundle).args(flags(&alone, Some(plain.path())));
+    command
+        .args(["campaign", "run"])
+        .arg(&bundle)
+        .args(flags(&alone, Some(plain.path())));
     run(&mut command).expect_status(0);
     for name in REPORTS {
         let [array, alone] = [folder.path(), plain.path()].map(|folder| folder.join(name));

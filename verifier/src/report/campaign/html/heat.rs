@@ -134,6 +134,9 @@ mod tests {
         let (columns, rows) = rows(65);
         let page = map("bar", &columns, &rows).into_string();
         assert_eq!(page.matches("<th class=\"first\"").count(), 9, "{page}");
-        assert!(page.contains("colspan=\"1\">64</th>") && !page.contains(">7<"), "{page}");
+        assert!(
+            page.contains("colspan=\"1\">64</th>") && !page.contains(">7<"),
+            "{page}"
+        );
     }
 }

@@ -24,7 +24,12 @@ pub(super) fn bits(report: &CampaignReport) -> Markup {
     let of_bit = |own: &BitRecord, event| cell(rate(&own.rates, event, Among::All), event);
     let row = |site: &SiteRecord, event| Row {
         name: site.site.clone(),
-        cells: site.bits.iter().rev().map(|own| of_bit(own, event)).collect(),
+        cells: site
+            .bits
+            .iter()
+            .rev()
+            .map(|own| of_bit(own, event))
+            .collect(),
     };
     let columns = Columns {
         groups: fields(&bits),
@@ -43,14 +48,18 @@ fn fields(bits: &[u16]) -> Vec<(String, usize)> {
         _ => "mantissa",
     };
     let runs = bits.chunk_by(|a, b| field(a) == field(b));
-    runs.map(|run| (field(&run[0]).to_owned(), run.len())).collect()
+    runs.map(|run| (field(&run[0]).to_owned(), run.len()))
+        .collect()
 }
 
 /// A map of each event by site and position; `None` where no site has such positions.
 pub(super) fn positions(report: &CampaignReport, axis: Axis) -> Option<Markup> {
     let own = |site: &SiteRecord| site.positions.iter().filter(|own| own.axis == axis).count();
     let all = report.sites.iter().flat_map(|site| &site.positions);
-    let last = all.filter(|own| own.axis == axis).map(|own| own.position).max()?;
+    let last = all
+        .filter(|own| own.axis == axis)
+        .map(|own| own.position)
+        .max()?;
     let row = |site: &SiteRecord, event| {
         let mut cells = vec![cell(None, event); last + 1];
         for own in site.positions.iter().filter(|own| own.axis == axis) {
@@ -130,18 +139,26 @@ fn rate_legend(colour: &str) -> Markup {
     let steps = (PALEST..=0).map(|power| 10f64.powi(power));
     let steps = steps.map(|rate| (heat(rate), percent(rate)));
     let none = (0.0, "none seen".to_owned());
-    legend(colour, &std::iter::once(none).chain(steps).collect::<Vec<_>>())
+    legend(
+        colour,
+        &std::iter::once(none).chain(steps).collect::<Vec<_>>(),
+    )
 }
 
 /// The share of each pattern among the errors of a site.
 pub(super) fn patterns(report: &CampaignReport) -> Markup {
     let counted = report.sites.iter().map(|site| (site, site.patterns.rows()));
     let rows = counted.filter(|(_, counts)| counts.iter().any(|(_, count)| *count > 0));
-    let rows: Vec<Row> = rows.map(|(site, counts)| pattern_row(&site.site, &counts)).collect();
+    let rows: Vec<Row> = rows
+        .map(|(site, counts)| pattern_row(&site.site, &counts))
+        .collect();
     if rows.is_empty() {
         return html! { p { "No fault in a single sample went beyond the tolerance." } };
     }
-    let names = report.sites[0].patterns.rows().map(|(name, _)| name.to_owned());
+    let names = report.sites[0]
+        .patterns
+        .rows()
+        .map(|(name, _)| name.to_owned());
     let columns = Columns {
         groups: vec![],
         names: names.to_vec(),
@@ -182,7 +199,9 @@ mod tests {
     fn fields_of_a_float_span_their_bits_and_what_is_missing_shortens_the_sign() {
         let named = |bits: &[u16]| {
             let fields = fields(bits).into_iter();
-            let texts: Vec<String> = fields.map(|(name, bits)| format!("{name} {bits}")).collect();
+            let texts: Vec<String> = fields
+                .map(|(name, bits)| format!("{name} {bits}"))
+                .collect();
             texts.join(", ")
         };
         let all: Vec<u16> = (0..32).rev().collect();

@@ -29,7 +29,10 @@ pub type ImagesByPosition = BTreeMap<i64, Array3<u8>>;
 
 /// The page. Of an example whose image is not among `images`, the rest is shown.
 pub fn html_page(report: &CampaignReport, images: &ImagesByPosition) -> String {
-    let title = format!("Campaign: {}, {}", report.bundle.preset, report.settings.part);
+    let title = format!(
+        "Campaign: {}, {}",
+        report.bundle.preset, report.settings.part
+    );
     let heading = html! {
         header.campaign {
             h1 { "Rates of faults" }

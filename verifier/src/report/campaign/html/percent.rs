@@ -36,7 +36,9 @@ mod tests {
     #[test]
     fn small_shares_keep_their_digits_and_none_is_zero_that_is_not() {
         let shares = [0.0, 1e-7, 1.234e-5, 0.000_432_1, 0.012_345, 0.5, 1.0];
-        let texts = ["0 %", "1.0e-5 %", "0.001 %", "0.043 %", "1.23 %", "50.0 %", "100.0 %"];
+        let texts = [
+            "0 %", "1.0e-5 %", "0.001 %", "0.043 %", "1.23 %", "50.0 %", "100.0 %",
+        ];
         assert_eq!(shares.map(percent), texts);
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn totals(report: &CampaignReport) -> Markup {
         name,
         colour: Some(colour),
     });
-    let known = OUTCOMES.iter().filter(|(event, _)| is_known(report, *event));
+    let known = OUTCOMES
+        .iter()
+        .filter(|(event, _)| is_known(report, *event));
     let rows = known.map(|(event, name)| Row {
         cells: vec![(*name).to_owned()],
         rates: vec![
@@ -72,7 +74,9 @@ fn shown_series(report: &CampaignReport) -> Vec<Series> {
 
 fn shown_of<'r>(report: &CampaignReport, rates: &'r [RateRecord]) -> Vec<Option<&'r RateRecord>> {
     let events = shown(report).into_iter();
-    events.map(|(event, _)| rate(rates, event, Among::All)).collect()
+    events
+        .map(|(event, _)| rate(rates, event, Among::All))
+        .collect()
 }
 
 fn faults_of(rates: &[RateRecord]) -> String {

@@ -42,5 +42,8 @@ fn cells(report: &CampaignReport) -> usize {
 
 /// Cells of a heat map whose interval is expected not to hold the rate, at most.
 fn missing(report: &CampaignReport) -> String {
-    format!("{:.0}", (1.0 - report.settings.confidence) * cells(report) as f64)
+    format!(
+        "{:.0}",
+        (1.0 - report.settings.confidence) * cells(report) as f64
+    )
 }

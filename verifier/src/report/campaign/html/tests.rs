@@ -56,8 +56,15 @@ fn report() -> CampaignReport {
             "rates": [rate("beyond", "all", 0.5), rate("critical-sdc", "all", 0.25)]
         })
     };
-    let positions = [position("head", 0), position("head", 1), position("token", 16)];
-    let sites = [site("edge:soft<max", json!(positions)), site("weight:a&b", json!([]))];
+    let positions = [
+        position("head", 0),
+        position("head", 1),
+        position("token", 16),
+    ];
+    let sites = [
+        site("edge:soft<max", json!(positions)),
+        site("weight:a&b", json!([])),
+    ];
     let report = json!({
         "report_version": "1.0",
         "plan": "b3-of-the-plan",
@@ -136,7 +143,10 @@ fn a_page_has_rates_with_intervals_maps_and_what_they_are_of() {
             "how often a fault happens at all is not part of any rate",
         ],
     );
-    assert_eq!(page.matches("<svg class=\"whiskers\"").count(), 6 + 2 + 1 + 3);
+    assert_eq!(
+        page.matches("<svg class=\"whiskers\"").count(),
+        6 + 2 + 1 + 3
+    );
 }
 
 #[test]
@@ -159,7 +169,10 @@ fn examples_have_their_image_if_there_is_one_and_the_fault_as_a_flag_takes_it() 
 fn names_are_no_markup_and_nothing_is_fetched() {
     let page = html_page(&report(), &images());
     assert!(!page.contains("<script"), "{page}");
-    expect(&page, &["edge:soft&lt;max", "weight:a&amp;b", "&lt;script&gt;"]);
+    expect(
+        &page,
+        &["edge:soft&lt;max", "weight:a&amp;b", "&lt;script&gt;"],
+    );
     for address in page.split("src=\"").skip(1) {
         assert!(address.starts_with("data:"), "{address}");
     }
@@ -184,5 +197,8 @@ fn faults_without_bits_have_no_map_of_bits() {
         site.bits.clear();
     }
     let page = html_page(&report, &images());
-    assert!(!page.contains("By site and bit") && !page.contains("mantissa"), "{page}");
+    assert!(
+        !page.contains("By site and bit") && !page.contains("mantissa"),
+        "{page}"
+    );
 }

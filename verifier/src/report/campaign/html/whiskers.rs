@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn the_axis_begins_at_the_power_of_ten_below_the_least_rate() {
-        let least = |rates: &[RateRecord]| Axis::of(&rates.iter().map(row).collect::<Vec<_>>()).least;
+        let least =
+            |rates: &[RateRecord]| Axis::of(&rates.iter().map(row).collect::<Vec<_>>()).least;
         assert_eq!(least(&[rate(0.5), rate(0.0)]), -1);
         assert_eq!(least(&[rate(0.5), rate(0.002)]), -3);
         assert_eq!(least(&[rate(1e-30)]), -LONGEST);
