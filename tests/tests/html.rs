@@ -104,8 +104,14 @@ fn requests_of_the_page(log: &Path) -> Vec<String> {
 /// A small campaign at all sites, and its page.
 fn run_campaign(bundle: &Path, out: &Path, page: &Path) {
     let mut command = Program::Verifier.command();
-    command.args(["campaign", "run"]).arg(bundle).arg("--out").arg(out);
-    command.args(["--device", "cpu", "--count", "2000", "--report"]).arg(page);
+    command
+        .args(["campaign", "run"])
+        .arg(bundle)
+        .arg("--out")
+        .arg(out);
+    command
+        .args(["--device", "cpu", "--count", "2000", "--report"])
+        .arg(page);
     run(&mut command).expect_status(0);
 }
 
@@ -115,7 +121,13 @@ fn pages_are_quiet_ask_for_nothing_and_show_something() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 20);
     let page = |name: &str| folder.path().join(name);
-    let names = ["pass.html", "fail.html", "many.html", "error.html", "campaign.html"];
+    let names = [
+        "pass.html",
+        "fail.html",
+        "many.html",
+        "error.html",
+        "campaign.html",
+    ];
     let [pass, fail, many, error, campaign] = names.map(page);
     check(&bundle, &["--report", utf8(&pass)]).expect_status(0);
     let faults = [
