@@ -13,8 +13,9 @@ use super::ImagesByPosition;
 pub(super) fn cards(report: &CampaignReport, images: &ImagesByPosition) -> Markup {
     html! {
         p.soft {
-            "The first " (report.examples.len()) " by number. `verifier campaign replay DIR \
-             NUMBER` runs one again; `verifier check --fault FAULT` puts it into a check."
+            "The first " (report.examples.len()) " by number. "
+            code { "verifier campaign replay DIR NUMBER" } " runs one again; "
+            code { "verifier check --fault FAULT" } " puts it into a check."
         }
         div.samples { @for example in &report.examples { (card(example, images)) } }
     }

@@ -84,7 +84,7 @@ pub(super) fn positions(report: &CampaignReport, axis: Axis) -> Option<Markup> {
     Some(maps(report, &columns, &row, rest))
 }
 
-/// A map of each event with a legend; rows without cells are left out.
+/// A map of each event with a legend, and what is said of both; rows without cells are left out.
 fn maps(
     report: &CampaignReport,
     columns: &Columns,
@@ -93,13 +93,16 @@ fn maps(
 ) -> Markup {
     let is_drawn = |event| report.settings.classes_known || event == Event::Beyond;
     html! {
-        @for (event, colour, name) in DRAWN.into_iter().filter(|(event, ..)| is_drawn(*event)) {
-            @let rows = report.sites.iter().map(|site| row(site, event));
-            @let rows: Vec<Row> = rows.filter(|row| !row.cells.is_empty()).collect();
-            figure {
-                h3 { (name) }
-                (map(colour, columns, &rows))
-                figcaption { (rest) " Numbers are percent. " (rate_legend(colour)) }
+        p.soft { (rest) " Numbers are percent; hatched where no fault was run." }
+        div.maps {
+            @for (event, colour, name) in DRAWN.into_iter().filter(|(event, ..)| is_drawn(*event)) {
+                @let rows = report.sites.iter().map(|site| row(site, event));
+                @let rows: Vec<Row> = rows.filter(|row| !row.cells.is_empty()).collect();
+                figure {
+                    h3 { (name) }
+                    (map(colour, columns, &rows))
+                    figcaption { (rate_legend(colour)) }
+                }
             }
         }
     }

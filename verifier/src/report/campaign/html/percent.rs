@@ -14,11 +14,11 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// The limits of an interval, with one sign for both.
+/// The limits of an interval, without the sign.
 pub(super) fn interval(rate: &RateRecord) -> String {
-    let low = percent(rate.low);
-    let low = low.trim_end_matches(" %");
-    format!("{low} to {}", percent(rate.high))
+    let [low, high] = [rate.low, rate.high].map(percent);
+    let number = |text: &str| text.trim_end_matches(" %").to_owned();
+    format!("{}–{}", number(&low), number(&high))
 }
 
 /// A rate with its interval, in a line.

@@ -91,11 +91,10 @@ pub(super) fn lead_changes(report: &CampaignReport) -> Markup {
     html! {
         figure {
             table.bars { tbody {
-                @for own in &report.lead_changes {
-                    @let bound = own.upper_bound.map(|bound| format!("up to {bound}"));
+                @for (own, range) in report.lead_changes.iter().zip(ranges(report)) {
                     @let width = format!("width:{:.1}%", 100.0 * own.faults as f64 / most);
                     tr {
-                        th { (bound.as_deref().unwrap_or("more")) }
+                        th { (range) }
                         td.plot { div.bar style=(width) {} }
                         td.n { (grouped(own.faults as usize)) }
                     }
@@ -108,4 +107,21 @@ pub(super) fn lead_changes(report: &CampaignReport) -> Markup {
             }
         }
     }
+}
+
+/// What each class of changes reaches from and to.
+fn ranges(report: &CampaignReport) -> Vec<String> {
+    let bounds = report.lead_changes.iter().map(|own| own.upper_bound);
+    let lower = std::iter::once(None).chain(bounds.clone());
+    let name = |bounds| match bounds {
+        (None, Some(high)) => format!("up to {}", signed(high)),
+        (Some(low), Some(high)) => format!("{} to {}", signed(low), signed(high)),
+        (Some(low), None) => format!("above {}", signed(low)),
+        (None, None) => "all".to_owned(),
+    };
+    lower.zip(bounds).map(name).collect()
+}
+
+fn signed(number: f64) -> String {
+    number.to_string().replace('-', "−")
 }

@@ -75,7 +75,7 @@ pub(super) fn table(head: &[&str], series: &[Series], rows: &[Row<'_>]) -> Marku
                  left end: none was seen."
                 @for own in series {
                     @if let Some(colour) = own.colour {
-                        " " span class={ "swatch " (colour) } {} (own.name)
+                        " " span.key { span class={ "swatch " (colour) } {} (own.name) }
                     }
                 }
             }
@@ -135,8 +135,8 @@ fn dot(rate: &RateRecord, y: usize, axis: Axis) -> Markup {
     let class = if seen.is_some() { "dot" } else { "none" };
     html! {
         title { (line(rate)) }
-        line x1=(low) x2=(high) y1=(y) y2=(y) {}
         @if rate.estimate.is_some() {
+            line x1=(low) x2=(high) y1=(y) y2=(y) {}
             circle class=(class) cx=(at(axis.x(seen.unwrap_or(0.0)))) cy=(y) r="3" {}
         }
     }
@@ -159,11 +159,12 @@ fn numbers(axis: Axis) -> Markup {
     }
 }
 
-/// A power of ten in percent, without the sign.
+/// A power of ten in percent; the last one has the sign.
 fn tick(power: i32) -> String {
     match power {
-        -5.. => format!("{} %", 10f64.powi(power + 2)),
-        _ => format!("1e{} %", power + 2),
+        0 => "100 %".to_owned(),
+        -5.. => 10f64.powi(power + 2).to_string(),
+        _ => format!("1e{}", power + 2),
     }
 }
 
