@@ -12,17 +12,42 @@ use super::values::{campaign_report, count, fraction, path, tolerance};
 
 /// Run many faults and say at what rates they reach the output and change the class
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    after_help = "\
+#[command(after_help = "\
 Examples:
-  verifier campaign bundles/nano --device cpu --out studies/nano
-  verifier campaign bundles/nano --device cpu --out studies/softmax --sites edge:softmax \\
-    --faults adjacent:2 --margin 0.5%
-  verifier campaign bundles/nano --device cpu --out studies/nano --count 1000000 --shard 3/16
+  verifier campaign run bundles/nano --device cpu --out studies/nano
   verifier campaign report studies/nano --report nano.md --report nano.csv
-  verifier campaign replay studies/nano 12345 --device cpu
+  verifier campaign replay studies/nano 12345 --device cpu")]
+pub(crate) struct CampaignArgs {
+    #[command(subcommand)]
+    pub(crate) command: CampaignCommand,
+}
+
+impl CampaignArgs {
+    /// Whether reduced precision may be left to the provider.
+    pub(super) fn allows_reduced_precision(&self) -> bool {
+        match &self.command {
+            CampaignCommand::Run(run) => run.target.allow_reduced_precision,
+            CampaignCommand::Replay(replay) => replay.target.allow_reduced_precision,
+            CampaignCommand::Report(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    Run(Box<CampaignRunArgs>),
+    Report(CampaignReportArgs),
+    Replay(Box<CampaignReplayArgs>),
+}
+
+/// Run the faults of a campaign, or go on with it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  verifier campaign run bundles/nano --device cpu --out studies/nano
+  verifier campaign run bundles/nano --device cpu --out studies/softmax --sites edge:softmax \\
+    --faults adjacent:2 --margin 0.5%
+  verifier campaign run bundles/nano --device cpu --out studies/nano --count 1000000 --shard 3/16
 
 The same command goes on where an earlier one ended. Shards may run anywhere and at any time, as
 long as their results come into one folder.
@@ -30,34 +55,7 @@ long as their results come into one folder.
 Exit status:
   0   all faults were run, or all of the shard's
   2   could not run, or results do not fit together
-  75  ended before the end: the same command goes on"
-)]
-pub(crate) struct CampaignArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<CampaignCommand>,
-    #[command(flatten)]
-    pub(crate) run: Option<CampaignRunArgs>,
-}
-
-impl CampaignArgs {
-    /// Whether reduced precision may be left to the provider.
-    pub(super) fn allows_reduced_precision(&self) -> bool {
-        match (&self.command, &self.run) {
-            (Some(CampaignCommand::Replay(replay)), _) => replay.target.allow_reduced_precision,
-            (None, Some(run)) => run.target.allow_reduced_precision,
-            _ => false,
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CampaignCommand {
-    Report(CampaignReportArgs),
-    Replay(CampaignReplayArgs),
-}
-
-/// What is run, and how much of it.
-#[derive(Debug, Args)]
+  75  ended before the end: the same command goes on")]
 pub(crate) struct CampaignRunArgs {
     #[command(flatten)]
     pub(crate) input: PartArgs,
@@ -68,7 +66,12 @@ pub(crate) struct CampaignRunArgs {
     pub(crate) out: PathBuf,
     /// Sites by name (edge:softmax), by kind (inputs, edges, outputs, weights) or all, between
     /// commas; `verifier inspect` lists them
-    #[arg(long, default_value = "all", value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        default_value = "all",
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
     pub(crate) sites: Vec<String>,
     /// What a fault does: bit, adjacent:K, bits:K, stuck-at-0, stuck-at-1, zero, value:V,
     /// value:0xBITS or random
@@ -115,6 +118,9 @@ pub(crate) struct CampaignRunArgs {
 
 /// Merge the results that are there into a report
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  verifier campaign report studies/nano --report nano.json --report nano.md --report nano.csv")]
 pub(crate) struct CampaignReportArgs {
     /// Folder of plan and results
     pub(crate) folder: PathBuf,
@@ -128,6 +134,14 @@ pub(crate) struct CampaignReportArgs {
 
 /// Run one fault of a campaign again, and say what it is and does
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  verifier campaign replay studies/nano 12345 --device cpu
+
+Exit status:
+  0  the fault does what the campaign recorded
+  1  it does something else
+  2  could not run")]
 pub(crate) struct CampaignReplayArgs {
     /// Folder of plan and results
     pub(crate) folder: PathBuf,

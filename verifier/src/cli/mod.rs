@@ -74,11 +74,15 @@ pub(crate) struct DevicesArgs {
 #[command(after_help = "\
 Examples:
   verifier inspect bundles/nano
+  verifier inspect bundles/nano --sites submodel
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
     /// A bundle's folder, an ONNX file or an NPY file
     pub(crate) path: PathBuf,
+    /// List the tensors of a bundle's part that faults can be put into
+    #[arg(long, value_name = "PART")]
+    pub(crate) sites: Option<String>,
 }
 
 const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";

@@ -6,7 +6,7 @@ mod replay;
 mod report;
 mod run;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use verifier::report::Verdict;
 
 use super::hints::with_hint;
@@ -17,9 +17,9 @@ const RESUMABLE: u8 = 75;
 
 pub(crate) fn campaign(arguments: &CampaignArgs) -> Result<u8> {
     let result = match &arguments.command {
-        Some(CampaignCommand::Report(report)) => report::report(report),
-        Some(CampaignCommand::Replay(replay)) => replay::replay(replay),
-        None => run::run(arguments.run.as_ref().context("a bundle and --out are needed")?),
+        CampaignCommand::Run(run) => run::run(run),
+        CampaignCommand::Report(report) => report::report(report),
+        CampaignCommand::Replay(replay) => replay::replay(replay),
     };
     result.map_err(|error| with_hint(error, "campaign"))
 }

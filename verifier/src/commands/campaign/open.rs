@@ -13,12 +13,11 @@ use verifier::campaign::{Load, Part};
 use verifier::check::tail::Tail;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session};
-use verifier::engine::{Device, Engine};
+use verifier::engine::{Device, Engine, batch_size};
 use verifier::inject::{Layout, SiteKind, sites};
 use verifier::report::check::Check;
 use verifier::report::record::Record;
 
-use super::super::model::Model;
 use super::super::opened::{Opened, check_hashes};
 use super::super::{tail, upstream};
 use crate::cli::{PartArgs, TargetArgs};
@@ -45,7 +44,9 @@ impl Subject {
             "part `{}` keeps weights in a second file, and pieces of it are run from memory",
             opened.part_name
         );
-        let is_free = sites(&graph).iter().any(|site| site.kind == SiteKind::Input);
+        let is_free = sites(&graph)
+            .iter()
+            .any(|site| site.kind == SiteKind::Input);
         ensure!(
             is_free,
             "part `{}` has no input with a free batch: faults are run many at a time\n\
@@ -128,7 +129,9 @@ impl Subject {
     ) -> Result<Runner<'a>> {
         upstream::attach(&self.opened, &backend.library, &backend.other_parts)?;
         let mut load: Box<Load<'a>> = Box::new(move |graph: &Graph| {
-            let Backend { library, options, .. } = backend;
+            let Backend {
+                library, options, ..
+            } = backend;
             let session = Session::of_graph(library, graph, options, run_samples)?;
             Ok(Box::new(session) as Box<dyn Engine>)
         });
@@ -141,13 +144,18 @@ impl Subject {
             (None, Some(tail)) => Classes::Tail(Box::new(tail)),
             (None, None) => Classes::Unknown,
         };
-        Ok(Runner::new(part, load, self.opened.recordings.inputs.clone(), classes))
+        Ok(Runner::new(
+            part,
+            load,
+            self.opened.recordings.inputs.clone(),
+            classes,
+        ))
     }
 
     /// Samples in one run, as asked for or chosen.
-    pub(super) fn run_samples(&self, asked: Option<usize>, device: &Device) -> Result<usize> {
-        let model = Model::own(&self.opened.bundle, &self.opened.part_name)?;
-        model.batch_size(asked, device)
+    pub(super) fn run_samples(&self, asked: Option<usize>, device: &Device) -> usize {
+        let bytes = self.graph.largest_operator_bytes();
+        asked.unwrap_or_else(|| batch_size::choose(device, bytes))
     }
 }
 

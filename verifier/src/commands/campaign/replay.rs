@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, ensure};
 use console::say;
 use verifier::campaign::effect::{Effect, Effects};
+use verifier::campaign::results::Found;
 use verifier::campaign::rounds::{Batch, Step, go_through};
 use verifier::campaign::statistics::{Among, Event, Seen};
 use verifier::campaign::study::Study;
@@ -14,7 +15,6 @@ use super::folder::results;
 use super::open::Backend;
 use super::{done, report};
 use crate::cli::CampaignReplayArgs;
-use verifier::campaign::results::Found;
 
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (plan, subject, mut study) = report::open(&arguments.folder, arguments.bundle.as_deref())?;
@@ -39,7 +39,10 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         Ok(effects.map_or(Step::Missing, Step::Ran))
     })?;
     let (batch, before) = wanted.with_context(|| {
-        format!("fault {number}: the rounds so far have faults 0 to {}", study.plan.faults())
+        format!(
+            "fault {number}: the rounds so far have faults 0 to {}",
+            study.plan.faults()
+        )
     })?;
     let tail = subject.tail(&backend, study.settings.classes_known);
     let mut runner = subject.runner(&backend, tail, study.settings.run_samples)?;
@@ -61,7 +64,9 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         return Ok(done());
     }
     say!("recorded     OTHERWISE:");
-    before.get(position).map(say_effects);
+    if let Some(before) = before.get(position) {
+        say_effects(before);
+    }
     Ok(Verdict::Fail.exit_status())
 }
 
@@ -69,7 +74,9 @@ fn say_effects(effects: &Effects) {
     match effects {
         Effects::One(effect) => say_effect(effect),
         Effects::Many(tiers) => {
-            let all = tiers.iter().fold(Seen::default(), |sum, tier| sum.plus(tier));
+            let all = tiers
+                .iter()
+                .fold(Seen::default(), |sum, tier| sum.plus(tier));
             say!("samples      {}", all.samples(Among::All));
             for event in Event::ALL {
                 say!("  {:<20} {}", name(event), all.of(event, Among::All));
@@ -80,13 +87,20 @@ fn say_effects(effects: &Effects) {
 
 fn say_effect(effect: &Effect) {
     let seen = effect.seen(false);
-    let outcome = Event::ALL.into_iter().find(|event| seen.of(*event, Among::All) > 0);
+    let outcome = Event::ALL
+        .into_iter()
+        .find(|event| seen.of(*event, Among::All) > 0);
     say!("outcome      {}", outcome.map_or("none", name));
-    let pattern = effect.pattern.map_or("none".to_owned(), |pattern| pattern.to_string());
+    let pattern = effect
+        .pattern
+        .map_or("none".to_owned(), |pattern| pattern.to_string());
     say!("beyond       {} elements, pattern {pattern}", effect.beyond);
     say!("largest      {:e}", effect.largest);
     if let Some(class) = effect.class {
-        say!("class        {class}, lead changed by {:e}", effect.lead_change);
+        say!(
+            "class        {class}, lead changed by {:e}",
+            effect.lead_change
+        );
     }
 }
 

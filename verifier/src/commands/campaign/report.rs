@@ -145,6 +145,9 @@ fn write(merged: &Merged, report: &CampaignReport, path: &Path) -> Result<()> {
 pub(super) fn say_report(merged: &Merged) {
     let report = merged.report();
     let faults = grouped(report.faults as usize);
-    say!("campaign     {faults} faults at {} sites", report.sites.len());
+    say!(
+        "campaign     {faults} faults at {} sites",
+        report.sites.len()
+    );
     say!("{}", report.to_text().trim_end());
 }
