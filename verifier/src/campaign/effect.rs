@@ -118,7 +118,10 @@ mod tests {
         let outcome = |corrupted: [f32; 4]| effect(&[0.0, 1.0, 2.0, 3.0], &corrupted).outcome;
         assert_eq!(outcome([0.0, 1.0, 2.0, 3.0]), Outcome::Masked);
         assert_eq!(outcome([-0.0, 1.0, 2.0, 3.0]), Outcome::WithinTolerance);
-        assert_eq!(outcome([0.0, 1.000_001, 2.0, 3.0]), Outcome::WithinTolerance);
+        assert_eq!(
+            outcome([0.0, 1.000_001, 2.0, 3.0]),
+            Outcome::WithinTolerance
+        );
         assert_eq!(outcome([0.0, 1.5, 2.0, 3.0]), Outcome::TolerableSdc);
         assert_eq!(outcome([0.0, f32::NAN, 2.0, 3.0]), Outcome::NonFinite);
         assert_eq!(outcome([f32::INFINITY, 1.0, 2.0, 3.0]), Outcome::NonFinite);
@@ -138,7 +141,10 @@ mod tests {
         let mut found = effect(&[0.0], &[1.0]);
         let before = Class::of(&[2.0, 0.0, 0.0]).expect("finite");
         found.classify(before, &[0.0, 2.0, 0.0]);
-        assert_eq!((found.outcome, found.class), (Outcome::CriticalSdc, Some(1)));
+        assert_eq!(
+            (found.outcome, found.class),
+            (Outcome::CriticalSdc, Some(1))
+        );
         // p = e²/(e² + 2) and 1/(e² + 2): the lead is the same with the other sign.
         assert!((f64::from(found.lead_change) + 2.0 * before.confidence).abs() < 1e-6);
         found.classify(before, &[2.0, 0.0, f32::NAN]);

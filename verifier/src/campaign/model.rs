@@ -206,11 +206,20 @@ mod tests {
         assert_eq!(change("bit", 27, 0), Change::Flip(27));
         assert_eq!(change("adjacent:3", 29, 0), Change::Flips(0xe000_0000));
         assert_eq!(change("adjacent:32", 0, 0), Change::Flips(u32::MAX));
-        assert_eq!(change("stuck-at-1", 31, 0), Change::Stuck { bit: 31, is_one: true });
+        assert_eq!(
+            change("stuck-at-1", 31, 0),
+            Change::Stuck {
+                bit: 31,
+                is_one: true
+            }
+        );
         assert_eq!(change("zero", 0, 0), Change::Value(0.0));
         assert_eq!(change("value:-12.5", 0, 0), Change::Value(-12.5));
         assert_eq!(change("value:inf", 0, 0), Change::Value(f32::INFINITY));
-        assert_eq!(change("value:0xffc00001", 0, 0), Change::Pattern(0xffc0_0001));
+        assert_eq!(
+            change("value:0xffc00001", 0, 0),
+            Change::Pattern(0xffc0_0001)
+        );
         assert!(matches!(change("random", 0, 7), Change::Pattern(_)));
     }
 
@@ -218,10 +227,15 @@ mod tests {
     fn different_numbers_flip_different_sets_of_different_bits() {
         for count in [1, 2, 3] {
             let effect = FaultEffect::Distinct(count);
-            let masks: BTreeSet<u32> =
-                (0..effect.patterns()).map(|number| distinct_bits(count, number)).collect();
+            let masks: BTreeSet<u32> = (0..effect.patterns())
+                .map(|number| distinct_bits(count, number))
+                .collect();
             assert_eq!(masks.len() as u64, effect.patterns());
-            assert!(masks.iter().all(|mask| mask.count_ones() == u32::from(count)));
+            assert!(
+                masks
+                    .iter()
+                    .all(|mask| mask.count_ones() == u32::from(count))
+            );
         }
         assert_eq!(FaultEffect::Distinct(16).patterns(), 601_080_390);
         assert_eq!(distinct_bits(16, 601_080_389), 0xffff_0000);
@@ -231,7 +245,16 @@ mod tests {
 
     #[test]
     fn what_is_no_effect_is_refused() {
-        let texts = ["", "bits", "bits:0", "bits:33", "adjacent:0", "value:1e39", "value:0x7f", "x"];
+        let texts = [
+            "",
+            "bits",
+            "bits:0",
+            "bits:33",
+            "adjacent:0",
+            "value:1e39",
+            "value:0x7f",
+            "x",
+        ];
         for text in texts {
             assert!(text.parse::<FaultEffect>().is_err(), "{text}");
         }

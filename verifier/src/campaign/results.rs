@@ -129,7 +129,10 @@ impl Attempt {
     }
 
     fn append_bytes(&mut self, bytes: &[u8]) -> Result<(), ResultsError> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(bytes)
+            .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // What is left of the record would be ignored; without it nothing need be.
             let _ = self.file.set_len(self.end);
@@ -295,7 +298,9 @@ impl Reader {
 
     fn read_at(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), ResultsError> {
         let file = &mut self.file;
-        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes));
+        let read = file
+            .seek(SeekFrom::Start(at))
+            .and_then(|_| file.read_exact(bytes));
         read.map_err(|error| ResultsError::Io {
             path: self.path.clone(),
             error,
@@ -314,12 +319,21 @@ impl Reader {
 fn record(content: &[u8], at: u64) -> Vec<u8> {
     let length = content.len() as u32;
     let check = check_of_length(length, at).to_le_bytes();
-    [&length.to_le_bytes(), &check, content, &check_of(content, at)].concat()
+    [
+        &length.to_le_bytes(),
+        &check,
+        content,
+        &check_of(content, at),
+    ]
+    .concat()
 }
 
 fn halves(head: [u8; LENGTH_BYTES]) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = head;
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+    [
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    ]
 }
 
 fn check_of(content: &[u8], at: u64) -> [u8; CHECK_BYTES] {
@@ -383,7 +397,10 @@ mod tests {
         let found = Found::read(folder.path(), "p").expect("read");
         assert_eq!((found.batches(), found.shards), (2, 2));
         assert_eq!(found.effects(0).expect("read"), Some(some_effects()));
-        assert_eq!(found.effects(64).expect("read"), Some(some_effects()[..1].to_vec()));
+        assert_eq!(
+            found.effects(64).expect("read"),
+            Some(some_effects()[..1].to_vec())
+        );
         assert_eq!(found.effects(32).expect("read"), None);
     }
 
@@ -423,7 +440,10 @@ mod tests {
         assert_eq!(Found::read(folder.path(), "p").expect("read").batches(), 2);
         again.append(64, &some_effects()).expect("append");
         let error = Found::read(folder.path(), "p").expect_err("unequal");
-        assert!(matches!(error, ResultsError::Unequal { first: 64, .. }), "{error}");
+        assert!(
+            matches!(error, ResultsError::Unequal { first: 64, .. }),
+            "{error}"
+        );
     }
 
     #[test]

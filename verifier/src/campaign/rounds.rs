@@ -89,7 +89,10 @@ pub fn go_through<E: From<StudyError> + From<Unfitting>>(
     let mut ordinal = 0;
     while progress.missing.is_empty() && study.push_round(&progress.tally)? {
         let numbers = study.plan.rounds().last().unwrap_or_default();
-        for first in numbers.clone().step_by(study.settings.batch_faults as usize) {
+        for first in numbers
+            .clone()
+            .step_by(study.settings.batch_faults as usize)
+        {
             let end = (first + study.settings.batch_faults).min(numbers.end);
             let numbers = first..end;
             let batch = Batch { numbers, ordinal };

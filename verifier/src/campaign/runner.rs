@@ -125,7 +125,9 @@ impl<'a> Runner<'a> {
         let samples: Vec<usize> = faults.iter().map(sample_of_fault).collect();
         let own = &study.sites[site];
         let shape = [&[self.inputs[0].samples()], own.shape.as_slice()].concat();
-        let strikes = faults.iter().map(|&fault| strike(&planned[fault], own, &shape));
+        let strikes = faults
+            .iter()
+            .map(|&fault| strike(&planned[fault], own, &shape));
         let strikes = strikes.collect::<Result<Vec<_>, _>>()?;
         let inputs = gathered(&self.inputs, &samples)?;
         let views: Vec<ArrayViewD<'_, f32>> = inputs.iter().map(|input| input.view()).collect();
@@ -159,7 +161,10 @@ impl<'a> Runner<'a> {
                 let strike = strike(&planned[fault], own, &own.shape)?;
                 let runner = &mut self.loaded[at].runner;
                 let corrupted = runner.run_weight(&views, Some(&strike)).map_err(error)?;
-                let both = Both { fault_free, corrupted };
+                let both = Both {
+                    fault_free,
+                    corrupted,
+                };
                 let pairs = samples.iter().map(|&sample| (fault, sample));
                 self.judge(study, &both, pairs, batch)?;
                 fault_free = both.fault_free;
@@ -176,7 +181,11 @@ impl<'a> Runner<'a> {
         } else {
             let (runner, bytes) =
                 SiteRunner::load(&self.part, &study.sites[site], &mut *self.load)?;
-            self.loaded.push(Loaded { site, runner, bytes });
+            self.loaded.push(Loaded {
+                site,
+                runner,
+                bytes,
+            });
             let mut all: usize = self.loaded.iter().map(|loaded| loaded.bytes).sum();
             while all > MOST_BYTES_LOADED && self.loaded.len() > 1 {
                 all -= self.loaded.remove(0).bytes;
@@ -216,7 +225,11 @@ impl<'a> Runner<'a> {
                     }
                 }
             }
-            batch.pairs.push(Pair { fault, sample, effect });
+            batch.pairs.push(Pair {
+                fault,
+                sample,
+                effect,
+            });
             if let Some(output) = output {
                 let pair = batch.pairs.len() - 1;
                 batch.waiting.push(Waiting { pair, output });
@@ -234,12 +247,17 @@ impl<'a> Runner<'a> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let samples = waiting.iter().map(|waiting| batch.pairs[waiting.pair].sample);
+        let samples = waiting
+            .iter()
+            .map(|waiting| batch.pairs[waiting.pair].sample);
         let samples: Vec<usize> = samples.collect();
         for &sample in &samples {
             self.classify_fault_free(study, sample)?;
         }
-        let outputs: Vec<_> = waiting.iter().map(|waiting| waiting.output.view()).collect();
+        let outputs: Vec<_> = waiting
+            .iter()
+            .map(|waiting| waiting.output.view())
+            .collect();
         let outputs = stack(Axis(0), &outputs).expect("outputs of one shape");
         let Classes::Tail(tail) = &mut self.classes else {
             return Ok(());
@@ -286,7 +304,10 @@ fn rows_of(both: &Both, position: usize) -> Vec<(ArrayViewD<'_, f32>, ArrayViewD
     let outputs = both.fault_free.iter().zip(&both.corrupted);
     let rows = outputs.map(|(fault_free, corrupted)| {
         let of = Axis(0);
-        (fault_free.index_axis(of, position), corrupted.index_axis(of, position))
+        (
+            fault_free.index_axis(of, position),
+            corrupted.index_axis(of, position),
+        )
     });
     rows.collect()
 }
@@ -320,13 +341,17 @@ fn effects(study: &Study, planned: &[Planned], pairs: &[Pair]) -> Vec<Effects> {
         match &mut effects[pair.fault] {
             own @ None => *own = Some(Effects::One(pair.effect)),
             Some(Effects::Many(seen)) => {
-                let met = study.met.binary_search_by_key(&pair.sample, |&(sample, _)| sample);
+                let met = study
+                    .met
+                    .binary_search_by_key(&pair.sample, |&(sample, _)| sample);
                 let (_, tier) = study.met[met.expect("a sample that weights meet")];
                 seen[tier].add(pair.effect.outcome, study.is_right(pair.sample));
             }
             Some(Effects::One(_)) => unreachable!("a fault of a sample is run once"),
         }
     }
-    let all_run = effects.into_iter().map(|effect| effect.expect("every fault was run"));
+    let all_run = effects
+        .into_iter()
+        .map(|effect| effect.expect("every fault was run"));
     all_run.collect()
 }

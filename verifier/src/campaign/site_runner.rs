@@ -111,7 +111,10 @@ impl SiteRunner {
                 let mut inputs = inputs.to_vec();
                 inputs[*input] = changed.view();
                 let corrupted = run(part, &inputs)?;
-                Ok(Both { fault_free, corrupted })
+                Ok(Both {
+                    fault_free,
+                    corrupted,
+                })
             }
             Self::Edge { cut, before, after } => {
                 let taken = cut.before_takes.iter();
@@ -120,13 +123,19 @@ impl SiteRunner {
                 let fault_free = run(&mut **after, &cut.inputs_after(inputs, &crossing))?;
                 strike_each(&mut crossing[0], strikes);
                 let corrupted = run(&mut **after, &cut.inputs_after(inputs, &crossing))?;
-                Ok(Both { fault_free, corrupted })
+                Ok(Both {
+                    fault_free,
+                    corrupted,
+                })
             }
             Self::Output(output) => {
                 let fault_free = run(part, inputs)?;
                 let mut corrupted = fault_free.clone();
                 strike_each(&mut corrupted[*output], strikes);
-                Ok(Both { fault_free, corrupted })
+                Ok(Both {
+                    fault_free,
+                    corrupted,
+                })
             }
             Self::Weight { .. } => Err(RunError("a weight's fault is run alone".to_owned())),
         }
@@ -139,7 +148,9 @@ impl SiteRunner {
         strike: Option<&Strike>,
     ) -> Result<Vec<ArrayD<f32>>, RunError> {
         let Self::Weight { weight, engine } = self else {
-            return Err(RunError("a fault of a sample is run with others".to_owned()));
+            return Err(RunError(
+                "a fault of a sample is run with others".to_owned(),
+            ));
         };
         let mut changed = weight.clone();
         if let Some(strike) = strike {
@@ -153,7 +164,10 @@ impl SiteRunner {
 /// A fault for each sample of a batch `[batch, …]`.
 fn strike_each(tensor: &mut ArrayD<f32>, strikes: &[Strike]) {
     for (mut sample, strike) in tensor.axis_iter_mut(Axis(0)).zip(strikes) {
-        apply(strike, sample.as_slice_mut().expect("samples are in C order"));
+        apply(
+            strike,
+            sample.as_slice_mut().expect("samples are in C order"),
+        );
     }
 }
 

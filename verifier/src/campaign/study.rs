@@ -134,7 +134,9 @@ pub fn choose_sites(
     let mut chosen: Vec<Site> = Vec::new();
     for name in asked {
         let is_asked = |site: &&Site| {
-            name == "all" || *name == site.name || *name == site.to_string()
+            name == "all"
+                || *name == site.name
+                || *name == site.to_string()
                 || *name == format!("{}s", site.kind.name())
                 || *name == site.kind.name()
         };
@@ -214,7 +216,11 @@ impl Study {
                 SiteKind::Output => Target::Output(Some(name)),
                 SiteKind::Weight => Target::Weight(name),
             },
-            index: sample.into_iter().map(Positions::At).chain(region).collect(),
+            index: sample
+                .into_iter()
+                .map(Positions::At)
+                .chain(region)
+                .collect(),
             change: model.effect.change(stratum.bit, draw.pattern, random),
         };
         Some(Planned {

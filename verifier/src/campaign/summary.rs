@@ -82,7 +82,10 @@ pub struct Summary {
 impl Default for Rate {
     fn default() -> Self {
         let interval = Interval::UNKNOWN;
-        Self { estimate: 0.0, interval }
+        Self {
+            estimate: 0.0,
+            interval,
+        }
     }
 }
 
@@ -100,7 +103,13 @@ impl PatternCounts {
 
     /// Names and counts.
     pub fn rows(&self) -> [(&'static str, u64); 5] {
-        let Self { single, row, column, block, scattered } = *self;
+        let Self {
+            single,
+            row,
+            column,
+            block,
+            scattered,
+        } = *self;
         [
             ("single", single),
             ("row", row),
@@ -192,7 +201,10 @@ impl Summary {
             let (count, sum) = sums.entry(*position).or_default();
             *count += counts[0];
             let more = [faults * weight, faults * weight * weight, beyond * weight];
-            for (sum, more) in sum.iter_mut().zip(more.into_iter().chain([critical * weight])) {
+            for (sum, more) in sum
+                .iter_mut()
+                .zip(more.into_iter().chain([critical * weight]))
+            {
                 *sum += more;
             }
         }
@@ -202,8 +214,14 @@ impl Summary {
                 let interval = wilson(estimate, all * all / squares, confidence);
                 Rate { estimate, interval }
             };
-            AtPosition { faults, beyond: rate(beyond), critical: rate(critical) }
+            AtPosition {
+                faults,
+                beyond: rate(beyond),
+                critical: rate(critical),
+            }
         };
-        sums.into_iter().map(|(position, sums)| (position, at(sums))).collect()
+        sums.into_iter()
+            .map(|(position, sums)| (position, at(sums)))
+            .collect()
     }
 }

@@ -66,7 +66,12 @@ pub(crate) struct CampaignRunArgs {
     pub(crate) out: PathBuf,
     /// Sites by name (edge:softmax), by kind (inputs, edges, outputs, weights) or all, between
     /// commas; `verifier inspect` lists them
-    #[arg(long, default_value = "all", value_name = "LIST", value_delimiter = ',')]
+    #[arg(
+        long,
+        default_value = "all",
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
     pub(crate) sites: Vec<String>,
     /// What a fault does: bit, adjacent:K, bits:K, stuck-at-0, stuck-at-1, zero, value:V,
     /// value:0xBITS or random

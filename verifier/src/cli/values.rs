@@ -45,7 +45,10 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 /// A share between 0 and 1, such as `0.05` or `5%`.
 pub(super) fn fraction(text: &str) -> Result<f64, String> {
     let share = match text.trim_end().strip_suffix('%') {
-        Some(percent) => percent.trim_end().parse().map(|percent: f64| percent / 100.0),
+        Some(percent) => percent
+            .trim_end()
+            .parse()
+            .map(|percent: f64| percent / 100.0),
         None => text.parse(),
     };
     match share {

@@ -30,7 +30,10 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
             Some(part) => inspect_sites(path, part)?,
         },
         _ if arguments.sites.is_some() => {
-            bail!("{}: expected a bundle's folder with --sites", path.display())
+            bail!(
+                "{}: expected a bundle's folder with --sites",
+                path.display()
+            )
         }
         _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
         "onnx" | "npy" if !path.is_file() => bail!("{}: not a regular file", path.display()),
@@ -80,10 +83,17 @@ fn inspect_sites(path: &Path, part: &str) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let found = sites(&bundle.model(part)?.graph);
     let elements: usize = found.iter().map(Site::elements).sum();
-    say!("{} sites of `{part}`, {} elements", found.len(), grouped(elements));
+    say!(
+        "{} sites of `{part}`, {} elements",
+        found.len(),
+        grouped(elements)
+    );
     for site in found {
         let (name, elements) = (site.to_string(), grouped(site.elements()));
-        say!("  {name:<44} {:<18} {elements:>12}", format!("{:?}", site.shape));
+        say!(
+            "  {name:<44} {:<18} {elements:>12}",
+            format!("{:?}", site.shape)
+        );
     }
     Ok(())
 }

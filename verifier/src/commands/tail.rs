@@ -11,22 +11,14 @@ use super::opened::Opened;
 use super::upstream;
 
 /// `tail`, whose inputs are the part's output and what else the bundle has or can compute.
-pub(super) fn load(
-    opened: &Opened,
-    library: &Library,
-    options: &Options,
-) -> Result<Tail<'static>> {
+pub(super) fn load(opened: &Opened, library: &Library, options: &Options) -> Result<Tail<'static>> {
     let inputs = inputs(opened, library, options)?;
     let bundle = &opened.bundle;
     let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, options)?;
     Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
 }
 
-fn inputs(
-    opened: &Opened,
-    library: &Library,
-    options: &Options,
-) -> Result<Vec<Option<Recording>>> {
+fn inputs(opened: &Opened, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {
     let Opened {
         bundle,
         part_name,

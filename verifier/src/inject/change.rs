@@ -80,10 +80,19 @@ mod tests {
     #[test]
     fn flips_of_one_are_the_numbers_that_ieee_754_says() {
         let after = |bit| Change::Flip(bit).apply(1.0);
-        assert_eq!((after(31), after(30), after(29)), (-1.0, f32::INFINITY, 2f32.powi(-64)));
-        assert_eq!((after(23), after(22), after(0)), (0.5, 1.5, 1.0 + f32::EPSILON));
+        assert_eq!(
+            (after(31), after(30), after(29)),
+            (-1.0, f32::INFINITY, 2f32.powi(-64))
+        );
+        assert_eq!(
+            (after(23), after(22), after(0)),
+            (0.5, 1.5, 1.0 + f32::EPSILON)
+        );
         assert_eq!(Change::Flips(0xc000_0000).apply(1.0), f32::NEG_INFINITY);
-        let set = Change::Stuck { bit: 22, is_one: true };
+        let set = Change::Stuck {
+            bit: 22,
+            is_one: true,
+        };
         assert!(set.apply(f32::INFINITY).is_nan());
         assert_eq!(set.apply(1.5), 1.5);
     }

@@ -155,9 +155,7 @@ impl<'a> CutEngine<'a> {
         others.retain(|other| !cut.crossing.contains(other));
         let before = load(&cut.before)?;
         let after = Self::load(&cut.after, &others, faults, load)?;
-        let placed = faults
-            .iter()
-            .filter_map(|fault| edge_fault(fault, &cut));
+        let placed = faults.iter().filter_map(|fault| edge_fault(fault, &cut));
         Ok(Box::new(Self {
             before,
             after,

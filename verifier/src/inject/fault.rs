@@ -155,7 +155,10 @@ impl Fault {
     pub fn elements(&self, tensor: &str, shape: &[usize]) -> Result<Vec<usize>, FaultError> {
         let (axes, index) = match &self.target {
             Target::Weight(_) => (shape, self.index.as_slice()),
-            _ => (shape.get(1..).unwrap_or_default(), self.index.get(1..).unwrap_or_default()),
+            _ => (
+                shape.get(1..).unwrap_or_default(),
+                self.index.get(1..).unwrap_or_default(),
+            ),
         };
         let samples = shape.len() - axes.len();
         let is_by_steps = matches!(index, [Positions::Every { .. }]);
@@ -176,7 +179,9 @@ impl Fault {
             return Err(outside());
         }
         // A shape too large to count may stand in a file; it has no such element.
-        let all = axes.iter().try_fold(1usize, |all, &length| all.checked_mul(length));
+        let all = axes
+            .iter()
+            .try_fold(1usize, |all, &length| all.checked_mul(length));
         let all = all.ok_or_else(outside)?;
         if is_by_steps {
             return index[0].of_axis(all).ok_or_else(outside);
@@ -210,10 +215,7 @@ mod tests {
     #[test]
     fn a_fault_outside_its_tensor_is_refused() {
         let last = &Fault::python_repository_faults()[4];
-        assert_eq!(
-            last.elements("x", &[301, 65, 96]),
-            Ok(vec![34 * 96 + 13])
-        );
+        assert_eq!(last.elements("x", &[301, 65, 96]), Ok(vec![34 * 96 + 13]));
         for shape in [[300, 65, 96], [301, 34, 96], [301, 65, 13]] {
             let message = last.elements("x", &shape).expect_err("outside").to_string();
             assert!(

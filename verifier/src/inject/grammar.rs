@@ -111,7 +111,9 @@ fn value_of(text: &str) -> Result<Change, String> {
         None => Ok(Change::Value(float(text)?)),
         Some(digits) => match u32::from_str_radix(digits, 16) {
             Ok(bits) if digits.len() == 8 => Ok(Change::Pattern(bits)),
-            _ => Err(format!("bit pattern `{text}`: expected 0x and eight hexadecimal digits")),
+            _ => Err(format!(
+                "bit pattern `{text}`: expected 0x and eight hexadecimal digits"
+            )),
         },
     }
 }

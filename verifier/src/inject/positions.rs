@@ -12,7 +12,10 @@ pub enum Positions {
     /// Each from its start up to, but not including, its end; ascending and apart.
     Ranges(Vec<Range<usize>>),
     /// The first, and then every so many, 1 at least.
-    Every { first: usize, step: usize },
+    Every {
+        first: usize,
+        step: usize,
+    },
 }
 
 impl From<usize> for Positions {
@@ -64,7 +67,11 @@ impl FromStr for Positions {
         }
         if let Some((first, step)) = text.split_once("::") {
             let (first, step) = (number(first)?, number(step)?);
-            return if step > 0 { Ok(Self::Every { first, step }) } else { Err(()) };
+            return if step > 0 {
+                Ok(Self::Every { first, step })
+            } else {
+                Err(())
+            };
         }
         if !text.contains(':') {
             return number(text).map(Self::At);
@@ -105,7 +112,9 @@ mod tests {
 
     #[test]
     fn what_stands_for_no_position_or_for_one_twice_is_refused() {
-        for text in ["", "-1", "1::0", "4:4", "4:2", "0:4+3:5", "1:2+", "::", "**", "1:2:3"] {
+        for text in [
+            "", "-1", "1::0", "4:4", "4:2", "0:4+3:5", "1:2+", "::", "**", "1:2:3",
+        ] {
             assert!(text.parse::<Positions>().is_err(), "{text}");
         }
     }

@@ -48,9 +48,15 @@ enum Part {
     One(usize),
     All,
     /// A tile of so many of a length.
-    Tile { of: usize, length: usize },
+    Tile {
+        of: usize,
+        length: usize,
+    },
     /// The columns of one head, so often side by side, as in queries, keys and values.
-    Head { layout: Layout, times: usize },
+    Head {
+        layout: Layout,
+        times: usize,
+    },
 }
 
 impl Layout {
@@ -130,7 +136,9 @@ impl Region {
                 let is_tokens = |&axis: &usize| site.shape[axis] == layout.tokens;
                 // Of scores, the queries.
                 let order = (0..axes.saturating_sub(1)).rev().chain(axes.checked_sub(1));
-                let axis = order.filter(|_| is_activation).find(|axis| is_tokens(axis))?;
+                let axis = order
+                    .filter(|_| is_activation)
+                    .find(|axis| is_tokens(axis))?;
                 parts = vec![Part::All; axes];
                 parts[axis] = one(axis);
             }
@@ -143,7 +151,10 @@ impl Region {
 fn head_axis(site: &Site, layout: Layout) -> Option<(usize, Part)> {
     let axes = site.shape.len();
     if axes >= 3 {
-        let axis = site.shape.iter().position(|&length| length == layout.heads)?;
+        let axis = site
+            .shape
+            .iter()
+            .position(|&length| length == layout.heads)?;
         return Some((axis, Part::One(layout.heads)));
     }
     let width = *site.shape.last()?;
@@ -181,7 +192,9 @@ impl Part {
                 Positions::Ranges(vec![start..(start + of).min(length)])
             }
             Self::Head { layout, times } => {
-                let Layout { heads, dim_head, .. } = layout;
+                let Layout {
+                    heads, dim_head, ..
+                } = layout;
                 let start = |time| (time * heads + choice) * dim_head;
                 let of_time = |time| start(time)..start(time) + dim_head;
                 Positions::Ranges((0..times).map(of_time).collect())
@@ -224,7 +237,8 @@ impl FromStr for Region {
             Some(("every", step)) => length(step).map(Self::Every),
             Some(("block", tile)) => {
                 let sides = tile.split_once('x');
-                let sides = sides.and_then(|(rows, columns)| Some([length(rows)?, length(columns)?]));
+                let sides =
+                    sides.and_then(|(rows, columns)| Some([length(rows)?, length(columns)?]));
                 sides.map(Self::Block)
             }
             Some(_) => None,
@@ -317,13 +331,24 @@ mod tests {
 
     #[test]
     fn every_so_manyth_element_counts_through_all_axes() {
-        assert_eq!(elements("every:4", &[2, 3]), [vec![0, 4], vec![1, 5], vec![2], vec![3]]);
+        assert_eq!(
+            elements("every:4", &[2, 3]),
+            [vec![0, 4], vec![1, 5], vec![2], vec![3]]
+        );
         assert_eq!(elements("every:9", &[2, 2]).len(), 4);
     }
 
     #[test]
     fn each_element_is_in_exactly_one_place_of_a_region() {
-        let regions = ["element", "row", "column", "block:2x5", "head", "token", "every:7"];
+        let regions = [
+            "element",
+            "row",
+            "column",
+            "block:2x5",
+            "head",
+            "token",
+            "every:7",
+        ];
         for shape in [&[3, 4][..], &[2, 3, 3], &[2, 3, 2], &[3, 12]] {
             for region in regions {
                 let mut all = elements(region, shape).concat();
@@ -337,16 +362,26 @@ mod tests {
     #[test]
     fn an_element_is_in_the_place_that_has_it() {
         let site = site(&[3, 12]);
-        for region in [Region::Head, Region::Token, Region::Block([2, 5]), Region::Row] {
+        for region in [
+            Region::Head,
+            Region::Token,
+            Region::Block([2, 5]),
+            Region::Row,
+        ] {
             for place in 0..region.places(&site, LAYOUT).expect("has such regions") {
                 let rows = region.at(&site, LAYOUT, place);
-                let [rows, columns] = [(&rows[0], 3), (&rows[1], 12)].map(|(positions, length)| {
-                    positions.of_axis(length).expect("inside")
-                });
-                for (&row, &column) in rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c)))
+                let [rows, columns] = [(&rows[0], 3), (&rows[1], 12)]
+                    .map(|(positions, length)| positions.of_axis(length).expect("inside"));
+                for (&row, &column) in rows
+                    .iter()
+                    .flat_map(|row| columns.iter().map(move |c| (row, c)))
                 {
                     let index = [row, column].map(Positions::At);
-                    assert_eq!(region.place_of(&site, LAYOUT, &index), Some(place), "{region}");
+                    assert_eq!(
+                        region.place_of(&site, LAYOUT, &index),
+                        Some(place),
+                        "{region}"
+                    );
                 }
             }
         }
@@ -362,7 +397,15 @@ mod tests {
             ..site(&[3, 4])
         };
         assert_eq!(Region::Token.places(&weight, LAYOUT), None);
-        for text in ["", "rows", "block:2", "block:0x2", "every:0", "every", "head:1"] {
+        for text in [
+            "",
+            "rows",
+            "block:2",
+            "block:0x2",
+            "every:0",
+            "every",
+            "head:1",
+        ] {
             assert!(text.parse::<Region>().is_err(), "{text}");
         }
     }

@@ -40,7 +40,9 @@ pub fn record_schema() -> Schema {
 
 /// Of the report of a campaign.
 pub fn campaign_schema() -> Schema {
-    let mut schema = generator().into_root_schema_for::<CampaignReport>().to_value();
+    let mut schema = generator()
+        .into_root_schema_for::<CampaignReport>()
+        .to_value();
     close_alternatives(&mut schema, &mut vec![]);
     Schema::try_from(schema).expect("a schema that was one before")
 }

@@ -38,7 +38,9 @@ impl PlanFile {
         let in_file = || path.display().to_string();
         let bytes = regular_file::read(&path).with_context(in_file)?;
         let value: Value = serde_json::from_slice(&bytes).with_context(in_file)?;
-        let version = value["settings"]["campaign_version"].as_str().unwrap_or_default();
+        let version = value["settings"]["campaign_version"]
+            .as_str()
+            .unwrap_or_default();
         let major = |version: &str| version.split('.').next().map(str::to_owned);
         ensure!(
             major(version) == major(CAMPAIGN_VERSION),
@@ -69,7 +71,9 @@ impl PlanFile {
         let fields = own.as_object().into_iter().flatten();
         let differing: Vec<String> = fields
             .filter(|(name, value)| there[name.as_str()] != **value)
-            .map(|(name, value)| format!("{name} is {}, asked for is {value}", there[name.as_str()]))
+            .map(|(name, value)| {
+                format!("{name} is {}, asked for is {value}", there[name.as_str()])
+            })
             .collect();
         if differing.is_empty() {
             return Ok(());

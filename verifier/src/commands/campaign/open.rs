@@ -44,7 +44,9 @@ impl Subject {
             "part `{}` keeps weights in a second file, and pieces of it are run from memory",
             opened.part_name
         );
-        let is_free = sites(&graph).iter().any(|site| site.kind == SiteKind::Input);
+        let is_free = sites(&graph)
+            .iter()
+            .any(|site| site.kind == SiteKind::Input);
         ensure!(
             is_free,
             "part `{}` has no input with a free batch: faults are run many at a time\n\
@@ -127,7 +129,9 @@ impl Subject {
     ) -> Result<Runner<'a>> {
         upstream::attach(&self.opened, &backend.library, &backend.other_parts)?;
         let mut load: Box<Load<'a>> = Box::new(move |graph: &Graph| {
-            let Backend { library, options, .. } = backend;
+            let Backend {
+                library, options, ..
+            } = backend;
             let session = Session::of_graph(library, graph, options, run_samples)?;
             Ok(Box::new(session) as Box<dyn Engine>)
         });
@@ -140,7 +144,12 @@ impl Subject {
             (None, Some(tail)) => Classes::Tail(Box::new(tail)),
             (None, None) => Classes::Unknown,
         };
-        Ok(Runner::new(part, load, self.opened.recordings.inputs.clone(), classes))
+        Ok(Runner::new(
+            part,
+            load,
+            self.opened.recordings.inputs.clone(),
+            classes,
+        ))
     }
 
     /// Samples in one run, as asked for or chosen.

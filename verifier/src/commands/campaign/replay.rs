@@ -39,7 +39,10 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         Ok(effects.map_or(Step::Missing, Step::Ran))
     })?;
     let (batch, before) = wanted.with_context(|| {
-        format!("fault {number}: the rounds so far have faults 0 to {}", study.plan.faults())
+        format!(
+            "fault {number}: the rounds so far have faults 0 to {}",
+            study.plan.faults()
+        )
     })?;
     let tail = subject.tail(&backend, study.settings.classes_known);
     let mut runner = subject.runner(&backend, tail, study.settings.run_samples)?;
@@ -71,7 +74,9 @@ fn say_effects(effects: &Effects) {
     match effects {
         Effects::One(effect) => say_effect(effect),
         Effects::Many(tiers) => {
-            let all = tiers.iter().fold(Seen::default(), |sum, tier| sum.plus(tier));
+            let all = tiers
+                .iter()
+                .fold(Seen::default(), |sum, tier| sum.plus(tier));
             say!("samples      {}", all.samples(Among::All));
             for event in Event::ALL {
                 say!("  {:<20} {}", name(event), all.of(event, Among::All));
@@ -82,13 +87,20 @@ fn say_effects(effects: &Effects) {
 
 fn say_effect(effect: &Effect) {
     let seen = effect.seen(false);
-    let outcome = Event::ALL.into_iter().find(|event| seen.of(*event, Among::All) > 0);
+    let outcome = Event::ALL
+        .into_iter()
+        .find(|event| seen.of(*event, Among::All) > 0);
     say!("outcome      {}", outcome.map_or("none", name));
-    let pattern = effect.pattern.map_or("none".to_owned(), |pattern| pattern.to_string());
+    let pattern = effect
+        .pattern
+        .map_or("none".to_owned(), |pattern| pattern.to_string());
     say!("beyond       {} elements, pattern {pattern}", effect.beyond);
     say!("largest      {:e}", effect.largest);
     if let Some(class) = effect.class {
-        say!("class        {class}, lead changed by {:e}", effect.lead_change);
+        say!(
+            "class        {class}, lead changed by {:e}",
+            effect.lead_change
+        );
     }
 }
 

@@ -36,7 +36,12 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     let subject = Subject::open(&arguments.input)?.verified(&stop)?;
     let backend = Backend::start(&arguments.target)?;
     let tail = subject.tail(&backend, !arguments.no_tail);
-    let settings = settings(arguments, &subject, &backend, subject.knows_classes(tail.as_ref()))?;
+    let settings = settings(
+        arguments,
+        &subject,
+        &backend,
+        subject.knows_classes(tail.as_ref()),
+    )?;
     let mut study = subject.study(settings)?;
     let plan = PlanFile {
         plan: study.plan.hash(),
@@ -80,7 +85,10 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     }
     let shards = reached.missing_shards(arguments.shard.of);
     let more = matches!(study.settings.sampling, Asked::Margin(_));
-    say!("shard        {} has run its part; others are missing: --array={shards}", arguments.shard);
+    say!(
+        "shard        {} has run its part; others are missing: --array={shards}",
+        arguments.shard
+    );
     Ok(if more { RESUMABLE } else { done() })
 }
 
@@ -97,7 +105,12 @@ fn settings(
     let sites = subject.site_names(&arguments.sites, &model)?;
     let has_weights = sites.iter().any(|site| site.starts_with("weight:"));
     let samples = &subject.opened.samples;
-    let CampaignRunArgs { count, per_stratum, margin, .. } = arguments;
+    let CampaignRunArgs {
+        count,
+        per_stratum,
+        margin,
+        ..
+    } = arguments;
     Ok(Settings {
         campaign_version: CAMPAIGN_VERSION.to_owned(),
         verifier: env!("CARGO_PKG_VERSION").to_owned(),

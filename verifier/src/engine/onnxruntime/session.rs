@@ -84,7 +84,10 @@ impl Session {
         let interface = Interface::of_graph(session.inputs(), session.outputs());
         let interface = interface
             .ok_or_else(|| unusable("a tensor that passes a cut is not float32".to_owned()))?;
-        let zeros = interface.inputs.iter().map(|port| zeros(graph, &port.name, batch_size));
+        let zeros = interface
+            .inputs
+            .iter()
+            .map(|port| zeros(graph, &port.name, batch_size));
         let zeros: Option<Vec<ArrayD<f32>>> = zeros.collect();
         let zeros = zeros.ok_or_else(|| unusable("an input has no shape".to_owned()))?;
         let views: Vec<ArrayViewD<'_, f32>> = zeros.iter().map(|input| input.view()).collect();

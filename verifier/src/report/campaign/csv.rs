@@ -53,7 +53,9 @@ impl<W: Write> FaultList<W> {
     ) -> std::io::Result<()> {
         let stratum = study.plan.population().strata()[planned.draw.stratum];
         let optional = |number: Option<usize>| number.map_or(String::new(), |one| one.to_string());
-        let index = planned.sample.map(|sample| info[sample].sample_index.to_string());
+        let index = planned
+            .sample
+            .map(|sample| info[sample].sample_index.to_string());
         let mut fields = vec![
             planned.draw.number.to_string(),
             planned.draw.round.to_string(),
@@ -91,9 +93,18 @@ impl<W: Write> FaultList<W> {
 fn of_one(effect: &Effect) -> [String; 5] {
     [
         effect.beyond.to_string(),
-        effect.pattern.map(|pattern| pattern.to_string()).unwrap_or_default(),
+        effect
+            .pattern
+            .map(|pattern| pattern.to_string())
+            .unwrap_or_default(),
         format!("{:e}", effect.largest),
-        effect.class.map(|class| class.to_string()).unwrap_or_default(),
-        effect.class.map(|_| format!("{:e}", effect.lead_change)).unwrap_or_default(),
+        effect
+            .class
+            .map(|class| class.to_string())
+            .unwrap_or_default(),
+        effect
+            .class
+            .map(|_| format!("{:e}", effect.lead_change))
+            .unwrap_or_default(),
     ]
 }

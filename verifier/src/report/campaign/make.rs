@@ -41,10 +41,16 @@ pub fn report_of(
             right: tiers.iter().map(|tier| tier.right).sum(),
             strata: population.strata().len(),
         },
-        rounds: study.plan.rounds().map(|round| round.end - round.start).collect(),
+        rounds: study
+            .plan
+            .rounds()
+            .map(|round| round.end - round.start)
+            .collect(),
         faults: tally.faults(),
         total: all_rates(&estimates, whole),
-        sites: (0..study.sites.len()).map(|site| site_record(study, &estimates, summary, site)).collect(),
+        sites: (0..study.sites.len())
+            .map(|site| site_record(study, &estimates, summary, site))
+            .collect(),
         bits: bit_records(&estimates, None),
         tiers: (0..tiers.len())
             .map(|tier| TierRecord {
@@ -52,16 +58,26 @@ pub fn report_of(
                 upper_bound: upper_bounds.get(tier).copied(),
                 samples: tiers[tier].all,
                 right: tiers[tier].right,
-                rates: all_rates(&estimates, Domain { tier: Some(tier), ..whole }),
+                rates: all_rates(
+                    &estimates,
+                    Domain {
+                        tier: Some(tier),
+                        ..whole
+                    },
+                ),
             })
             .collect(),
         lead_changes: lead_changes(summary),
-        examples: summary.examples.iter().map(|example| ExampleRecord {
-            example: example.clone(),
-            sample_index: info[example.sample].sample_index,
-            class_before: info[example.sample].prediction,
-            label: info[example.sample].label,
-        }).collect(),
+        examples: summary
+            .examples
+            .iter()
+            .map(|example| ExampleRecord {
+                example: example.clone(),
+                sample_index: info[example.sample].sample_index,
+                class_before: info[example.sample].prediction,
+                label: info[example.sample].label,
+            })
+            .collect(),
     }
 }
 
@@ -72,7 +88,10 @@ fn site_record(
     site: usize,
 ) -> SiteRecord {
     let own = &study.sites[site];
-    let domain = Domain { site: Some(site), ..Domain::default() };
+    let domain = Domain {
+        site: Some(site),
+        ..Domain::default()
+    };
     SiteRecord {
         site: own.to_string(),
         shape: own.shape.clone(),
@@ -89,14 +108,27 @@ fn site_record(
 
 /// By bit, if the faults are told apart by bits.
 fn bit_records(estimates: &Estimates<'_>, site: Option<usize>) -> Vec<BitRecord> {
-    let bits = estimates.population.sites().iter().map(|site| site.bits).max().unwrap_or(0);
+    let bits = estimates
+        .population
+        .sites()
+        .iter()
+        .map(|site| site.bits)
+        .max()
+        .unwrap_or(0);
     if bits < 2 {
         return vec![];
     }
     let of_bit = |bit| {
-        let domain = Domain { site, bit: Some(bit), tier: None };
+        let domain = Domain {
+            site,
+            bit: Some(bit),
+            tier: None,
+        };
         let rates = OF_CELLS.map(|event| rate_of(estimates, domain, event, Among::All));
-        BitRecord { bit, rates: rates.to_vec() }
+        BitRecord {
+            bit,
+            rates: rates.to_vec(),
+        }
     };
     (0..bits).map(of_bit).collect()
 }
@@ -122,7 +154,10 @@ fn position_records(
             axis,
             position,
             faults: at.faults,
-            rates: vec![rate(Event::Beyond, at.beyond), rate(Event::CriticalSdc, at.critical)],
+            rates: vec![
+                rate(Event::Beyond, at.beyond),
+                rate(Event::CriticalSdc, at.critical),
+            ],
         }
     };
     positions.into_iter().map(record).collect()
@@ -132,11 +167,17 @@ fn position_records(
 fn all_rates(estimates: &Estimates<'_>, domain: Domain) -> Vec<RateRecord> {
     let among = [Among::All, Among::Right].into_iter();
     let pairs = among.flat_map(|among| Event::ALL.map(|event| (event, among)));
-    pairs.map(|(event, among)| rate_of(estimates, domain, event, among)).collect()
+    pairs
+        .map(|(event, among)| rate_of(estimates, domain, event, among))
+        .collect()
 }
 
 fn rate_of(estimates: &Estimates<'_>, domain: Domain, event: Event, among: Among) -> RateRecord {
-    let rate = estimates.rate(&Question { domain, event, among });
+    let rate = estimates.rate(&Question {
+        domain,
+        event,
+        among,
+    });
     let Interval { low, high } = rate.interval;
     RateRecord {
         event,
@@ -151,5 +192,10 @@ fn rate_of(estimates: &Estimates<'_>, domain: Domain, event: Event, among: Among
 fn lead_changes(summary: &Summary) -> Vec<LeadChanges> {
     let bounds = LEAD_BOUNDS.into_iter().map(Some).chain([None]);
     let pairs = bounds.zip(summary.lead_changes);
-    pairs.map(|(upper_bound, faults)| LeadChanges { upper_bound, faults }).collect()
+    pairs
+        .map(|(upper_bound, faults)| LeadChanges {
+            upper_bound,
+            faults,
+        })
+        .collect()
 }

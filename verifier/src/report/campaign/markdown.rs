@@ -38,7 +38,9 @@ Rates hold for these samples, this network and this model of faults.";
 pub(super) fn page(report: &CampaignReport) -> String {
     let mut page = "# Campaign: rates of faults\n\n".to_owned();
     let rows = setting(report);
-    let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+    let rows = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.to_owned(), value]);
     page.push_str(&table(&["", ""], rows.collect()));
     let _ = write!(page, "\n## All sites\n\n{}", totals(report));
     let _ = write!(page, "\n## Sites\n\n{}", sites(report));
@@ -54,7 +56,11 @@ pub(super) fn page(report: &CampaignReport) -> String {
     }
     let _ = write!(page, "\n## Change of the lead\n\n{}", leads(report));
     if !report.examples.is_empty() {
-        let _ = write!(page, "\n## Some faults that changed the class\n\n{}", examples(report));
+        let _ = write!(
+            page,
+            "\n## Some faults that changed the class\n\n{}",
+            examples(report)
+        );
     }
     let _ = write!(page, "\n## What these rates leave out\n\n{LIMITS}\n");
     page
@@ -78,21 +84,56 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
         false => "not known: the bundle cannot carry outputs on, rates of SDC only",
     };
     let engine = &settings.engine;
-    let faults: Vec<String> = report.rounds.iter().map(|&faults| grouped(faults as usize)).collect();
+    let faults: Vec<String> = report
+        .rounds
+        .iter()
+        .map(|&faults| grouped(faults as usize))
+        .collect();
     vec![
-        ("model", format!("{}, {}", report.bundle.preset, report.bundle.module)),
+        (
+            "model",
+            format!("{}, {}", report.bundle.preset, report.bundle.module),
+        ),
         ("part", settings.part.clone()),
-        ("samples", format!("{}, {} of them classified correctly", range_text(settings.samples), grouped(population.right as usize))),
-        ("faults", format!("{} in one {}", settings.model.effect, settings.model.region)),
-        ("population", format!("{:.4e} in {} strata", population.members, population.strata)),
+        (
+            "samples",
+            format!(
+                "{}, {} of them classified correctly",
+                range_text(settings.samples),
+                grouped(population.right as usize)
+            ),
+        ),
+        (
+            "faults",
+            format!("{} in one {}", settings.model.effect, settings.model.region),
+        ),
+        (
+            "population",
+            format!("{:.4e} in {} strata", population.members, population.strata),
+        ),
         ("sampling", sampling),
         ("faults run", faults.join(" + ")),
-        ("samples of a weight's fault", settings.samples_per_weight_fault.to_string()),
-        ("tolerance", format!("atol {:e}, rtol {:e}", settings.tolerance.atol, settings.tolerance.rtol)),
+        (
+            "samples of a weight's fault",
+            settings.samples_per_weight_fault.to_string(),
+        ),
+        (
+            "tolerance",
+            format!(
+                "atol {:e}, rtol {:e}",
+                settings.tolerance.atol, settings.tolerance.rtol
+            ),
+        ),
         ("classes", classes.to_owned()),
-        ("confidence of intervals", format!("{} %", 100.0 * settings.confidence)),
+        (
+            "confidence of intervals",
+            format!("{} %", 100.0 * settings.confidence),
+        ),
         ("seed", settings.seed.to_string()),
-        ("engine", format!("ONNX Runtime {} on {}", engine.version, engine.device)),
+        (
+            "engine",
+            format!("ONNX Runtime {} on {}", engine.version, engine.device),
+        ),
         ("runtime SHA-256", engine.sha256.clone()),
         ("verifier", settings.verifier.clone()),
         ("bundle BLAKE3", settings.bundle.clone()),
@@ -101,11 +142,17 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
 }
 
 fn totals(report: &CampaignReport) -> String {
-    let rows = OUTCOMES.iter().filter(|(event, _)| is_known(report, *event)).map(|(event, name)| {
-        let of = |among| text_of(report.total(*event, among));
-        vec![(*name).to_owned(), of(Among::All), of(Among::Right)]
-    });
-    table(&["outcome", "of all samples", "of those classified correctly"], rows.collect())
+    let rows = OUTCOMES
+        .iter()
+        .filter(|(event, _)| is_known(report, *event))
+        .map(|(event, name)| {
+            let of = |among| text_of(report.total(*event, among));
+            vec![(*name).to_owned(), of(Among::All), of(Among::Right)]
+        });
+    table(
+        &["outcome", "of all samples", "of those classified correctly"],
+        rows.collect(),
+    )
 }
 
 /// Whether the rate of the event means something.
@@ -115,7 +162,9 @@ pub(super) fn is_known(report: &CampaignReport, event: Event) -> bool {
 
 pub(super) fn shown(report: &CampaignReport) -> Vec<(Event, &'static str)> {
     let shown = SHOWN.into_iter();
-    shown.filter(|(event, _)| is_known(report, *event)).collect()
+    shown
+        .filter(|(event, _)| is_known(report, *event))
+        .collect()
 }
 
 fn header<'a>(first: &[&'a str], report: &CampaignReport) -> Vec<&'a str> {
@@ -125,40 +174,70 @@ fn header<'a>(first: &[&'a str], report: &CampaignReport) -> Vec<&'a str> {
 
 fn cells(report: &CampaignReport, rates: &[RateRecord]) -> Vec<String> {
     let shown = shown(report).into_iter();
-    shown.map(|(event, _)| text_of(rate(rates, event, Among::All))).collect()
+    shown
+        .map(|(event, _)| text_of(rate(rates, event, Among::All)))
+        .collect()
 }
 
 fn sites(report: &CampaignReport) -> String {
     let row = |site: &SiteRecord| {
-        let first = vec![site.site.clone(), format!("{:?}", site.shape), faults_of(&site.rates)];
+        let first = vec![
+            site.site.clone(),
+            format!("{:?}", site.shape),
+            faults_of(&site.rates),
+        ];
         [first, cells(report, &site.rates)].concat()
     };
-    table(&header(&["site", "shape", "faults"], report), report.sites.iter().map(row).collect())
+    table(
+        &header(&["site", "shape", "faults"], report),
+        report.sites.iter().map(row).collect(),
+    )
 }
 
 fn bits(report: &CampaignReport) -> String {
     let events = [Event::Beyond, Event::CriticalSdc, Event::NonFinite];
     let rows = report.bits.iter().rev().map(|own| {
         let rates = events.map(|event| text_of(rate(&own.rates, event, Among::All)));
-        [&[own.bit.to_string(), faults_of(&own.rates)], rates.as_slice()].concat()
+        [
+            &[own.bit.to_string(), faults_of(&own.rates)],
+            rates.as_slice(),
+        ]
+        .concat()
     });
-    let header = ["bit", "faults", "beyond tolerance", "critical SDC", "not finite"];
+    let header = [
+        "bit",
+        "faults",
+        "beyond tolerance",
+        "critical SDC",
+        "not finite",
+    ];
     table(&header, rows.collect())
 }
 
 fn tiers(report: &CampaignReport) -> String {
     let rows = report.tiers.iter().map(|own| {
-        let bound = own.upper_bound.map_or("–".to_owned(), |bound| bound.to_string());
+        let bound = own
+            .upper_bound
+            .map_or("–".to_owned(), |bound| bound.to_string());
         let first = vec![own.tier.to_string(), bound, grouped(own.samples as usize)];
         [first, cells(report, &own.rates)].concat()
     });
-    table(&header(&["tier", "confidence up to", "samples"], report), rows.collect())
+    table(
+        &header(&["tier", "confidence up to", "samples"], report),
+        rows.collect(),
+    )
 }
 
 fn patterns(report: &CampaignReport) -> String {
-    let rows = report.sites.iter().filter(|site| site.patterns.rows().iter().any(|row| row.1 > 0));
+    let rows = report
+        .sites
+        .iter()
+        .filter(|site| site.patterns.rows().iter().any(|row| row.1 > 0));
     let rows = rows.map(|site| {
-        let counts = site.patterns.rows().map(|(_, count)| grouped(count as usize));
+        let counts = site
+            .patterns
+            .rows()
+            .map(|(_, count)| grouped(count as usize));
         [&[site.site.clone()], counts.as_slice()].concat()
     });
     let header = ["site", "single", "row", "column", "block", "scattered"];
@@ -184,10 +263,15 @@ fn positions(report: &CampaignReport, axis: Axis) -> Vec<Vec<String>> {
 
 fn leads(report: &CampaignReport) -> String {
     let rows = report.lead_changes.iter().map(|own| {
-        let bound = own.upper_bound.map_or("more".to_owned(), |bound| format!("up to {bound}"));
+        let bound = own
+            .upper_bound
+            .map_or("more".to_owned(), |bound| format!("up to {bound}"));
         vec![bound, grouped(own.faults as usize)]
     });
-    table(&["p(class) − p(best other class)", "faults"], rows.collect())
+    table(
+        &["p(class) − p(best other class)", "faults"],
+        rows.collect(),
+    )
 }
 
 fn examples(report: &CampaignReport) -> String {
@@ -213,7 +297,12 @@ fn faults_of(rates: &[RateRecord]) -> String {
 /// A rate and its interval in percent.
 fn text_of(rate: Option<&RateRecord>) -> String {
     match rate {
-        Some(RateRecord { estimate: Some(estimate), low, high, .. }) => {
+        Some(RateRecord {
+            estimate: Some(estimate),
+            low,
+            high,
+            ..
+        }) => {
             let [estimate, low, high] = [*estimate, *low, *high].map(|rate| 100.0 * rate);
             format!("{estimate:.3} % ({low:.3} to {high:.3})")
         }

@@ -173,5 +173,7 @@ impl CampaignReport {
 
 /// One of several rates.
 pub fn rate(rates: &[RateRecord], event: Event, among: Among) -> Option<&RateRecord> {
-    rates.iter().find(|own| own.event == event && own.among == among)
+    rates
+        .iter()
+        .find(|own| own.event == event && own.among == among)
 }
