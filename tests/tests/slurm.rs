@@ -1,5 +1,5 @@
-//! A campaign as a Slurm array on a private Slurm of this machine: with a task killed and a node
-//! lost under way, the reports are byte for byte those of a run without Slurm.
+//! A campaign as a Slurm array on a private Slurm of this machine: with a task killed, a node lost
+//! and a task out of time, the reports are byte for byte those of a run without Slurm.
 //!
 //! Skipped with a notice where Slurm is not installed, unless REQUIRE_SLURM is set.
 
@@ -15,7 +15,7 @@ use tests::{Program, root, run, scratch, tiny_bundle, utf8};
 const NODES: &str = "3";
 const SHARDS: usize = 4;
 /// Enough that every shard is under way for some seconds.
-const FAULTS: &str = "200000";
+const FAULTS: &str = "100000";
 /// Slurm itself is slow to notice a lost node; nothing here is expected to take as long.
 const PATIENCE: Duration = Duration::from_secs(300);
 const REPORTS: [&str; 4] = ["report.json", "report.html", "report.md", "report.csv"];
@@ -89,6 +89,33 @@ impl Slurm {
             task,
         ]);
         run(&mut command).expect_status(0).stdout.trim().to_owned()
+    }
+
+    /// Kills what the batch script of a shard has started.
+    fn kill_program_of(&self, shard: usize) {
+        let own = format!(
+            "SLURM_CONF={}",
+            self.folder.path().join("slurm.conf").display()
+        );
+        let shard = format!("SLURM_ARRAY_TASK_ID={shard}");
+        let processes = fs::read_dir("/proc").expect("processes").flatten();
+        let is_program = |process: &PathBuf| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            let has = |text: &str| {
+                environment
+                    .split(|&byte| byte == 0)
+                    .any(|own| own == text.as_bytes())
+            };
+            let program = fs::read_link(process.join("exe")).unwrap_or_default();
+            program == Program::Verifier.path() && has(&own) && has(&shard)
+        };
+        let found: Vec<PathBuf> = processes
+            .map(|entry| entry.path())
+            .filter(is_program)
+            .collect();
+        assert_eq!(found.len(), 1, "{}", self.state());
+        let pid = found[0].file_name().expect("a number");
+        run(Command::new("kill").arg("-KILL").arg(pid)).expect_status(0);
     }
 
     /// What Slurm knows, for who reads of a failure.
@@ -185,7 +212,7 @@ fn logs(folder: &Path) -> String {
 }
 
 #[test]
-fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
+fn a_killed_task_a_lost_node_and_a_lack_of_time_leave_no_trace_in_the_reports() {
     let Some(slurm) = Slurm::start() else { return };
     let folder = scratch();
     let bundle = tiny_bundle(folder.path());
@@ -193,8 +220,8 @@ fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
     let job = submit(&slurm, folder.path(), &bundle, &array);
     let state = || format!("{}\n{}", slurm.state(), logs(folder.path()));
 
-    wait_until("outcomes of two shards", &state, &|| {
-        written(&array, 1) > 0 && written(&array, 2) > 0
+    wait_until("outcomes of three shards", &state, &|| {
+        (1..=3).all(|shard| written(&array, shard) > 0)
     });
     let node = slurm.node_of(&format!("{job}_2"));
     assert!(
@@ -202,9 +229,11 @@ fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
         "shard 2 has ended before its node is lost\n{}",
         state()
     );
-    // The task and its node go at once, without a word to either.
-    let kill = ["--signal=KILL", "--full", &format!("{job}_1")];
-    run(slurm.command("scancel").args(kill)).expect_status(0);
+    // The program of the one and the node of the other go at once, without a word to either. The
+    // lost node's task runs on, beside the one that Slurm starts in its place.
+    slurm.kill_program_of(1);
+    let warn = ["--batch", "--signal=USR1", &format!("{job}_3")];
+    run(slurm.command("scancel").args(warn)).expect_status(0);
     slurm.script(&["node-kill"], &[&node]).expect_status(0);
     let down = [
         "update",
@@ -218,12 +247,14 @@ fn a_killed_task_and_a_lost_node_leave_no_trace_in_the_reports() {
     wait_until("merged", &state, &|| {
         REPORTS.iter().all(|name| merged(&name))
     });
-    for shard in [1, 2] {
-        let attempts = attempts(&array, shard);
+    let attempts = attempts(&array, 1);
+    assert!(attempts >= 2, "{attempts} attempts\n{}", state());
+    for (shard, said) in [(2, "are there already"), (3, "ended before the end")] {
+        let log = folder.path().join(format!("campaign-{job}_{shard}.log"));
+        let log = fs::read_to_string(log).expect("a log");
         assert!(
-            attempts >= 2,
-            "shard {shard}: {attempts} attempts\n{}",
-            state()
+            log.contains(said),
+            "shard {shard} did not say: {said}\n{log}"
         );
     }
 
