@@ -371,7 +371,7 @@ mod tests {
     fn with_equal_weights_a_sum_has_the_limits_of_one_proportion() {
         let confidence = Confidence::new(0.95).expect("a level");
         let draws = 100_000.0;
-        for hits in [1, 2, 5, 20, 100, 1_000] {
+        for hits in [1u32, 2, 5, 20, 100, 1_000] {
             let rate = f64::from(hits) / draws;
             let variance = rate * (1.0 - rate) / draws;
             let sum = Sum {
