@@ -109,7 +109,7 @@ pub(crate) struct CampaignRunArgs {
     #[arg(long, value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
     /// Samples that each fault of a weight is run on
-    #[arg(long, default_value_t = 32, value_name = "N", value_parser = count())]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = count())]
     pub(crate) samples_per_weight_fault: usize,
     /// Do not carry faulty outputs through `tail`: rates of SDC only
     #[arg(long)]

@@ -109,8 +109,9 @@ pub(super) fn sample_shape(graph: &Graph, name: &str) -> Option<Vec<usize>> {
     lengths.collect()
 }
 
-/// The names of sites, those like `name` first.
+/// The names of sites, those like `name` first, which may have a kind before it.
 pub fn nearest_first(name: &str, sites: &[Site]) -> String {
+    let name = name.split_once(':').map_or(name, |(_, name)| name);
     let mut names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
     let shared = |other: &str| {
         let pairs = name.bytes().zip(other.bytes());

@@ -185,13 +185,13 @@ impl Worker<'_> {
         let faults = study.plan.faults();
         if self.progress.as_ref().is_none_or(|(of, _)| *of != faults) {
             let progress = Progress::count("faults", faults).starting_at(batch.numbers.start);
-            let rate = study.estimates(tally).rate(&study.question());
-            if let Some(estimate) = rate.estimate {
-                let Interval { low, high } = rate.interval;
-                let [estimate, low, high] = [estimate, low, high].map(|rate| 100.0 * rate);
-                progress.set_message(format!("{estimate:.3} % ({low:.3} to {high:.3})"));
-            }
             self.progress = Some((faults, progress));
+        }
+        let rate = study.estimates(tally).rate(&study.question());
+        if let (Some(estimate), Some((_, progress))) = (rate.estimate, &self.progress) {
+            let Interval { low, high } = rate.interval;
+            let [estimate, low, high] = [estimate, low, high].map(|rate| 100.0 * rate);
+            progress.set_message(format!("{estimate:.3} % ({low:.3} to {high:.3})"));
         }
     }
 }
