@@ -31,7 +31,7 @@ fn rounds(report: &CampaignReport) -> &'static str {
         Asked::PerStratum(_) => "Each stratum, site by bit by tier, got as many faults.",
         Asked::Margin(_) => {
             "In rounds: a pilot, then faults where they narrow the interval of the total most. The \
-             pilot plans and is not counted in rates."
+             pilot plans, and is not counted where there are later rounds."
         }
     }
 }
