@@ -29,16 +29,44 @@ pub(super) struct Columns {
 /// With more columns than this, they are narrow: cells have no text, and every eighth a name.
 const WIDE: usize = 40;
 const NARROW_STEP: usize = 8;
+/// With more than this, they are a few pixels wide, and no pointer can tell them apart.
+const NARROW: usize = 100;
 
 /// From this heat on a cell's text is light on dark, or dark on light.
 const HOT: f64 = 0.6;
 
+/// How much room a column has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Wide,
+    Narrow,
+    Dense,
+}
+
+impl Width {
+    fn of(columns: usize) -> Self {
+        match columns {
+            0..=WIDE => Self::Wide,
+            ..=NARROW => Self::Narrow,
+            _ => Self::Dense,
+        }
+    }
+
+    /// In the style sheet.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Wide => "",
+            Self::Narrow => "narrow",
+            Self::Dense => "narrow dense",
+        }
+    }
+}
+
 /// The map in a colour that the style sheet knows.
 pub(super) fn map(colour: &str, columns: &Columns, rows: &[Row]) -> Markup {
-    let is_narrow = columns.names.len() > WIDE;
-    let width = if is_narrow { "narrow" } else { "numbers" };
+    let width = Width::of(columns.names.len());
     html! {
-        div.wide { table class={ "heat grid " (width) " " (colour) } {
+        div.wide { table class={ "heat grid " (width.class()) " " (colour) } {
             thead {
                 @if !columns.groups.is_empty() {
                     tr {
@@ -46,13 +74,13 @@ pub(super) fn map(colour: &str, columns: &Columns, rows: &[Row]) -> Markup {
                         @for (name, span) in &columns.groups { th colspan=(span) { (name) } }
                     }
                 }
-                tr { th {} @if is_narrow { (few(columns)) } @else { (all(columns)) } }
+                tr { th {} @if width == Width::Wide { (all(columns)) } @else { (few(columns)) } }
             }
             tbody {
                 @for row in rows {
                     tr {
                         th { (row.name) }
-                        @for cell in &row.cells { (table_cell(cell, is_narrow)) }
+                        @for cell in &row.cells { (table_cell(cell, width)) }
                     }
                 }
             }
@@ -72,13 +100,15 @@ fn few(columns: &Columns) -> Markup {
     }
 }
 
-fn table_cell(cell: &Cell, is_narrow: bool) -> Markup {
+fn table_cell(cell: &Cell, width: Width) -> Markup {
+    let title = (width != Width::Dense).then_some(&cell.title);
     let Some(heat) = cell.heat else {
-        return html! { td.unknown title=(cell.title) {} };
+        return html! { td.unknown title=[title] {} };
     };
     let style = (heat > 0.0).then(|| format!("--heat:{:.0}%", 100.0 * heat));
+    let text = (width == Width::Wide).then_some(&cell.text);
     html! {
-        td.hot[heat >= HOT] style=[style] title=(cell.title) { @if !is_narrow { (cell.text) } }
+        td.hot[heat >= HOT] style=[style] title=[title] { @if let Some(text) = text { (text) } }
     }
 }
 
@@ -138,5 +168,9 @@ mod tests {
             page.contains("colspan=\"1\">64</th>") && !page.contains(">7<"),
             "{page}"
         );
+        let (columns, rows) = self::rows(197);
+        let page = map("bar", &columns, &rows).into_string();
+        assert!(!page.contains("title="), "no pointer finds it\n{page}");
+        assert!(page.contains("--heat:60%"), "{page}");
     }
 }
