@@ -34,8 +34,20 @@ wrongly once. Faults in control, addresses, caches and registers that hold sever
 among them, nor are crashes and hangs; how often a fault happens at all is not part of any rate.
 Rates hold for these samples, this network and this model of faults.";
 
+impl CampaignReport {
+    /// As a page of text.
+    pub fn to_markdown(&self) -> String {
+        page(self)
+    }
+
+    /// The rates of the whole population and of sites, for a terminal.
+    pub fn to_text(&self) -> String {
+        text(self)
+    }
+}
+
 /// The whole report.
-pub(super) fn page(report: &CampaignReport) -> String {
+fn page(report: &CampaignReport) -> String {
     let mut page = "# Campaign: rates of faults\n\n".to_owned();
     let rows = setting(report);
     let rows = rows
@@ -67,7 +79,7 @@ pub(super) fn page(report: &CampaignReport) -> String {
 }
 
 /// For a terminal.
-pub(super) fn text(report: &CampaignReport) -> String {
+fn text(report: &CampaignReport) -> String {
     format!("{}\n{}", totals(report), sites(report))
 }
 

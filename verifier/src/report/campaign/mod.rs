@@ -159,16 +159,6 @@ impl CampaignReport {
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is JSON") + "\n"
     }
-
-    /// As a page of text.
-    pub fn to_markdown(&self) -> String {
-        markdown::page(self)
-    }
-
-    /// The rates of the whole population and of sites, for a terminal.
-    pub fn to_text(&self) -> String {
-        markdown::text(self)
-    }
 }
 
 /// One of several rates.

@@ -1,13 +1,19 @@
 //! Some faults that changed the class of their sample: the image, the classes, and the fault as
 //! `--fault` takes it.
 
+use std::collections::BTreeMap;
+
 use console::grouped;
 use maud::{Markup, html};
+use ndarray::Array3;
 
 use super::super::super::html::image;
 use super::super::super::sample::class;
 use super::super::{CampaignReport, ExampleRecord};
-use super::ImagesByPosition;
+
+/// Images by their position in the split of CIFAR-10, `[rows, columns, 3]` each: row, column,
+/// channel R, G, B.
+pub type ImagesByPosition = BTreeMap<i64, Array3<u8>>;
 
 /// A card for each.
 pub(super) fn cards(report: &CampaignReport, images: &ImagesByPosition) -> Markup {

@@ -13,19 +13,14 @@ mod whiskers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
-use ndarray::Array3;
+
+pub use self::examples::ImagesByPosition;
 
 use super::super::html::document;
 use super::CampaignReport;
 use super::markdown::LIMITS;
 use crate::campaign::summary::Axis;
-
-/// Images by their position in the split of CIFAR-10, `[rows, columns, 3]` each: row, column,
-/// channel R, G, B.
-pub type ImagesByPosition = BTreeMap<i64, Array3<u8>>;
 
 /// The page. Of an example whose image is not among `images`, the rest is shown.
 pub fn html_page(report: &CampaignReport, images: &ImagesByPosition) -> String {
