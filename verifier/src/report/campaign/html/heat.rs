@@ -108,8 +108,14 @@ fn table_cell(cell: &Cell, width: Width) -> Markup {
     let style = (heat > 0.0).then(|| format!("--heat:{:.0}%", 100.0 * heat));
     let text = (width == Width::Wide).then_some(&cell.text);
     html! {
-        td.hot[heat >= HOT] style=[style] title=[title] { @if let Some(text) = text { (text) } }
+        td class=[hot(heat)] style=[style] title=[title] {
+            @if let Some(text) = text { (text) }
+        }
     }
+}
+
+fn hot(heat: f64) -> Option<&'static str> {
+    (heat >= HOT).then_some("hot")
 }
 
 /// Colours with what they stand for.
@@ -117,7 +123,8 @@ pub(super) fn legend(colour: &str, steps: &[(f64, String)]) -> Markup {
     html! {
         span class={ "legend " (colour) } {
             @for (heat, name) in steps {
-                span.hot[*heat >= HOT] style=(format!("--heat:{:.0}%", 100.0 * heat)) { (name) }
+                @let style = format!("--heat:{:.0}%", 100.0 * heat);
+                span class=[hot(*heat)] style=(style) { (name) }
             }
         }
     }

@@ -19,7 +19,7 @@ fn rates(scale: f64) -> Value {
         ("masked", 0.1),
         ("within-tolerance", 0.2),
         ("tolerable-sdc", 0.3),
-        ("critical-sdc", 0.012_34),
+        ("critical-sdc", 0.012_4),
         ("non-finite", 0.0),
         ("beyond", 0.4),
     ];
@@ -128,9 +128,9 @@ fn a_page_has_rates_with_intervals_maps_and_what_they_are_of() {
         &page,
         &[
             "2,048 faults (bit in one element) at 2 sites",
-            "changes the class in 0.617 % (0.309–2.23) of cases, 95 % interval",
+            "changes the class in 0.620 % (0.310–2.24) of cases, 95 % interval",
             "<th>critical SDC</th><td class=\"plot\">",
-            "1.23 %<div class=\"interval\">0.617–3.47</div>",
+            "1.24 %<div class=\"interval\">0.620–3.48</div>",
             "<th>0: up to 0.25</th>",
             "<th>up to 0</th>",
             "<th>above 0</th>",
