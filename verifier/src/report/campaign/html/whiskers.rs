@@ -113,9 +113,9 @@ fn plot(row: &Row<'_>, series: &[Series], axis: Axis) -> Markup {
     let drawn = row.rates.iter().zip(series);
     let drawn = drawn.filter_map(|(rate, series)| Some((series.colour?, *rate)));
     let drawn: Vec<_> = drawn.collect();
-    let height = LANE * (drawn.len() + 1);
+    let height = format!("height:{}px", LANE * (drawn.len() + 1));
     html! {
-        svg.whiskers style=(format!("height:{height}px")) role="img" aria-label=(spoken(row, series)) {
+        svg.whiskers style=(height) role="img" aria-label=(spoken(row, series)) {
             @for power in axis.least..=0 {
                 @let x = at(axis.x(10f64.powi(power)));
                 line.grid x1=(x) x2=(x) y1="0" y2="100%" {}
