@@ -6,6 +6,7 @@ use verifier::engine::Engine;
 use verifier::engine::onnxruntime::Session;
 use verifier::inject::Fault;
 use verifier::inject::cut::{CutEngine, check_edge_faults, faulty_edges};
+use verifier::samples::Recording;
 
 use super::prepare::Prepared;
 
@@ -20,6 +21,10 @@ pub(super) fn load_cut(
     if edges.is_empty() {
         return Ok(None);
     }
+    // Of outputs without a golden nothing is asked.
+    let compared = prepared.opened.recordings.goldens.iter();
+    let compared: Vec<&str> = compared.map(Recording::name).collect();
+    let graph = &graph.cut(&graph.input_names(), &compared)?;
     let mut load = |piece: &Graph| -> Result<Box<dyn Engine>> {
         let Prepared {
             library,
