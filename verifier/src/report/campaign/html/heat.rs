@@ -46,8 +46,8 @@ enum Width {
 impl Width {
     fn of(columns: usize) -> Self {
         match columns {
-            0..=WIDE => Self::Wide,
-            ..=NARROW => Self::Narrow,
+            columns if columns <= WIDE => Self::Wide,
+            columns if columns <= NARROW => Self::Narrow,
             _ => Self::Dense,
         }
     }
