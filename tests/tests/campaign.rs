@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tests::{Ended, Program, check, read_json, run, scratch, tiny_bundle, utf8};
+use tests::{
+    Ended, Program, check, read_json, run, scratch, tiny_bundle, utf8, with_default_signals,
+    wrapped,
+};
 
 const FAULTS: &str = "20000";
 
@@ -109,7 +112,9 @@ fn a_fault_that_is_replayed_does_the_same_and_check_takes_it() {
     let list = fs::read_to_string(out.join("r.csv")).expect("a list");
     let mut kinds = std::collections::BTreeSet::new();
     for line in list.lines().skip(1) {
-        let fault = line.split('"').nth(1).expect("a fault between quotes");
+        // Between quotes where it has a comma in it.
+        let quoted = line.split('"').nth(1);
+        let fault = quoted.or_else(|| line.split(',').nth(5)).expect("a fault");
         let kind = fault.split(['[', ':']).next().expect("a target").to_owned();
         if kinds.insert(kind) {
             let number = line
@@ -244,7 +249,7 @@ fn a_campaign_that_is_told_to_stop_goes_on() {
     let mut command = campaign(&bundle, &out, &["--count", "1000000"]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for signal in ["USR1", "TERM", "INT"] {
-        let mut child = tests::with_default_signals(&command)
+        let mut child = with_default_signals(&command)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -265,6 +270,21 @@ fn a_campaign_that_is_told_to_stop_goes_on() {
     assert_eq!(files_of_results(&out).len(), 3);
     let report = Program::Verifier.run(["campaign", "report", utf8(&out)]);
     report.refuses(&["of 1,000,000 faults are there"]);
+}
+
+#[test]
+fn a_full_disk_ends_a_campaign_and_what_was_done_stays() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let mut limited = Command::new("bash");
+    limited.args(["-c", r#"ulimit -f 100; exec "$@""#, "bash"]);
+    let command = campaign(&bundle, &out, &["--count", "30000"]);
+    run(&mut wrapped(limited, &command)).refuses(&["File too large"]);
+    let report = Program::Verifier.run(["campaign", "report", utf8(&out)]);
+    assert!(!report.stderr.contains(" 0 of 30,000 faults"), "{report}");
+    report.refuses(&["of 30,000 faults are there"]);
+    run(&mut campaign(&bundle, &out, &["--count", "30000"])).expect_status(0);
 }
 
 fn files_of_results_or_none(out: &Path) -> usize {

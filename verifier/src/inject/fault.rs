@@ -150,8 +150,8 @@ impl Fault {
         !matches!(self.target, Target::Golden(_) | Target::Output(_))
     }
 
-    /// Its elements as flat indices, ascending, into a sample of a tensor of this shape, whose first
-    /// axis is the samples; of a weight into all of it.
+    /// Its elements as flat indices, ascending, into a sample of a tensor of this shape, whose
+    /// first axis is the samples; of a weight into all of it.
     pub fn elements(&self, tensor: &str, shape: &[usize]) -> Result<Vec<usize>, FaultError> {
         let (axes, index) = match &self.target {
             Target::Weight(_) => (shape, self.index.as_slice()),

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use console::{Progress, grouped, note, resumable_stop_flag, say};
 use verifier::campaign::model::FaultModel;
 use verifier::campaign::results::{Attempt, Found, Header};
-use verifier::campaign::rounds::{Batch, Step, go_through};
+use verifier::campaign::rounds::{Batch, Progress as Reached, Step, go_through};
 use verifier::campaign::runner::Runner;
 use verifier::campaign::statistics::{Interval, Tally};
 use verifier::campaign::study::{Asked, CAMPAIGN_VERSION, Settings, Study};
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     let mut study = subject.study(settings)?;
     let plan = PlanFile {
         plan: study.plan.hash(),
-        bundle_path: arguments.input.bundle.clone(),
+        bundle_path: std::path::absolute(&arguments.input.bundle)?,
         settings: study.settings.clone(),
     };
     plan.keep(&arguments.out)?;
@@ -74,22 +74,25 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     drop(worker);
     subject.opened.bundle.check_unchanged()?;
     backend.library.check_unchanged()?;
+    conclude(arguments, &study, &reached)
+}
+
+/// Says how far the campaign has come.
+fn conclude(arguments: &CampaignRunArgs, study: &Study, reached: &Reached) -> Result<u8> {
     if reached.is_stopped {
         note!("ended before the end; the same command goes on");
         return Ok(RESUMABLE);
     }
     if reached.is_complete() {
-        let merged = Merged::read(&arguments.out, None)?;
-        hand_over(&merged, &arguments.reports)?;
+        hand_over(&Merged::read(&arguments.out, None)?, &arguments.reports)?;
         return Ok(done());
     }
-    let shards = reached.missing_shards(arguments.shard.of);
-    let more = matches!(study.settings.sampling, Asked::Margin(_));
-    say!(
-        "shard        {} has run its part; others are missing: --array={shards}",
-        arguments.shard
-    );
-    Ok(if more { RESUMABLE } else { done() })
+    let (shard, of) = (arguments.shard, arguments.shard.of);
+    let shards = reached.missing_shards(of);
+    say!("shard        {shard} has run its part; others are missing: --array={shards}");
+    // The next round waits for them.
+    let has_more = matches!(study.settings.sampling, Asked::Margin(_));
+    Ok(if has_more { RESUMABLE } else { done() })
 }
 
 fn settings(

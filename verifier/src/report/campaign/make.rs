@@ -5,7 +5,7 @@ use super::{
     PopulationRecord, PositionRecord, RateRecord, SiteRecord, TierRecord,
 };
 use crate::campaign::statistics::{
-    Among, Confidence, Domain, Estimates, Event, Interval, Question, Tally,
+    Among, Confidence, Domain, Estimates, Event, Interval, Question, Samples, Tally,
 };
 use crate::campaign::study::Study;
 use crate::campaign::summary::{Axis, LEAD_BOUNDS, Summary};
@@ -52,21 +52,7 @@ pub fn report_of(
             .map(|site| site_record(study, &estimates, summary, site))
             .collect(),
         bits: bit_records(&estimates, None),
-        tiers: (0..tiers.len())
-            .map(|tier| TierRecord {
-                tier,
-                upper_bound: upper_bounds.get(tier).copied(),
-                samples: tiers[tier].all,
-                right: tiers[tier].right,
-                rates: all_rates(
-                    &estimates,
-                    Domain {
-                        tier: Some(tier),
-                        ..whole
-                    },
-                ),
-            })
-            .collect(),
+        tiers: tier_records(&estimates, upper_bounds),
         lead_changes: lead_changes(summary),
         examples: summary
             .examples
@@ -79,6 +65,24 @@ pub fn report_of(
             })
             .collect(),
     }
+}
+
+fn tier_records(estimates: &Estimates<'_>, upper_bounds: &[f64]) -> Vec<TierRecord> {
+    let tiers = estimates.population.tiers().iter().enumerate();
+    let record = |(tier, samples): (usize, &Samples)| {
+        let domain = Domain {
+            tier: Some(tier),
+            ..Domain::default()
+        };
+        TierRecord {
+            tier,
+            upper_bound: upper_bounds.get(tier).copied(),
+            samples: samples.all,
+            right: samples.right,
+            rates: all_rates(estimates, domain),
+        }
+    };
+    tiers.map(record).collect()
 }
 
 fn site_record(

@@ -49,10 +49,8 @@ impl CampaignReport {
 /// The whole report.
 fn page(report: &CampaignReport) -> String {
     let mut page = "# Campaign: rates of faults\n\n".to_owned();
-    let rows = setting(report);
-    let rows = rows
-        .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value]);
+    let rows = setting(report).into_iter().chain(identity(report));
+    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     page.push_str(&table(&["", ""], rows.collect()));
     let _ = write!(page, "\n## All sites\n\n{}", totals(report));
     let _ = write!(page, "\n## Sites\n\n{}", sites(report));
@@ -86,16 +84,10 @@ fn text(report: &CampaignReport) -> String {
 pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
     let settings = &report.settings;
     let population = &report.population;
-    let sampling = match settings.sampling {
-        Asked::Faults(_) => "uniform from the population".to_owned(),
-        Asked::PerStratum(faults) => format!("{faults} of each stratum"),
-        Asked::Margin(margin) => format!("in rounds, until ± {} %", 100.0 * margin),
-    };
     let classes = match settings.classes_known {
         true => "by the rest of the model",
         false => "not known: the bundle cannot carry outputs on, rates of SDC only",
     };
-    let engine = &settings.engine;
     let faults: Vec<String> = report
         .rounds
         .iter()
@@ -123,7 +115,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
             "population",
             format!("{:.4e} in {} strata", population.members, population.strata),
         ),
-        ("sampling", sampling),
+        ("sampling", sampling(settings.sampling)),
         ("faults run", faults.join(" + ")),
         (
             "samples of a weight's fault",
@@ -142,15 +134,29 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
             format!("{} %", 100.0 * settings.confidence),
         ),
         ("seed", settings.seed.to_string()),
-        (
-            "engine",
-            format!("ONNX Runtime {} on {}", engine.version, engine.device),
-        ),
+    ]
+}
+
+/// What ran, and by which hashes it is known.
+fn identity(report: &CampaignReport) -> Vec<(&'static str, String)> {
+    let settings = &report.settings;
+    let engine = &settings.engine;
+    let name = format!("ONNX Runtime {} on {}", engine.version, engine.device);
+    vec![
+        ("engine", name),
         ("runtime SHA-256", engine.sha256.clone()),
         ("verifier", settings.verifier.clone()),
         ("bundle BLAKE3", settings.bundle.clone()),
         ("plan BLAKE3", report.plan.clone()),
     ]
+}
+
+fn sampling(asked: Asked) -> String {
+    match asked {
+        Asked::Faults(_) => "uniform from the population".to_owned(),
+        Asked::PerStratum(faults) => format!("{faults} of each stratum"),
+        Asked::Margin(margin) => format!("in rounds, until ± {} %", 100.0 * margin),
+    }
 }
 
 fn totals(report: &CampaignReport) -> String {
