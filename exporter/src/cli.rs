@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
 use proto::config::Preset;
+use proto::graph::{LARGEST_FIXED_BATCH, OPSET_VERSIONS};
 use proto::manifest::Split;
 use proto::module::Module;
 use proto::tier::{DEFAULT_TIERS, MOST_TIERS};
@@ -90,6 +91,14 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     #[arg(default_values = PARTS, value_parser = PARTS)]
     pub(crate) parts: Vec<String>,
+    /// Version of ONNX's operators: 17, or 13 for tools without LayerNormalization, such as ONNX
+    /// Runtime from 1.6 and TensorRT before 8.6
+    #[arg(long, value_name = "VERSION", default_value = "17", value_parser = opset)]
+    pub(crate) opset: i64,
+    /// Samples of every run of the models, for tools that know no free first axis
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = Number::new().range(1..=LARGEST_FIXED_BATCH as u64))]
+    pub(crate) fixed_batch: Option<usize>,
     /// Images to record the golden of
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = split)]
     pub(crate) split: Split,
@@ -107,10 +116,11 @@ pub(crate) struct BundleArgs {
     /// Write the arrays also as bare little-endian bytes, raw/NAME.bin
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Samples that become ONNX test data sets beside each model
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    /// ONNX test data sets beside each model, of one sample or of a fixed batch each [default: as
+    /// many as hold three samples]
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = Number::new().range(0..=1000))]
-    pub(crate) test_data_sets: usize,
+    pub(crate) test_data_sets: Option<usize>,
     /// Images in a forward pass
     #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N")]
     #[arg(value_parser = Number::new().range(1..))]
@@ -200,6 +210,13 @@ pub(crate) enum Mode {
     Conf,
     /// Consecutive ones
     Range,
+}
+
+fn opset(version: &str) -> Result<i64, String> {
+    OPSET_VERSIONS
+        .into_iter()
+        .find(|known| known.to_string() == version)
+        .ok_or_else(|| "expected 13 or 17".to_owned())
 }
 
 fn split(name: &str) -> Result<Split, String> {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
+use proto::graph::Deployment;
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
@@ -16,6 +17,9 @@ use trainer::weights::{self, Loaded};
 use super::images::chosen_images;
 use super::{check_out, hints, remove_leftovers, say_written};
 use crate::cli::{BundleArgs, GoldenKind};
+
+/// Samples that become test data sets where nobody says how many.
+const DEFAULT_TEST_SAMPLES: usize = 3;
 
 pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let started = Instant::now();
@@ -49,6 +53,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         info: &info,
         weights_sha256: &sha256,
         module: &arguments.module,
+        deployment: deployment(arguments),
         parts: &parts,
         split: &split,
         split_name: arguments.split,
@@ -56,7 +61,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         batch_size: arguments.batch_size,
         float64: arguments.golden == GoldenKind::F64,
         raw: arguments.raw,
-        test_data_sets: arguments.test_data_sets,
+        test_data_sets: test_data_sets(arguments),
         largest_model: arguments.largest_model.unwrap_or(LARGEST_MESSAGE),
         out: &out,
         replace: arguments.force,
@@ -76,6 +81,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     );
     say!("submodel     {}", arguments.module);
     say!("parts        {}", parts.join(", "));
+    say_deployment(&manifest);
     say_golden(&manifest);
     say_written(&manifest, &out);
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
@@ -107,6 +113,30 @@ fn images(arguments: &BundleArgs, samples: usize) -> Result<cifar10::Split> {
         Split::Test => cifar10::load_test(&arguments.data)?,
         Split::Train => cifar10::load_train(&arguments.data)?,
     })
+}
+
+fn deployment(arguments: &BundleArgs) -> Deployment {
+    Deployment {
+        opset: arguments.opset,
+        fixed_batch: arguments.fixed_batch,
+    }
+}
+
+fn test_data_sets(arguments: &BundleArgs) -> usize {
+    let samples_per_set = deployment(arguments).samples_per_run();
+    let default = DEFAULT_TEST_SAMPLES.div_ceil(samples_per_set);
+    arguments.test_data_sets.unwrap_or(default)
+}
+
+/// What the models are written for, if it is not the default.
+fn say_deployment(manifest: &Manifest) {
+    let Some(Deployment { opset, fixed_batch }) = manifest.deployment else {
+        return;
+    };
+    match fixed_batch {
+        Some(samples) => say!("models       opset {opset}, {samples} samples in every run"),
+        None => say!("models       opset {opset}"),
+    }
 }
 
 /// Where the golden comes from, if there is one.

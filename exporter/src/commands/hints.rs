@@ -13,6 +13,13 @@ pub(super) fn of_bundle(error: BundleError) -> Error {
             &error,
             "fewer --samples, fewer --parts, or an --out on another file system",
         ),
+        BundleError::FewerThanBatch { fixed_batch, .. } => with_hint(
+            &error,
+            &format!(
+                "--samples {fixed_batch} or more, or --test-data-sets 0, which leaves head, tail \
+                 and full model unchecked"
+            ),
+        ),
         BundleError::Write(ref reason) => of_write(&error, reason),
         other => other.into(),
     }

@@ -10,7 +10,7 @@ use serde_with::rust::maps_duplicate_key_is_error;
 use crate::config::VitConfig;
 use crate::digest::FileDigest;
 use crate::graph;
-pub use crate::graph::Axis;
+pub use crate::graph::{Axis, Deployment};
 use crate::npy::Dtype;
 use crate::preprocessing::Preprocessing;
 use crate::tier::Tiers;
@@ -24,6 +24,9 @@ pub struct Manifest {
     pub model: Model,
     /// The module that was cut out, by its name in the Python model.
     pub module: String,
+    /// What the models are written for; absent where they have opset 17 and a free first axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
     /// The ONNX models, by name.
     #[serde(with = "maps_duplicate_key_is_error")]
     #[schemars(with = "BTreeMap<String, Part>")]
@@ -85,8 +88,8 @@ pub struct Part {
     /// hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_data: Option<String>,
-    /// Test data sets beside the model, `test_data_set_0` and so on, by the position of each one's
-    /// image in the split.
+    /// Samples of the test data sets beside the model, `test_data_set_0` and so on, by the position
+    /// of each one's image in the split. A set holds one sample, or a fixed batch of them.
     #[serde(default)]
     pub test_data_sets: Vec<usize>,
 }
@@ -97,7 +100,7 @@ pub struct Tensor {
     /// Name in the graph.
     pub name: String,
     pub dtype: Dtype,
-    /// Axes; the first is `batch`.
+    /// Axes; the first is `batch`, or the samples of a fixed batch.
     pub shape: Vec<Axis>,
 }
 
@@ -248,6 +251,13 @@ impl Split {
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Manifest {
+    /// What the models are written for.
+    pub fn deployment(&self) -> Deployment {
+        self.deployment.unwrap_or_default()
     }
 }
 
