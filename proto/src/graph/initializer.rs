@@ -7,7 +7,7 @@ use crate::onnx::tensor_proto::DataType;
 /// Why an initializer's elements cannot be had.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InitializerError {
-    #[error("no float32 initializer `{name}`; the graph has {}", .available.join(", "))]
+    #[error("no initializer `{name}`; the graph has {}", .available.join(", "))]
     Unknown {
         name: String,
         available: Vec<String>,
