@@ -80,12 +80,8 @@ fn one_thing_wrong_is_refused_or_found() {
     .refuses(&["8 samples in 1 file, expected 7: samples 0 to 6"]);
     judge("check", &bundle, &["--outputs", &exact, "--part", "head"])
         .refuses(&["exact.npy: nothing says of which output"]);
-    for flag in [
-        &["--device", "cpu"][..],
-        &["--threads", "2"],
-        &["--runtime", "x"],
-    ] {
-        let arguments = [&["--outputs", &exact][..], flag].concat();
+    for flag in [["--device", "cpu"], ["--threads", "2"]] {
+        let arguments = [&["--outputs", &exact][..], &flag].concat();
         judge("check", &bundle, &arguments).refuses(&["cannot be used with"]);
     }
     judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"])

@@ -42,7 +42,7 @@ impl WorstSamples {
         if place >= KEPT {
             return;
         }
-        let FaultyTensors { golden, actual } = tensors;
+        let FaultyTensors { golden, actual, .. } = tensors;
         let columns = golden.shape().last().copied().unwrap_or(1).max(1);
         let pairs = actual.iter().zip(golden.iter()).enumerate();
         let outside = pairs

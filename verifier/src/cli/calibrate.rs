@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
 use super::values::{count, margin, percent, svg_file, tolerance};
@@ -32,6 +33,8 @@ pub(crate) struct CalibrateArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) outputs: OutputsArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Passes over all samples before the tolerance is chosen, one if outputs come from files; one
     /// more checks it
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = count())]

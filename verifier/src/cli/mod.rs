@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod compare;
+mod engine;
 mod outputs;
 mod shared;
 mod values;
@@ -18,8 +19,9 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
-pub(crate) use shared::{PartArgs, TargetArgs};
+pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
@@ -73,11 +75,21 @@ pub(crate) struct InspectArgs {
     pub(crate) path: PathBuf,
 }
 
+const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";
+
+fn names_a_model() -> bool {
+    std::env::args_os().any(|argument| argument.to_string_lossy().starts_with("--model"))
+}
+
 /// What is meant by flags of other programs, which the verifier does not have.
 pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
     match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) if flag == "--model" => {
-            Some("a bundle holds its model: `verifier check bundles/base`")
+        // A preset's name, as other programs take it.
+        Some(ContextValue::String(flag)) if flag == "--model" => Some(OWN_MODEL),
+        Some(ContextValue::Strings(missing))
+            if missing.iter().any(|name| name == "<BUNDLE>") && names_a_model() =>
+        {
+            Some(OWN_MODEL)
         }
         Some(ContextValue::String(flag)) if flag == "--dataset" => {
             Some("a bundle holds its data: `verifier check bundles/base_cnf_4`")

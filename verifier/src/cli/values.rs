@@ -1,6 +1,6 @@
 //! Values of flags, each with its own rule.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::RangedU64ValueParser;
 use verifier::engine::Device;
@@ -95,6 +95,28 @@ pub(super) fn bench_report(text: &str) -> Result<PathBuf, String> {
     report::<Bench>(text)
 }
 
+/// A path, and what its user calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedPath {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// `NAME=PATH`, or a path that is called by its last part.
+pub(super) fn named_path(text: &str) -> Result<NamedPath, String> {
+    let whole = Path::new(text);
+    if let Some((name, path)) = text.split_once('=').filter(|_| !whole.exists()) {
+        let name = engine_name(name)?;
+        let path = PathBuf::from(path);
+        return Ok(NamedPath { name, path });
+    }
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    Ok(NamedPath {
+        name: engine_name(&name.to_string_lossy())?,
+        path: whole.to_owned(),
+    })
+}
+
 /// A file in a format that the command's record can be written in.
 fn report<B: Body>(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
@@ -143,8 +165,8 @@ mod tests {
     #[test]
     fn a_report_that_the_command_cannot_write_is_refused_with_those_that_it_can() {
         assert!(check_report("a/b.html").is_ok());
-        let refused = matrix_report("a/b.html").expect_err("no such page");
-        assert_eq!(refused, "expected a name that ends in .json or .md");
+        let refused = matrix_report("a/b.csv").expect_err("no such list");
+        assert_eq!(refused, "expected a name that ends in .html, .json or .md");
         assert!(bench_report("table").is_err());
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use console::{Progress, grouped, say};
-use proto::bundle::ModelFiles;
 use verifier::bench::{self, BenchError, Request, Timing};
 use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
@@ -36,7 +35,7 @@ fn run(
     let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
     record.body.options.batch_sizes.clone_from(&batch_sizes);
     let opened = opened.verified(&stop)?;
-    let (prepared, model) = Prepared::new(opened, &arguments.target, Some(1), stop)?;
+    let prepared = Prepared::new(opened, &arguments.target, Some(1), stop)?;
 
     let runs = arguments.warmup + arguments.runs;
     let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
@@ -44,14 +43,7 @@ fn run(
     let mut done = 0;
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
         progress.set_message(format!("batch size {batch_size}"));
-        match time(
-            arguments,
-            &prepared,
-            &model.files,
-            batch_size,
-            record,
-            &progress,
-        ) {
+        match time(arguments, &prepared, batch_size, record, &progress) {
             Ok(timing) => record.body.timings.push(timing),
             Err(error) if matches!(error.downcast_ref(), Some(BenchError::Interrupted)) => {
                 progress.finish();
@@ -73,7 +65,6 @@ fn run(
 fn time(
     arguments: &BenchArgs,
     prepared: &Prepared,
-    model: &ModelFiles,
     batch_size: usize,
     record: &mut Record<Bench>,
     progress: &Progress,
@@ -81,7 +72,7 @@ fn time(
     let Loaded {
         mut engine,
         runtime,
-    } = prepared.load(model, batch_size)?;
+    } = prepared.load(batch_size)?;
     let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
         let library = &runtime.library;

@@ -17,7 +17,7 @@ use verifier::report::{Verdict, text, unix_seconds};
 use super::hints::with_hint;
 use super::prepare::{Opened, stop_flag};
 use super::recorded::check_place;
-use super::source::Source;
+use super::source::{Asked, Source};
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -31,27 +31,24 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let opened = Opened::new::<Check>(&arguments.input, None)?;
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
-    let (outputs, target) = (&arguments.outputs, &arguments.target);
-    let mut source = Source::open(
-        opened,
-        outputs,
-        target,
-        arguments.batch_size,
-        &[],
-        stop.clone(),
-    )?;
+    let asked = Asked {
+        target: &arguments.target,
+        outputs: &arguments.outputs,
+        engine: &arguments.engine,
+        batch_size: arguments.batch_size,
+    };
+    let mut source = Source::open(opened, &asked, &[], stop.clone())?;
     let setting = source.setting().context(
         "--outputs without --engine-name: a calibration is of one engine, and is found by its name",
     )?;
     say_setting(&source);
-    let passes = if outputs.outputs.is_some() {
-        1
-    } else {
-        arguments.passes
+    let passes = match source.runtime() {
+        Some(_) => arguments.passes,
+        None => 1,
     };
     let batch_size = source.batch_size();
 
-    let (opened, engines) = source.split();
+    let (opened, _, engines) = source.split();
     let request = Request {
         recordings: &opened.recordings,
         samples: opened.samples.clone(),

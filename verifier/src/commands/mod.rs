@@ -3,12 +3,15 @@
 pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod check;
+mod command_engine;
 pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod model;
 mod prepare;
 mod recorded;
 mod source;
+mod upstream;
 
 pub(crate) use recorded::remove_reports;

@@ -1,26 +1,25 @@
 //! What the commands that run a model do first: open the bundle, check its hashes, choose samples,
 //! find and start the runtime.
 
-use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use console::{Progress, check_threads};
-use proto::bundle::{Bundle, ModelFiles, PartModel};
+use proto::bundle::Bundle;
 use proto::manifest::Part;
-use proto::staging::ScratchFolder;
 use verifier::calibrate::file::Setting;
+use verifier::engine::Engine;
 use verifier::engine::onnxruntime::locate::locate;
-use verifier::engine::onnxruntime::{Library, Options, Session, Source};
+use verifier::engine::onnxruntime::{Library, Options};
 use verifier::engine::recorded::Recorded;
-use verifier::engine::{Engine, batch_size};
-use verifier::report::record::{Body, BundleRecord, Record, RuntimeRecord};
+use verifier::report::record::{Body, BundleRecord, FromPixelsRecord, Record, RuntimeRecord};
 use verifier::samples::batches::check_samples;
-use verifier::samples::{Recordings, SamplesError};
+use verifier::samples::{Recording, Recordings, SamplesError};
 
+use super::model::{Model, Place};
+use super::upstream;
 use crate::cli::{OutputsArgs, PartArgs, TargetArgs};
 
 /// Outputs from files are compared so many bytes at a time: they stay in cache.
@@ -42,11 +41,13 @@ pub(super) struct Opened {
 /// A part ready to be loaded: hashes are right, the runtime is started.
 pub(super) struct Prepared {
     pub(super) opened: Opened,
-    /// The model's file.
-    pub(super) path: PathBuf,
+    /// The model that runs.
+    pub(super) model: Model,
     pub(super) library: Library,
     pub(super) options: Options,
     pub(super) batch_size: usize,
+    /// The input that is computed from pixels.
+    pub(super) from_pixels: Option<FromPixelsRecord>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -101,7 +102,7 @@ impl Opened {
         if let Some(record) = record {
             record.bundle = Some(BundleRecord::new(&bundle));
         }
-        let recordings = Recordings::of(&bundle, &input.part)?;
+        let recordings = Recordings::of(&bundle, &input.part, input.test_data)?;
         let samples = choose_samples(&recordings, input.range.as_deref())?;
         Ok(Self {
             part_name: input.part.clone(),
@@ -114,60 +115,48 @@ impl Opened {
 }
 
 impl Prepared {
-    /// Reads the model, checks every hash but those of the recordings, which are checked as they
-    /// are read, starts the runtime, and chooses a batch size unless one is given.
+    /// Reads the model, the bundle's own or another one, checks every hash but those of the
+    /// recordings, which are checked as they are read, starts the runtime, and chooses a batch size
+    /// unless one is given.
     pub(super) fn new(
         opened: Opened,
         target: &TargetArgs,
         batch_size: Option<usize>,
         stop: Arc<AtomicBool>,
-    ) -> Result<(Self, PartModel)> {
+    ) -> Result<Self> {
         let library = locate(target.runtime.as_deref())?;
-        let (path, _) = opened.bundle.part(&opened.part_name)?;
-        let model = opened.bundle.model(&opened.part_name)?;
+        let model = Model::read(&opened, target.model.as_deref())?;
         check_hashes(&opened, &stop)?;
         let options = target.options();
         check_threads(options.threads).context("the runtime")?;
         let library = Library::start(&library)?;
-        let operator_bytes = model.graph.largest_operator_bytes();
-        let batch_size =
-            batch_size.unwrap_or_else(|| batch_size::choose(&options.device, operator_bytes));
-        let prepared = Self {
-            path,
+        let batch_size = model.batch_size(batch_size, &options.device)?;
+        let from_pixels = upstream::attach(&opened, &library, &upstream::options(target))?;
+        Ok(Self {
+            from_pixels,
+            model,
             library,
             batch_size,
             options,
             stop,
             opened,
-        };
-        Ok((prepared, model))
+        })
     }
 
-    /// The part's model as it lies in the bundle, on the device, with a proof that it runs there.
-    pub(super) fn load(&self, files: &ModelFiles, batch_size: usize) -> Result<Loaded> {
-        match &files.external_data {
-            None => self.load_from(Source::Memory(&files.model), batch_size),
-            Some((name, data)) => {
-                // A runtime reads the second file by itself: it gets a copy of what was hashed.
-                let folder = ScratchFolder::create(None).context("a copy of the model")?;
-                let copy = folder.path().join("model.onnx");
-                fs::write(&copy, &files.model).context("a copy of the model")?;
-                let external = folder.path().join(name);
-                fs::write(external, data).context("a copy of the model's weights")?;
-                self.load_from(Source::File(&copy), batch_size)
-            }
-        }
+    /// The model as it is, on the device, with a proof that it runs there.
+    pub(super) fn load(&self, batch_size: usize) -> Result<Loaded> {
+        self.load_bytes(None, batch_size)
     }
 
     /// The part's model with its bytes changed.
     pub(super) fn load_changed(&self, model: &[u8]) -> Result<Loaded> {
-        self.load_from(Source::Memory(model), self.batch_size)
+        self.load_bytes(Some(model), self.batch_size)
     }
 
     /// What a calibration of this run is bound to.
     pub(super) fn setting(&self) -> Setting {
         Setting::of_session(
-            self.opened.model_blake3(),
+            self.model.blake3(&self.opened),
             &self.opened.part_name,
             self.library.info(),
             &self.options,
@@ -181,7 +170,7 @@ impl Prepared {
         Ok(self.library.check_unchanged()?)
     }
 
-    fn load_from(&self, source: Source<'_>, batch_size: usize) -> Result<Loaded> {
+    fn load_bytes(&self, changed: Option<&[u8]>, batch_size: usize) -> Result<Loaded> {
         let Opened {
             part, recordings, ..
         } = &self.opened;
@@ -193,16 +182,24 @@ impl Prepared {
             .map(|input| input.reader().window(first.clone()))
             .collect::<Result<_, _>>()?;
         let first: Vec<_> = first.iter().map(|window| window.view()).collect();
-        let session = Session::load(
-            &self.library,
-            source,
-            &self.path,
+        let place = Place {
+            library: &self.library,
+            options: &self.options,
             part,
-            &self.options,
-            &first,
-        )?;
+            outputs: recordings.goldens.iter().map(Recording::name).collect(),
+            first_inputs: &first,
+        };
+        let session = match changed {
+            None => self.model.load(&place),
+            Some(bytes) => self.model.load_changed(bytes, &place),
+        }?;
         Ok(Loaded {
-            runtime: RuntimeRecord::new(self.library.info(), &session, &self.options),
+            runtime: RuntimeRecord::new(
+                self.library.info(),
+                &session,
+                &self.options,
+                self.model.record(),
+            ),
             engine: Box::new(session),
         })
     }
@@ -220,16 +217,16 @@ impl PreparedFiles {
             .outputs
             .as_deref()
             .context("--outputs names the files")?;
+        let mut opened = opened;
+        // Nothing is run: what would have to be computed first is not needed.
+        let inputs = &mut opened.recordings.inputs;
+        inputs.retain(|input| !input.is_from_pixels());
         let reading = arguments.reading(batch_size);
         let goldens = &opened.recordings.goldens;
         let recorded = Recorded::open(path, &reading, goldens, opened.samples.clone())?;
         check_hashes(&opened, stop)?;
-        let sample_bytes: usize = goldens
-            .iter()
-            .map(|golden| 4 * golden.sample_elements())
-            .sum();
         Ok(Self {
-            window: (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW),
+            window: window(&opened),
             engine_name: arguments.engine_name.clone(),
             opened,
             recorded,
@@ -242,6 +239,16 @@ impl PreparedFiles {
         let model = self.opened.model_blake3();
         Some(Setting::of_files(model, &self.opened.part_name, name))
     }
+}
+
+/// How many samples of outputs that are there already are compared at a time.
+pub(super) fn window(opened: &Opened) -> usize {
+    let Recordings {
+        inputs, goldens, ..
+    } = &opened.recordings;
+    let tensors = inputs.iter().chain(goldens);
+    let sample_bytes: usize = tensors.map(|tensor| 4 * tensor.sample_elements()).sum();
+    (WINDOW_BYTES / sample_bytes.max(1)).clamp(1, LARGEST_WINDOW)
 }
 
 /// Refuses a bundle that is not the one that the user was told of.
@@ -263,7 +270,7 @@ pub(super) fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 /// Compares every file of the bundle with its hash, but for those that are hashed as they are read.
-fn check_hashes(opened: &Opened, stop: &AtomicBool) -> Result<()> {
+pub(super) fn check_hashes(opened: &Opened, stop: &AtomicBool) -> Result<()> {
     let later = opened.recordings.file_names();
     let progress = Progress::bytes("hashed", opened.bundle.unverified_bytes(&later));
     let go_on = |bytes| {

@@ -55,13 +55,14 @@ pub(super) fn bench(record: &Record<Bench>) -> String {
 
 /// The page of several configurations.
 pub(super) fn matrix(record: &Record<Matrix>) -> String {
-    let mut page = begin(record, "Comparison of runtimes");
+    let mut page = begin(record, "Comparison of engines");
     setting(&mut page, &record.full_setting());
     let _ = writeln!(page, "\n{}", record.body.tables());
-    page.push_str("SHA-256 of the runtimes:\n\n");
-    for configuration in &record.body.configurations {
-        let sha256 = configuration.sha256.as_deref().unwrap_or("not loaded");
-        let (number, runtime) = (configuration.number, configuration.runtime.display());
+    let runtimes = record.body.runtimes();
+    if !runtimes.is_empty() {
+        page.push_str("SHA-256 of the runtimes:\n\n");
+    }
+    for (number, runtime, sha256) in runtimes {
         let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
     }
     page

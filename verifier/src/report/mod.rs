@@ -4,6 +4,7 @@
 pub mod bench;
 mod chart;
 pub mod check;
+pub mod command;
 mod csv;
 pub mod floor_plot;
 mod html;

@@ -19,11 +19,14 @@ use crate::check::{
     BitsResult, CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
 use crate::compare::error_map::ErrorMap;
-use crate::compare::{Difference, ElementPair, Histogram, Largest, Pattern, Tolerance};
+use crate::compare::{
+    ClassChange, ClassCounts, Difference, ElementPair, Histogram, Largest, Pattern, Tolerance, Top1,
+};
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
+use crate::engine::command::{EngineSays, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
-use crate::matrix::{Configuration, Outcome, Pair, Ran};
+use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
 fn record<B: Body>(body: B) -> Record<B> {
@@ -80,6 +83,7 @@ fn runtime() -> RuntimeRecord {
             sha256: "cc".to_owned(),
         },
         provider: "CUDAExecutionProvider".to_owned(),
+        other_model: None,
         precision: "float32, TF32 off".to_owned(),
         nodes: [("CUDAExecutionProvider".to_owned(), 15)].into(),
         optimization: Optimization::All,
@@ -94,6 +98,7 @@ fn check() -> Record<Check> {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
             target: Some(target()),
+            engine: None,
             outputs: None,
             tolerance: Tolerance::DEFAULT,
             tolerance_origin: ToleranceOrigin::Default,
@@ -106,6 +111,9 @@ fn check() -> Record<Check> {
             expect_detected: false,
         },
         runtime: Some(runtime()),
+        engine: None,
+        from_pixels: None,
+        cannot_run: None,
         outputs: None,
         result: Some(clean_result()),
         worst: vec![],
@@ -136,6 +144,7 @@ fn clean_result() -> CheckResult {
     CheckResult {
         stopped: None,
         recorded_in: Origin::Npy,
+        without_golden: vec![],
         samples: 4,
         differing_samples: Some(4),
         faulty_samples: 0,
@@ -149,6 +158,9 @@ fn clean_result() -> CheckResult {
         faults: vec![],
         flagged_without_fault: 0,
         faulty: vec![],
+        classes: None,
+        classes_unknown: None,
+        top1: None,
         seconds: Seconds {
             reading: 0.1,
             running: 1.5,
@@ -177,6 +189,18 @@ fn check_with_faults() -> Record<Check> {
     result.stopped = Some(Stop::Interrupted);
     result.faulty_samples = faulty.len();
     result.faulty = faulty;
+    result.classes = Some(ClassCounts {
+        tolerable: 0,
+        critical: 1,
+        non_finite: 1,
+    });
+    result.top1 = Some(Top1 {
+        samples: 3,
+        same_as_golden: 2,
+        labelled: 3,
+        correct: 1,
+        golden_correct: 2,
+    });
     result.total.mismatched_elements = 2;
     result.total.non_finite_elements = 1;
     result.repeats = Some(Repeats {
@@ -227,6 +251,7 @@ fn faulty_output(sample: usize, pattern: Pattern, golden: f32, actual: f32) -> F
         pattern,
         first: pair.clone(),
         worst: pair,
+        class: ClassChange::new(&[0.0, 1.0], &[golden, 0.5]),
     }
 }
 
@@ -276,44 +301,87 @@ fn matrix() -> Record<Matrix> {
         same_argmax: None,
         samples: 4,
     };
-    let ran = Ran {
+    let within = Ran {
         within_tolerance: true,
         nodes: [("CPUExecutionProvider".to_owned(), 15)].into(),
         faulty_samples: 0,
         outside_elements: 0,
         golden: difference,
-        running_seconds: 0.5,
+        top1: Some(Top1 {
+            samples: 4,
+            same_as_golden: 4,
+            labelled: 4,
+            correct: 3,
+            golden_correct: 3,
+        }),
+        running_seconds: Some(0.5),
     };
-    let configuration = |number: usize, device: Device, outcome: Outcome| Configuration {
+    let outside = Ran {
+        within_tolerance: false,
+        faulty_samples: 4,
+        outside_elements: 24_000,
+        ..within.clone()
+    };
+    let configuration = |number: usize, engine: Computer, outcome: Outcome| Configuration {
         number,
+        engine,
+        batch_size: Some(64),
+        threads: None,
+        outcome,
+        seconds: 1.25,
+    };
+    let onnxruntime = |device: Device| Computer::OnnxRuntime {
         runtime: "/opt/libonnxruntime.so".into(),
         device,
         optimization: Optimization::None,
         version: Some("1.31.1".to_owned()),
         sha256: Some("cc".to_owned()),
-        outcome,
-        seconds: 1.25,
+    };
+    let control = Computer::Command {
+        name: "bf16".to_owned(),
+        says: EngineSays {
+            version: Some("2.0".to_owned()),
+            ..EngineSays::default()
+        },
+        expected: vec![Expected::Fail, Expected::Cannot],
+    };
+    let files = Computer::Outputs {
+        name: "jetson".to_owned(),
+        path: "a/outputs".into(),
     };
     let reason = "device `cuda` is not available:\nno CUDA-capable device".to_owned();
+    let ran = |ran: &Ran| Outcome::Ran(Box::new(ran.clone()));
+    let same = Difference {
+        identical_elements: 24_960,
+        max_abs_difference: 0.0,
+        max_ulp: 0,
+        ..difference
+    };
+    let pair = |configurations, difference| Pair {
+        configurations,
+        difference,
+    };
+    let pairs = vec![
+        pair([1, 3], difference),
+        pair([1, 4], same),
+        pair([3, 4], difference),
+    ];
     let mut record = record(Matrix {
         options: MatrixOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
             tolerance: Tolerance::DEFAULT,
-            batch_size: None,
             samples: None,
-            threads: Some(2),
             timeout_seconds: 600.0,
         },
         configurations: vec![
-            configuration(1, Device::Cpu, Outcome::Ran(Box::new(ran.clone()))),
-            configuration(2, Device::Cuda, Outcome::Failed { reason }),
-            configuration(3, Device::OpenVino, Outcome::Ran(Box::new(ran))),
+            configuration(1, onnxruntime(Device::Cpu), ran(&within)),
+            configuration(2, onnxruntime(Device::Cuda), Outcome::Failed { reason }),
+            configuration(3, control, ran(&outside)),
+            configuration(4, files, ran(&within)),
         ],
-        pairs: vec![Pair {
-            configurations: [1, 3],
-            difference,
-        }],
+        same_bits: clusters(&pairs),
+        pairs,
     });
     record.verdict = Verdict::Error;
     record.exit_status = 2;
@@ -363,7 +431,7 @@ fn a_record_of_another_command_or_layout_is_refused() {
     let error = Record::<Check>::read(&path)
         .expect_err("a later layout")
         .to_string();
-    assert_eq!(error, "record 4.0 of `check`, expected 3.1 of `check`");
+    assert_eq!(error, "record 4.0 of `check`, expected 3.2 of `check`");
     bench().write(&path).expect("written");
     assert!(Record::<Check>::read(&path).is_err());
     later.record_version = "3.9".to_owned();
@@ -412,6 +480,7 @@ fn a_page_with_pictures() {
         "check_faults.html",
         rendered(&check_with_faults(), Format::Html)
     );
+    assert_snapshot!("compare.html", rendered(&matrix(), Format::Html));
 }
 
 #[test]

@@ -6,11 +6,12 @@ use console::grouped;
 use proto::manifest::part;
 
 use super::check::{Check, outputs_rows};
-use super::record::{Record, Verdict};
+use super::command::CommandRecord;
+use super::record::{Record, RuntimeRecord, Verdict};
 use crate::check::{
     CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
-use crate::compare::Largest;
+use crate::compare::{Class, ClassChange, ClassCounts, Largest, Top1};
 use crate::engine::placement::Placement;
 use crate::samples::{Origin, SampleInfo};
 
@@ -114,6 +115,7 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         options,
         runtime,
         outputs,
+        engine,
         ..
     } = &record.body;
     let mut text = String::new();
@@ -139,6 +141,15 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         let (device, nodes) = (options.computed_by(), nodes(&runtime.nodes));
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
     }
+    for (name, value) in runtime.iter().flat_map(RuntimeRecord::model_rows) {
+        line!(text, name, "{value}");
+    }
+    if let Some((name, value)) = record.body.from_pixels_row() {
+        line!(text, name, "{value}");
+    }
+    for (name, value) in engine.iter().flat_map(CommandRecord::rows) {
+        line!(text, name, "{value}");
+    }
     for (name, value) in outputs_rows(options, outputs.as_ref()) {
         line!(text, name, "{value}");
     }
@@ -153,6 +164,10 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
 pub fn comparison(result: &CheckResult) -> String {
     let mut text = String::new();
     let total = &result.total;
+    if !result.without_golden.is_empty() {
+        let names = result.without_golden.join(", ");
+        line!(text, "without", "golden, and not compared: {names}");
+    }
     if result.samples == 0 {
         line!(text, "compared", "nothing");
         return text;
@@ -208,7 +223,61 @@ pub fn comparison(result: &CheckResult) -> String {
         let more = grouped(result.faulty.len() - SHOWN);
         let _ = writeln!(text, "  … and {more} more (--report lists them all)");
     }
+    text.push_str(&class_lines(result));
     text
+}
+
+/// What is known of classes; nothing where nothing is.
+fn class_lines(result: &CheckResult) -> String {
+    let mut text = String::new();
+    if let Some(classes) = &result.classes {
+        line!(text, "classes", "{}", class_counts(classes));
+    }
+    if let Some(reason) = &result.classes_unknown {
+        line!(text, "classes", "not known: {reason}");
+    }
+    if let Some(top1) = &result.top1 {
+        line!(text, "top-1", "{}", top1_text(top1));
+    }
+    text
+}
+
+/// What became of the classes of faulty outputs.
+pub fn class_counts(classes: &ClassCounts) -> String {
+    format!(
+        "{} critical (another class), {} tolerable (the same class), {} not finite",
+        grouped(classes.critical),
+        grouped(classes.tolerable),
+        grouped(classes.non_finite)
+    )
+}
+
+/// How many classes are right.
+pub fn top1_text(top1: &Top1) -> String {
+    let percent = |part: usize, all: usize| format!("{:.2} %", 100.0 * part as f64 / all as f64);
+    let mut text = format!(
+        "{} of {} samples have the golden's class",
+        grouped(top1.same_as_golden),
+        grouped(top1.samples)
+    );
+    if top1.labelled > 0 {
+        let _ = write!(
+            text,
+            "; accuracy {} (golden {}) of {}",
+            percent(top1.correct, top1.labelled),
+            percent(top1.golden_correct, top1.labelled),
+            grouped(top1.labelled)
+        );
+    }
+    text
+}
+
+/// What an error did to the class of a sample.
+pub fn class_change(change: &ClassChange) -> String {
+    let of = |class: &Class| format!("{} ({:.4})", class.class, class.confidence);
+    let after = change.after.as_ref().map_or("none".to_owned(), of);
+    let (before, outcome) = (of(&change.before), change.outcome.name());
+    format!("class {before} to {after}, {outcome}")
 }
 
 fn largest_errors(output: &OutputResult) -> String {
@@ -235,9 +304,13 @@ fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
         Some(xor) => format!(", xor {xor:08x}"),
         None => String::new(),
     };
+    let class = match &faulty.class {
+        Some(change) => format!("; {}", class_change(change)),
+        None => String::new(),
+    };
     format!(
         "  sample {} ({about}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, actual \
-         {:e}{xor}\n",
+         {:e}{xor}{class}\n",
         faulty.sample,
         faulty.mismatched_elements,
         faulty.non_finite_elements,

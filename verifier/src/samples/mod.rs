@@ -2,12 +2,16 @@
 //! outputs kept as files.
 
 pub mod batches;
+mod error;
+pub mod from_pixels;
 pub mod of_part;
 pub mod outputs;
 pub mod recording;
 mod tensors;
 
-pub use batches::{Batch, Batches, SamplesError};
+pub use batches::{Batch, Batches};
+pub use error::SamplesError;
+pub use from_pixels::FromPixels;
 pub use of_part::{Origin, Recordings, SampleInfo};
 pub use recording::{Reader, Recording, Window};
 pub use tensors::{elements, sample_of};

@@ -59,7 +59,7 @@ impl Keepers {
     pub(super) fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Done(samples) => self.progress.advance(samples as u64),
-            Event::Outputs(outputs) => {
+            Event::Outputs(_, outputs) => {
                 let written = self.outputs.as_mut().map(|folder| folder.write(&outputs));
                 if let Some(Err(error)) = written {
                     self.outputs = None;

@@ -1,4 +1,4 @@
-//! One file as it is read: the bytes that are used are the bytes that are hashed.
+//! Files outside of a bundle: the bytes that are used are the bytes that are hashed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,11 +22,11 @@ pub struct FileRecord {
 
 /// A file that is read in order and hashed on the way.
 #[derive(Debug)]
-pub(super) struct HashedFile {
+pub(crate) struct HashedFile {
     path: PathBuf,
     file: File,
     /// Its size when it was opened.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     read: u64,
     hash: StreamHash,
     /// Read and hashed already, and not given yet.
@@ -34,7 +34,7 @@ pub(super) struct HashedFile {
 }
 
 impl HashedFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = regular_file::open(path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -47,7 +47,7 @@ impl HashedFile {
     }
 
     /// The first bytes, at most `most`; they are still to be read. Called before anything is read.
-    pub(super) fn beginning(&mut self, most: usize) -> io::Result<&[u8]> {
+    pub(crate) fn beginning(&mut self, most: usize) -> io::Result<&[u8]> {
         let mut bytes = Vec::new();
         self.by_ref().take(most as u64).read_to_end(&mut bytes)?;
         self.pending = bytes;
@@ -55,12 +55,12 @@ impl HashedFile {
     }
 
     /// Leaves out the next bytes, which [`HashedFile::beginning`] has given.
-    pub(super) fn skip(&mut self, bytes: usize) {
+    pub(crate) fn skip(&mut self, bytes: usize) {
         self.pending.drain(..bytes);
     }
 
     /// Reads what is left, and gives the record.
-    pub(super) fn finish(mut self) -> io::Result<FileRecord> {
+    pub(crate) fn finish(mut self) -> io::Result<FileRecord> {
         let mut block = vec![0; StreamHash::BLOCK];
         while self.read(&mut block)? > 0 {}
         Ok(FileRecord {
@@ -86,7 +86,7 @@ impl Read for HashedFile {
 }
 
 /// A whole file, and its record.
-pub(super) fn read_whole(path: &Path) -> io::Result<(Vec<u8>, FileRecord)> {
+pub(crate) fn read_whole(path: &Path) -> io::Result<(Vec<u8>, FileRecord)> {
     let bytes = regular_file::read(path)?;
     let record = FileRecord {
         path: path.to_owned(),
