@@ -12,6 +12,7 @@ use verifier::compare::Tolerance;
 use verifier::report::bench::{Bench, BenchOptions, LEGEND};
 use verifier::report::{Record, Verdict, text};
 
+use super::model::Model;
 use super::prepare::{Loaded, Opened, Prepared};
 use super::recorded::recorded;
 use crate::cli::BenchArgs;
@@ -32,10 +33,12 @@ fn run(
 ) -> Result<Verdict> {
     let started = Instant::now();
     let opened = Opened::new(&arguments.input, Some(record))?;
-    let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
-    record.body.options.batch_sizes.clone_from(&batch_sizes);
+    let available = opened.samples.len();
+    check_batch_sizes(&arguments.batch_sizes, available)?;
     let opened = opened.verified(&stop)?;
-    let prepared = Prepared::new(opened, &arguments.target, Some(1), stop)?;
+    let prepared = Prepared::new(opened, &arguments.target, None, stop)?;
+    let batch_sizes = batch_sizes(arguments, available, &prepared.model)?;
+    record.body.options.batch_sizes.clone_from(&batch_sizes);
 
     let runs = arguments.warmup + arguments.runs;
     let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
@@ -125,13 +128,9 @@ fn conclude(record: &Record<Bench>, started: Instant) -> Verdict {
     verdict
 }
 
-/// Those asked for, each once; none that is larger than the samples there are.
-fn batch_sizes(arguments: &BenchArgs, available: usize) -> Result<Vec<usize>> {
-    let mut batch_sizes = arguments.batch_sizes.clone();
-    if batch_sizes.is_empty() {
-        batch_sizes.extend(BATCH_SIZES.into_iter().filter(|&size| size <= available));
-    }
-    for (index, &batch_size) in batch_sizes.iter().enumerate() {
+/// Refuses what is larger than the samples there are, and what is there twice.
+fn check_batch_sizes(asked: &[usize], available: usize) -> Result<()> {
+    for (index, &batch_size) in asked.iter().enumerate() {
         ensure!(
             batch_size <= available,
             BenchError::BatchSize {
@@ -139,8 +138,24 @@ fn batch_sizes(arguments: &BenchArgs, available: usize) -> Result<Vec<usize>> {
                 available
             }
         );
-        let is_repeated = batch_sizes[..index].contains(&batch_size);
+        let is_repeated = asked[..index].contains(&batch_size);
         ensure!(!is_repeated, "--batch-size {batch_size} is there twice");
+    }
+    Ok(())
+}
+
+/// Those asked for, which may not be others than the model's own, or else that one.
+fn batch_sizes(arguments: &BenchArgs, available: usize, model: &Model) -> Result<Vec<usize>> {
+    if let Some(fixed) = model.fixed_batch() {
+        for &asked in &arguments.batch_sizes {
+            model.batch_size(Some(asked), &arguments.target.device)?;
+        }
+        check_batch_sizes(&[fixed], available)?;
+        return Ok(vec![fixed]);
+    }
+    let mut batch_sizes = arguments.batch_sizes.clone();
+    if batch_sizes.is_empty() {
+        batch_sizes.extend(BATCH_SIZES.into_iter().filter(|&size| size <= available));
     }
     Ok(batch_sizes)
 }

@@ -13,8 +13,8 @@ use proto::staging::ScratchFolder;
 use verifier::engine::onnxruntime::{Expected, Library, Options, Ports, Session, Source};
 use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
-use verifier::inject::Fault;
 use verifier::inject::weights::with_weight_faults;
+use verifier::inject::{Fault, Parameters};
 use verifier::report::record::OtherModelRecord;
 
 use super::prepare::Opened;
@@ -25,6 +25,10 @@ pub(super) struct Model {
     files: Files,
     /// Of the bundle's own, and of another one if it can be read as the bundle's are.
     graph: Option<Graph>,
+    /// Samples of every run, if it fixes them.
+    fixed_batch: Option<usize>,
+    /// PyTorch's names of its weights; none of another model.
+    parameters: Parameters,
 }
 
 /// Where a model is loaded, and as what.
@@ -53,18 +57,23 @@ impl Model {
         Ok(Self {
             path: other.to_owned(),
             graph: Graph::read(other, &model.model, None).ok(),
+            fixed_batch: model.fixed_batch,
+            parameters: Parameters::default(),
             files: Files::Other(Box::new(model)),
         })
     }
 
     /// A part's own model.
     pub(super) fn own(bundle: &Bundle, part: &str) -> Result<Self> {
-        let (path, _) = bundle.part(part)?;
+        let (path, description) = bundle.part(part)?;
         let model = bundle.model(part)?;
+        let manifest = bundle.manifest();
         Ok(Self {
             path,
             files: Files::Own(model.files),
             graph: Some(model.graph),
+            fixed_batch: manifest.deployment().fixed_batch,
+            parameters: Parameters::new(description, &manifest.module),
         })
     }
 
@@ -93,6 +102,11 @@ impl Model {
             Files::Own(_) => opened.model_blake3(),
             Files::Other(other) => other.blake3(),
         }
+    }
+
+    /// Samples of every run, if the model fixes them.
+    pub(super) fn fixed_batch(&self) -> Option<usize> {
+        self.fixed_batch
     }
 
     /// As records have it; `None` of the bundle's own.
@@ -174,9 +188,7 @@ impl Model {
 
     /// The batch size that was asked for, the one that the model fixes, or one that is chosen.
     pub(super) fn batch_size(&self, asked: Option<usize>, device: &Device) -> Result<usize> {
-        if let Files::Other(other) = &self.files
-            && let Some(fixed) = other.fixed_batch
-        {
+        if let Some(fixed) = self.fixed_batch() {
             ensure!(
                 asked.is_none_or(|asked| asked == fixed),
                 "--batch-size {}: {} has a batch of {fixed}",
@@ -210,7 +222,7 @@ impl Model {
     pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Vec<u8>>> {
         let has_weight_fault = faults.iter().any(|fault| fault.sample().is_none());
         match self.graph.take() {
-            Some(graph) => Ok(with_weight_faults(graph, faults)?),
+            Some(graph) => Ok(with_weight_faults(graph, faults, &self.parameters)?),
             None => {
                 ensure!(
                     !has_weight_fault,
