@@ -138,7 +138,9 @@ fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
     let fault = "weight:w[15,15]^30".parse().expect("a fault");
     let model = Graph::open(path, external_data).ok()?;
     let _ = model.largest_operator_bytes();
-    with_weight_faults(model, &[fault], &Parameters::default()).ok().flatten()
+    with_weight_faults(model, &[fault], &Parameters::default())
+        .ok()
+        .flatten()
 }
 
 #[test]
