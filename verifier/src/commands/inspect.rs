@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use console::{ensure_printed, grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
-use proto::manifest::{Axis, Manifest, Tensor};
+use proto::manifest::{Axis, Deployment, Manifest, Tensor};
 use proto::npy::{self, Dtype};
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
@@ -15,6 +15,7 @@ use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
 use proto::regular_file;
 use verifier::report::Verdict;
 
+use super::weights::{in_pytorch, parameters_of, say_weights};
 use crate::cli::InspectArgs;
 
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
@@ -50,11 +51,16 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     say!("blake3       {}", bundle.blake3());
     say_network(manifest);
     say_samples(manifest);
+    if let Some(Deployment { opset, fixed_batch }) = manifest.deployment {
+        let samples = fixed_batch.map(|samples| format!(", {samples} samples in every run"));
+        say!("models       opset {opset}{}", samples.unwrap_or_default());
+    }
     say!("parts");
     for (name, part) in &manifest.parts {
         let (inputs, outputs) = (describe_all(&part.inputs), describe_all(&part.outputs));
         say!("  {name:<10} {inputs} → {outputs}  ({})", part.file);
     }
+    say_weights(&bundle)?;
     say!("datasets");
     for (name, dataset) in &manifest.datasets {
         let (dtype, shape) = (dataset.dtype.name(), &dataset.shape);
@@ -161,13 +167,17 @@ fn inspect_onnx(path: &Path) -> Result<()> {
         .collect();
     say!("nodes        {}: {}", graph.node.len(), counted.join(", "));
     say!("initializers {}", graph.initializer.len());
+    let parameters = parameters_of(path);
     for tensor in &graph.initializer {
-        say!(
-            "  {:<48} {:<8} {:?}",
-            tensor.name(),
-            dtype(tensor.data_type()),
-            tensor.dims
+        let (name, dtype) = (tensor.name(), dtype(tensor.data_type()));
+        let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis));
+        let shape: Vec<usize> = axes.map(Result::unwrap_or_default).collect();
+        let text = format!(
+            "  {name:<48} {dtype:<8} {:<14} ",
+            format!("{:?}", tensor.dims)
         );
+        let in_pytorch = in_pytorch(&parameters, name, &shape);
+        say!("{}", format!("{text}{in_pytorch}").trim_end());
     }
     Ok(())
 }

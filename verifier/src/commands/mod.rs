@@ -13,5 +13,6 @@ mod prepare;
 mod recorded;
 mod source;
 mod upstream;
+mod weights;
 
 pub(crate) use recorded::remove_reports;
