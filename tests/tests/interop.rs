@@ -7,8 +7,8 @@ use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    Ended, bundle, check, export_command, fresh_weights, images, python, python_command, root, run,
-    scratch, utf8,
+    Ended, Program, bundle, check, export_command, fresh_weights, images, python, python_command,
+    root, run, scratch, utf8, verify,
 };
 
 const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
@@ -16,8 +16,11 @@ const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
 fn expect_of_all_parts(script: &str, line: &str) {
     let folder = scratch();
-    let bundle = bundle(folder.path(), "nano", 4);
-    let mut ended = python(script, &[&bundle]).expect_status(0);
+    expect_of_all_parts_of(&bundle(folder.path(), "nano", 4), script, line);
+}
+
+fn expect_of_all_parts_of(bundle: &Path, script: &str, line: &str) {
+    let mut ended = python(script, &[bundle]).expect_status(0);
     for part in PARTS {
         ended = ended.says(&format!("{line}{part}"));
     }
@@ -41,6 +44,94 @@ fn onnxs_own_test_loader_runs_the_data_sets() {
 #[test]
 fn the_onnx_checker_accepts_all_parts_and_names_are_identifiers() {
     expect_of_all_parts("onnx_checker", "accepted ");
+}
+
+#[test]
+fn models_for_other_tools_compute_the_same_golden() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let plain = folder.path().join("plain");
+    run(export_command(&weights, &plain).args(["--samples", "6"])).expect_status(0);
+    let variants: [(&str, &[&str]); 3] = [
+        ("opset_13", &["--opset", "13"]),
+        ("batch", &["--fixed-batch", "4"]),
+        ("both", &["--opset", "13", "--fixed-batch", "4"]),
+    ];
+    for (name, flags) in variants {
+        let bundle = folder.path().join(name);
+        let mut command = export_command(&weights, &bundle);
+        run(command.args(["--samples", "6"]).args(flags)).expect_status(0);
+        python("same_golden", &[&plain, &bundle])
+            .expect_status(0)
+            .says("same golden");
+        expect_of_all_parts_of(&bundle, "onnx_checker", "accepted ");
+        expect_of_all_parts_of(&bundle, "reference_evaluator", "accepted ");
+        expect_of_all_parts_of(&bundle, "onnxruntime_and_openvino", "ran ");
+        expect_of_all_parts_of(&bundle, "onnx_test_loader", "passed test_");
+    }
+}
+
+#[test]
+fn the_verifier_fills_up_the_last_fixed_batch() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let bundle = folder.path().join("bundle");
+    let mut command = export_command(&weights, &bundle);
+    run(command.args(["--samples", "6", "--fixed-batch", "4"])).expect_status(0);
+    for part in ["submodel", "full", "head", "tail"] {
+        check(&bundle, &["--part", part])
+            .expect_status(0)
+            .says("6 samples");
+    }
+    check(&bundle, &["--part", "tail", "--test-data"])
+        .expect_status(0)
+        .says("4 samples");
+    check(&bundle, &["--batch-size", "4", "--range", "5", "6"])
+        .expect_status(0)
+        .says("1 samples");
+    check(&bundle, &["--fault", "output[5,1,1]=1"])
+        .expect_status(1)
+        .says("1 of 6 samples are faulty");
+    check(&bundle, &["--batch-size", "3"]).refuses(&["--batch-size 3", "a batch of 4"]);
+    verify("bench", &bundle, &["--runs", "2", "--warmup", "1"]).expect_status(0);
+
+    let subset = folder.path().join("subset");
+    let arguments = [
+        "--mode",
+        "range",
+        "--range",
+        "1",
+        "4",
+        "--out",
+        utf8(&subset),
+    ];
+    run(Program::Exporter
+        .command()
+        .arg("subset")
+        .arg(&bundle)
+        .args(arguments))
+    .expect_status(0);
+    check(&subset, &[]).expect_status(0).says("3 samples");
+}
+
+#[test]
+fn a_fixed_batch_that_no_test_data_set_can_be_filled_with_is_refused() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let bundle = folder.path().join("bundle");
+    let few = ["--samples", "3", "--fixed-batch", "4"];
+    run(export_command(&weights, &bundle).args(few))
+        .refuses(&["a test data set holds 4 samples", "--samples 4 or more"]);
+    let without = ["--test-data-sets", "0"];
+    run(export_command(&weights, &bundle).args(few).args(without)).expect_status(0);
+    check(&bundle, &[]).expect_status(0).says("3 samples");
+    for flags in [
+        ["--opset", "16"],
+        ["--fixed-batch", "0"],
+        ["--fixed-batch", "1025"],
+    ] {
+        run(export_command(&weights, &bundle).args(flags)).refuses(&[flags[0], flags[1]]);
+    }
 }
 
 #[test]
@@ -181,16 +272,36 @@ fn the_readmes_commands_work() {
     let bundle = bundle(folder.path(), "nano", 12);
     let text = fs::read_to_string(bundle.join("README.md")).expect("read");
     let blocks = code_blocks(&text, "python", folder.path());
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 6);
+    // What trtexec would have written, of the golden and of something else.
+    let outputs = folder.path().join("trtexec.json");
+    write_like_trtexec(&bundle, 0.0, &outputs);
     let script = folder.path().join("block.py");
     for block in &blocks {
         fs::write(&script, block).expect("write");
-        let ended = run(python_command().current_dir(&bundle).arg(&script)).expect_status(0);
+        let mut command = python_command();
+        if block.contains("torch") {
+            // PyTorch is not among the tools: the block is compiled only.
+            run(command.args(["-m", "py_compile"]).arg(&script)).expect_status(0);
+            continue;
+        }
+        let ended = run(command.current_dir(&bundle).arg(&script)).expect_status(0);
+        let compares = block.contains("print");
         assert!(
-            block.contains("polygraphy") || ended.stdout.contains("within tolerance True"),
+            !compares || ended.stdout.contains("within tolerance True"),
             "{ended}"
         );
     }
+    let raw = fs::read(folder.path().join("submodel_input.bin")).expect("read");
+    let input = fs::read(bundle.join("npy/submodel_input.npy")).expect("read");
+    assert!(raw == input[input.len() - raw.len()..] && raw.len() == 12 * 65 * 96 * 4);
+    write_like_trtexec(&bundle, 1e-3, &outputs);
+    let reads_it = |block: &&String| block.contains("trtexec.json");
+    fs::write(&script, blocks.iter().find(reads_it).expect("a block")).expect("write");
+    run(python_command().current_dir(&bundle).arg(&script))
+        .expect_status(0)
+        .says("within tolerance False");
+
     let shell = code_blocks(&text, "sh", folder.path());
     let starts = |block: &&String| block.starts_with("polygraphy");
     let words = shell.iter().find(starts).expect("a command");
@@ -198,8 +309,28 @@ fn the_readmes_commands_work() {
     polygraphy(&bundle, &words[1..])
         .expect_status(0)
         .says("PASSED");
+    let with_tensorrt = shell
+        .iter()
+        .filter(|block| block.contains("submodel_input:"));
+    assert_eq!(with_tensorrt.count(), 2, "{text}");
     let sums = "sha256sum --check";
     assert!(shell.iter().any(|block| block.contains(sums)), "{text}");
+}
+
+/// Writes the golden as `trtexec --exportOutput` writes outputs, the first number changed by some.
+fn write_like_trtexec(bundle: &Path, change: f32, file: &Path) {
+    let bytes = fs::read(bundle.join("npy/submodel_output.npy")).expect("read");
+    let numbers = bytes[128..].chunks_exact(4);
+    let mut values: Vec<f32> = numbers
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
+        .collect();
+    values[0] += change;
+    let tensor = serde_json::json!({
+        "name": "submodel_output",
+        "dimensions": "12x65x96",
+        "values": values,
+    });
+    fs::write(file, serde_json::json!([tensor]).to_string()).expect("write");
 }
 
 fn polygraphy(folder: &Path, arguments: &[&str]) -> Ended {

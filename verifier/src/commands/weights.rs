@@ -18,7 +18,7 @@ pub(super) fn say_weights(bundle: &Bundle) -> Result<()> {
     };
     let parameters = Parameters::new(description, &bundle.manifest().module);
     let graph = bundle.graph(part::SUBMODEL)?;
-    say!("weights      of the submodel; those of a part: `verifier inspect MODEL.onnx`");
+    say!("weights of the submodel");
     for name in graph.weight_names() {
         let shape = graph.initializer_shape(name)?;
         let text = format!("  {name:<20} {:<14} ", format!("{shape:?}"));

@@ -1,0 +1,63 @@
+"""A bundle with other models than another one has the same golden, and the models compute it.
+
+same_golden.py OTHER BUNDLE
+
+For each tool it says by how much the outputs of the two bundles differ at most, part by part.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy
+import onnx
+import onnxruntime
+import openvino
+from onnx.reference import ReferenceEvaluator
+
+from test_data import PARTS, tensors
+
+# The submodel has no LayerNorm; the other parts are deep.
+LARGEST = {"preprocess": 0, "submodel": 1e-6, "head": 1e-6, "full": 1e-5, "tail": 1e-5}
+OPENVINO = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def by_onnxruntime(model, inputs):
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def by_openvino(model, inputs):
+    compiled = openvino.Core().compile_model(model, "CPU", OPENVINO)
+    outputs = {y.get_any_name(): value for y, value in compiled(inputs).items()}
+    return [outputs[y.name] for y in onnx.load(model).graph.output]
+
+
+def by_reference(model, inputs):
+    return ReferenceEvaluator(onnx.load(model)).run(None, inputs)
+
+
+other, bundle = map(pathlib.Path, sys.argv[1:])
+for file in sorted((other / "npy").iterdir()):
+    assert file.read_bytes() == (bundle / "npy" / file.name).read_bytes(), file
+manifest = json.loads((bundle / "manifest.json").read_text())
+assert "deployment" not in json.loads((other / "manifest.json").read_text())
+samples = manifest["deployment"].get("fixed_batch", 1)
+for part in PARTS:
+    files = [folder / "onnx" / part / "model.onnx" for folder in (other, bundle)]
+    data_set = files[1].with_name("test_data_set_0")
+    inputs = tensors(data_set, "input")
+    assert {len(value) for value in inputs.values()} == {samples}
+    listed = manifest["parts"][part]["test_data_sets"]
+    assert listed[:samples] == numpy.load(bundle / "npy/sample_index.npy")[:samples].tolist()
+    for run in (by_onnxruntime, by_openvino, by_reference):
+        pairs = zip(*(run(file, inputs) for file in files), strict=True)
+        error = max(abs(numpy.asarray(a) - b).max() for a, b in pairs)
+        print(run.__name__, part, error)
+        assert error <= LARGEST[part], (run.__name__, part, error)
+x, golden = (numpy.load(bundle / f"npy/submodel_{name}.npy")[:samples] for name in ("input", "output"))
+model = bundle / "onnx/submodel/model.onnx"
+for run in (by_onnxruntime, by_openvino, by_reference):
+    (y,) = run(model, {"submodel_input": x})
+    assert abs(y - golden).max() <= 1e-6, (run.__name__, abs(y - golden).max())
+print("same golden")
