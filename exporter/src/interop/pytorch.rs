@@ -64,11 +64,11 @@ pub(super) fn snippet(manifest: &Manifest) -> String {
         text.push_str("x = x + attention(norm(x, \"0.norm\"))\n");
     }
     let Tolerance { atol, rtol } = tolerance(proto::manifest::part::SUBMODEL);
-    write!(
+    writeln!(
         text,
         "y = {output}\n\
          print(\"largest error\", (y - golden).abs().max().item(), \"within tolerance\", \
-         torch.isclose(y, golden, rtol={rtol:e}, atol={atol:e}).all().item())\n"
+         torch.isclose(y, golden, rtol={rtol:e}, atol={atol:e}).all().item())"
     )
     .expect("a string takes all");
     text

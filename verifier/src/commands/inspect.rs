@@ -172,12 +172,10 @@ fn inspect_onnx(path: &Path) -> Result<()> {
         let (name, dtype) = (tensor.name(), dtype(tensor.data_type()));
         let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis));
         let shape: Vec<usize> = axes.map(Result::unwrap_or_default).collect();
-        let text = format!(
-            "  {name:<48} {dtype:<8} {:<14} ",
-            format!("{:?}", tensor.dims)
-        );
         let in_pytorch = in_pytorch(&parameters, name, &shape);
-        say!("{}", format!("{text}{in_pytorch}").trim_end());
+        let shape = format!("{:?}", tensor.dims);
+        let row = format!("  {name:<48} {dtype:<8} {shape:<14} {in_pytorch}");
+        say!("{}", row.trim_end());
     }
     Ok(())
 }

@@ -21,9 +21,10 @@ pub(super) fn say_weights(bundle: &Bundle) -> Result<()> {
     say!("weights of the submodel");
     for name in graph.weight_names() {
         let shape = graph.initializer_shape(name)?;
-        let text = format!("  {name:<20} {:<14} ", format!("{shape:?}"));
         let in_pytorch = in_pytorch(&parameters, name, &shape);
-        say!("{}", format!("{text}{in_pytorch}").trim_end());
+        let shape = format!("{shape:?}");
+        let row = format!("  {name:<20} {shape:<14} {in_pytorch}");
+        say!("{}", row.trim_end());
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Parameters {
             origin.parameter == name || self.local(&origin.parameter) == Some(name)
         };
         let (initializer, origin) = all.find(|(_, origin)| bears_it(origin))?;
-        Some((initializer, origin.transposed))
+        Some((initializer.as_str(), origin.transposed))
     }
 
     /// What an initializer's parameter is called, by the shorter of its names, and whether the
@@ -43,7 +43,6 @@ impl Parameters {
 
     /// The name of a parameter of the module without the module's.
     fn local<'a>(&self, parameter: &'a str) -> Option<&'a str> {
-        let local = parameter.strip_prefix(&self.prefix)?;
-        Some(local)
+        parameter.strip_prefix(&self.prefix)
     }
 }

@@ -131,7 +131,7 @@ mod tests {
         let unknown = refused("weight:to_q.weight[5,1]^30");
         assert!(unknown.contains("no weight `to_q.weight`"), "{unknown}");
         // Numbers that an operator takes as shapes are no weights.
-        let offered = unknown.split("there are").last().expect("a list");
+        let offered = unknown.rsplit("there are").next().expect("a list");
         assert_eq!(
             offered.trim(),
             "to_qkv_weight, scale, to_out_0_weight, to_out_0_bias"
