@@ -84,8 +84,7 @@ fn one_thing_wrong_is_refused_or_found() {
         let arguments = [&["--outputs", &exact][..], &flag].concat();
         judge("check", &bundle, &arguments).refuses(&["cannot be used with"]);
     }
-    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"])
-        .refuses(&["nothing is run that could be repeated"]);
+    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"]).refuses(&["are there once"]);
     let fault = ["--outputs", &exact, "--fault", "input[0,0,0]=1"];
     judge("check", &bundle, &fault).refuses(&["input[0,0,0]=1 with --outputs: nothing is run"]);
     let fault = [
@@ -126,7 +125,7 @@ fn outputs_of_lower_precision_get_a_tolerance_of_their_own() {
         .says("written");
     judge("check", &bundle, &outputs)
         .expect_status(0)
-        .says("calibrated in 1 passes")
+        .says("calibrated in 1 pass of")
         .says("float16: converted to float32, exactly");
     // The tolerance is of the engine with this name alone.
     let others = ["--outputs", utf8(&halves), "--engine-name", "others"];

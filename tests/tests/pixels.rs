@@ -35,7 +35,11 @@ fn every_sample_of_full_head_and_tail_is_run() {
     assert_eq!(result["recorded_in"], "pixels");
     let manifest = read_json(&bundle.join("manifest.json"));
     let correct = manifest["accuracy"]["correct"].as_u64();
-    assert_eq!(result["top1"]["golden_correct"].as_u64(), correct, "{result:#}");
+    assert_eq!(
+        result["top1"]["golden_correct"].as_u64(),
+        correct,
+        "{result:#}"
+    );
     assert_eq!(result["top1"]["correct"].as_u64(), correct);
 
     run_part("head", &[])
@@ -46,10 +50,13 @@ fn every_sample_of_full_head_and_tail_is_run() {
         .expect_status(0)
         .says("residual from pixels by preprocess and head on cpu")
         .says("10 samples");
-    let fault = ["--fault", "input:residual[37,0,0]^30", "--other-parts-on", "device"];
-    run_part("tail", &fault)
-        .expect_status(1)
-        .says("sample 37");
+    let fault = [
+        "--fault",
+        "input:residual[37,0,0]^30",
+        "--other-parts-on",
+        "device",
+    ];
+    run_part("tail", &fault).expect_status(1).says("sample 37");
     // A few samples with every tensor.
     run_part("head", &["--test-data"])
         .expect_status(0)
@@ -74,12 +81,22 @@ fn the_class_of_a_faulty_sample_is_what_the_rest_of_the_model_makes_of_it() {
     let folder = scratch();
     let bundle = tiny_bundle(folder.path());
     let report = folder.path().join("r.json");
-    let mut arguments = vec!["--report", utf8(&report), "--repeat", "2", "--batch-size", "3"];
+    let mut arguments = vec![
+        "--report",
+        utf8(&report),
+        "--repeat",
+        "2",
+        "--batch-size",
+        "3",
+    ];
     let faults: Vec<String> = (0..8)
         .flat_map(|sample| {
             let places = [(0, 1, "-30"), (2, 5, "80"), (4, 0, "3e3")];
             places.map(|(token, feature, value)| {
-                format!("output[{sample},{},{feature}]={value}", (token + sample) % 5)
+                format!(
+                    "output[{sample},{},{feature}]={value}",
+                    (token + sample) % 5
+                )
             })
         })
         .chain(["output[7,1,1]=nan".to_owned()])
@@ -101,7 +118,14 @@ fn the_class_of_a_faulty_sample_is_what_the_rest_of_the_model_makes_of_it() {
         .says("8 of 8 samples have the golden's class");
 
     // Logits have their classes in themselves.
-    let wrong = ["--part", "full", "--fault", "output[2,0]=1e6", "--report", utf8(&report)];
+    let wrong = [
+        "--part",
+        "full",
+        "--fault",
+        "output[2,0]=1e6",
+        "--report",
+        utf8(&report),
+    ];
     check(&bundle, &wrong).expect_status(1);
     let faulty = &read_json(&report)["result"]["faulty"][0];
     assert_eq!(faulty["class"]["after"]["class"], Value::from(0));
@@ -121,7 +145,9 @@ fn outputs_from_files_are_judged_without_pixels_and_classified_where_there_is_a_
 
     let golden = bundle.join("npy/submodel_output.npy");
     let wrong = ["--outputs", utf8(&golden), "--fault", "output[3,1,1]=1e4"];
-    judge(None, &bundle, &wrong).expect_status(1).says("; class ");
+    judge(None, &bundle, &wrong)
+        .expect_status(1)
+        .says("; class ");
     judge(Some("/there/is/none"), &bundle, &wrong)
         .expect_status(1)
         .says("classes      not known");
@@ -143,7 +169,14 @@ fn a_bundle_without_pixels_says_why_there_are_no_classes() {
     let arguments = ["--part", "full", "--calibration", utf8(&calibration)];
     check(&new, &arguments).expect_status(0);
     run(Program::Verifier.command().arg("bench").arg(&new).args([
-        "--part", "tail", "--device", "cpu", "--runs", "3", "--batch-size", "2",
+        "--part",
+        "tail",
+        "--device",
+        "cpu",
+        "--runs",
+        "3",
+        "--batch-size",
+        "2",
     ]))
     .expect_status(0);
 }

@@ -13,7 +13,7 @@ pub enum Event<'a> {
     /// `[batch, …]` for each output.
     Outputs(Range<usize>, Vec<ArrayViewD<'a, f32>>),
     /// An output of a sample with an element outside the tolerance.
-    Faulty(&'a FaultyOutput, FaultyTensors<'a>),
+    Faulty(&'a FaultyOutput, &'a FaultyTensors<'a>),
     /// A batch is done: so many samples more.
     Done(usize),
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::FaultResult;
+use super::outcome::{FaultOutcome, FaultResult};
 use crate::compare::{
     ClassChange, ClassCounts, ElementPair, Histogram, Largest, Pattern, SampleComparison, Top1,
 };
@@ -207,6 +207,15 @@ impl CheckResult {
         self.count_classes();
     }
 
+    /// What became of the class of a faulty output.
+    pub fn class_of(&self, output: &FaultyOutput) -> Option<ClassChange> {
+        let key = |faulty: &FaultyOutput| (faulty.sample, faulty.run);
+        let mut faulty = self.faulty.iter();
+        let same =
+            |faulty: &&FaultyOutput| key(faulty) == key(output) && faulty.output == output.output;
+        faulty.find(same)?.class
+    }
+
     fn count_classes(&mut self) {
         self.classes = None;
         for change in self.faulty.iter().filter_map(|faulty| faulty.class) {
@@ -226,6 +235,12 @@ impl CheckResult {
             faulty.first.xor = None;
             faulty.worst.xor = None;
         }
+    }
+
+    /// How many faults came to this.
+    pub fn faults_that_are(&self, outcome: FaultOutcome) -> usize {
+        let faults = self.faults.iter();
+        faults.filter(|fault| fault.outcome == outcome).count()
     }
 
     /// Samples in a second, with reading and comparing.

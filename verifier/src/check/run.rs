@@ -311,7 +311,7 @@ impl<'a> Run<'a> {
                     actual: output.actual.view(),
                     recorded: output.recorded.clone(),
                 };
-                observe(Event::Faulty(&faulty, tensors));
+                observe(Event::Faulty(&faulty, &tensors));
                 self.result.faulty.push(faulty);
             }
         }

@@ -8,7 +8,7 @@ use verifier::inject::Fault;
 use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{check_report, count, tolerance};
+use super::values::{check_report, count, path, tolerance};
 
 /// Run a part on every sample and compare it with the golden
 #[derive(Debug, Args)]
@@ -87,7 +87,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) expect_detected: bool,
     /// Write the result: FILE.html, .json, .md, .csv or .xml (JUnit); repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = check_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(check_report))]
     pub(crate) reports: Vec<PathBuf>,
 }
 

@@ -8,7 +8,8 @@ use verifier::engine::onnxruntime::Optimization;
 
 use super::shared::PartArgs;
 use super::values::{
-    NamedPath, Number, count, matrix_report, named_path, runtime_on_device, seconds, tolerance,
+    NamedPath, Number, count, matrix_report, named_path, path, runtime_on_device, seconds,
+    tolerance,
 };
 
 /// Run several engines, devices and settings, and compare them with the golden and with each other
@@ -43,7 +44,7 @@ pub(crate) struct CompareArgs {
     )]
     pub(crate) devices: Vec<Device>,
     /// One runtime on one device alone, beside all combinations of the above; repeatable
-    #[arg(long = "run", value_name = "LIB@DEVICE", value_parser = runtime_on_device)]
+    #[arg(long = "run", value_name = "LIB@DEVICE", value_parser = path(runtime_on_device))]
     pub(crate) runs: Vec<(PathBuf, Device)>,
     /// How far the runtime may rewrite the graph; repeatable
     #[arg(
@@ -53,6 +54,9 @@ pub(crate) struct CompareArgs {
         default_value = "all"
     )]
     pub(crate) optimizations: Vec<Optimization>,
+    /// Leave TF32 and other reduced precision to the provider, in every run of ONNX Runtime [default: off]
+    #[arg(long)]
+    pub(crate) allow_reduced_precision: bool,
     /// Another engine: its name in the file of --engines, or NAME=COMMAND; repeatable; see
     /// docs/engines.md
     #[arg(long = "engine", value_name = "ENGINE")]
@@ -94,6 +98,6 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
     /// Write the tables: FILE.html, .json or .md; repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = matrix_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(matrix_report))]
     pub(crate) reports: Vec<PathBuf>,
 }

@@ -16,7 +16,6 @@ pub(crate) struct EngineArgs {
     /// {inputs}, {outputs}, {batch} and {threads} are filled in; see docs/engines.md
     #[arg(long, value_name = "ENGINE", conflicts_with_all = [
         "device", "device_id", "device_options", "allow_reduced_precision", "optimization",
-        "outputs",
     ])]
     pub(crate) engine: Option<String>,
     /// File of engines [default: engines/engines.toml, if it is there]

@@ -9,7 +9,8 @@ mod outputs;
 mod shared;
 mod values;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
@@ -114,13 +115,12 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
         return files;
     }
     for argument in arguments {
-        let text = argument.to_string_lossy();
         if is_named {
             files.push(PathBuf::from(&argument));
-        } else if let Some(file) = text.strip_prefix("--report=") {
-            files.push(PathBuf::from(file));
+        } else if let Some(file) = argument.as_bytes().strip_prefix(b"--report=") {
+            files.push(PathBuf::from(OsStr::from_bytes(file)));
         }
-        is_named = !is_named && text == "--report";
+        is_named = !is_named && argument == "--report";
     }
     files
 }
@@ -128,12 +128,13 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
 impl Command {
     /// Whether reduced precision may be left to the provider.
     pub(crate) fn allows_reduced_precision(&self) -> bool {
-        let target = match self {
-            Self::Bench(arguments) => &arguments.target,
-            Self::Calibrate(arguments) => &arguments.target,
-            Self::Check(arguments) => &arguments.target,
-            Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => return false,
-        };
-        target.allow_reduced_precision
+        match self {
+            Self::Bench(arguments) => arguments.target.allow_reduced_precision,
+            Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
+            Self::Check(arguments) => arguments.target.allow_reduced_precision,
+            // What it sets for itself, its processes inherit.
+            Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Devices(_) | Self::Inspect(_) => false,
+        }
     }
 }

@@ -15,7 +15,8 @@ use verifier::report::floor_plot::floor_plot;
 use verifier::report::{Verdict, text, unix_seconds};
 
 use super::hints::with_hint;
-use super::prepare::{Opened, stop_flag};
+use super::opened::Opened;
+use super::prepare::stop_flag;
 use super::recorded::check_place;
 use super::source::{Asked, Source};
 use crate::cli::CalibrateArgs;
@@ -77,7 +78,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     file::store(&out, entry)?;
     say!("written      {}", out.display());
     if let Some(path) = &arguments.plot {
-        match plot(path, arguments, &found) {
+        match plot(path, arguments, &source, &found) {
             Ok(()) => say!("plot         {}", path.display()),
             Err(error) => note!("error: --plot {error:#}; the calibration is written"),
         }
@@ -152,13 +153,27 @@ fn say_setting(source: &Source) {
         say!("             SHA-256 {}", library.sha256);
         let nodes = text::nodes(&runtime.nodes);
         say!("device       {device} ({nodes}), {}", runtime.precision);
+        for (name, value) in runtime.model_rows() {
+            say!("{name:<13}{value}");
+        }
         say!("batch size   {}", source.batch_size());
+    }
+    for (name, value) in source.command().iter().flat_map(|command| command.rows()) {
+        say!("{name:<13}{value}");
     }
 }
 
-fn plot(path: &Path, arguments: &CalibrateArgs, found: &Calibration) -> Result<()> {
-    let device = arguments.target.device.to_string();
-    let computed_by = arguments.outputs.engine_name.clone().unwrap_or(device);
+fn plot(
+    path: &Path,
+    arguments: &CalibrateArgs,
+    source: &Source,
+    found: &Calibration,
+) -> Result<()> {
+    let computed_by = match (source.command(), &arguments.outputs.engine_name) {
+        (Some(command), _) => command.engine.name.clone(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => arguments.target.device.to_string(),
+    };
     let title = format!(
         "{} on {computed_by}: flips caught at atol {:.2e}",
         arguments.input.part, found.tolerance.atol

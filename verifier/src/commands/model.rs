@@ -15,9 +15,9 @@ use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
 use verifier::inject::weights::with_weight_faults;
 use verifier::inject::{Fault, Parameters};
-use verifier::report::record::OtherModelRecord;
+use verifier::report::other_model::OtherModelRecord;
 
-use super::prepare::Opened;
+use super::opened::Opened;
 
 /// The bytes of a model, which have the hashes that the record names.
 pub(super) struct Model {
@@ -101,6 +101,15 @@ impl Model {
         match &self.files {
             Files::Own(_) => opened.model_blake3(),
             Files::Other(other) => other.blake3(),
+        }
+    }
+
+    /// Outputs that another model has, those of the part among them; the bundle's own has no
+    /// further ones.
+    pub(super) fn output_names(&self) -> Vec<String> {
+        match &self.files {
+            Files::Own(_) => vec![],
+            Files::Other(other) => other.output_names.clone(),
         }
     }
 

@@ -14,7 +14,8 @@ use verifier::report::outputs::OutputsRecord;
 use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
 use super::command_engine::PreparedCommand;
-use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
+use super::opened::Opened;
+use super::prepare::{Loaded, Prepared, PreparedFiles};
 use crate::cli::{EngineArgs, OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
@@ -102,6 +103,15 @@ impl Source {
         }
     }
 
+    /// Samples in one run of what computes them; `None` of files.
+    pub(super) fn run_size(&self) -> Option<usize> {
+        match self {
+            Self::Sessions(sessions) => Some(sessions.prepared.batch_size),
+            Self::Files(_) => None,
+            Self::Command(command) => Some(command.batch_size),
+        }
+    }
+
     /// What a calibration would have to be of; `None` for outputs of an engine without a name.
     pub(super) fn setting(&self) -> Option<Setting> {
         match self {
@@ -150,7 +160,7 @@ impl Source {
     }
 
     /// The input that was computed from pixels, and where.
-    pub(super) fn from_pixels(&self) -> Option<&FromPixelsRecord> {
+    pub(super) fn computed_input(&self) -> Option<&FromPixelsRecord> {
         match self {
             Self::Sessions(sessions) => sessions.prepared.from_pixels.as_ref(),
             Self::Command(command) => command.from_pixels.as_ref(),

@@ -11,7 +11,7 @@ use verifier::report::record::FromPixelsRecord;
 use verifier::samples::of_part::Computed;
 
 use super::model::{Model, Place};
-use super::prepare::Opened;
+use super::opened::Opened;
 use crate::cli::{OtherPartsOn, TargetArgs};
 
 /// A part that is loaded beside the one that is checked.

@@ -22,6 +22,8 @@ pub struct OtherModel {
     pub files: Vec<FileRecord>,
     /// Samples of every run, if its first input fixes them.
     pub fixed_batch: Option<usize>,
+    /// In the model's order.
+    pub output_names: Vec<String>,
 }
 
 /// Why a model cannot be used.
@@ -70,6 +72,7 @@ impl OtherModel {
             external,
             files,
             fixed_batch: fixed_batch(&proto),
+            output_names: output_names(&proto),
         })
     }
 
@@ -134,6 +137,11 @@ fn external_names(path: &Path, model: &ModelProto) -> Result<Vec<PathBuf>, Other
         names.insert(name);
     }
     Ok(names.into_iter().collect())
+}
+
+fn output_names(model: &ModelProto) -> Vec<String> {
+    let outputs = model.graph.iter().flat_map(|graph| &graph.output);
+    outputs.map(|output| output.name().to_owned()).collect()
 }
 
 /// The length of the first axis of the first input, unless it is free.

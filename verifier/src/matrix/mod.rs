@@ -13,7 +13,7 @@ pub use clusters::clusters;
 use crate::compare::pair::pairs_of;
 use crate::compare::{Difference, Top1, differences_of_outputs};
 use crate::engine::Device;
-use crate::engine::command::{EngineSays, Expected};
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::onnxruntime::Optimization;
 use crate::engine::placement::Placement;
 use crate::samples::{Recording, SamplesError};
@@ -62,7 +62,7 @@ pub enum Computer {
         /// What it said of itself.
         says: EngineSays,
         /// How it may end; a control should not pass.
-        expected: Vec<Expected>,
+        expected: Ends,
     },
     /// Nothing here: they came in files.
     Outputs {
@@ -132,7 +132,7 @@ impl Configuration {
             Outcome::Failed { .. } => return false,
         };
         match &self.engine {
-            Computer::Command { expected, .. } => expected.contains(&end),
+            Computer::Command { expected, .. } => expected.include(end),
             Computer::OnnxRuntime { .. } | Computer::Outputs { .. } => end == Expected::Pass,
         }
     }

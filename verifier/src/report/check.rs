@@ -227,8 +227,9 @@ impl CheckOptions {
         let Tolerance { atol, rtol } = self.tolerance;
         let origin = match (&self.calibration, self.tolerance_origin) {
             (Some(calibration), _) => format!(
-                "calibrated in {} passes of samples {}: {}",
+                "calibrated in {} pass{} of samples {}: {}",
                 grouped(calibration.passes),
+                if calibration.passes == 1 { "" } else { "es" },
                 range_text(calibration.samples),
                 calibration.file.display()
             ),

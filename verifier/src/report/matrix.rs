@@ -63,6 +63,8 @@ pub struct MatrixOptions {
     /// First sample and the one after the last; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<[usize; 2]>,
+    /// Whether TF32 and other reduced precision were left to ONNX Runtime's providers.
+    pub allow_reduced_precision: bool,
     /// Seconds after which a child is killed.
     pub timeout_seconds: f64,
 }
@@ -83,6 +85,7 @@ impl Record<Matrix> {
         if let Some(compared) = self.body.samples_compared() {
             rows.push(("compared", format!("{} samples", grouped(compared))));
         }
+        rows.push(("arithmetic", options.arithmetic().to_owned()));
         rows.push(("time limit", format!("{} s", options.timeout_seconds)));
         rows.extend(self.setting());
         rows
@@ -99,6 +102,17 @@ impl Record<Matrix> {
             _ if all == 0 => "Nothing ran, so nothing can be concluded.".to_owned(),
             count if count == all => format!("All {all} configurations ended as expected."),
             count => format!("{count} of {all} configurations ended as expected."),
+        }
+    }
+}
+
+impl MatrixOptions {
+    /// What every run was told about its arithmetic.
+    pub fn arithmetic(&self) -> &'static str {
+        if self.allow_reduced_precision {
+            "TF32 and other reduced precision left to the providers"
+        } else {
+            "TF32 and other reduced precision not allowed"
         }
     }
 }
@@ -185,7 +199,7 @@ impl Configuration {
             Outcome::Failed { .. } => "none",
         };
         let is_control = match &self.engine {
-            Computer::Command { expected, .. } => !expected.contains(&Expected::Pass),
+            Computer::Command { expected, .. } => !expected.include(Expected::Pass),
             Computer::OnnxRuntime { .. } | Computer::Outputs { .. } => false,
         };
         match (is_control, self.is_as_expected()) {

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::other_model::OtherModelRecord;
 use crate::engine::Device;
-use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options, Session};
 use crate::engine::placement::Placement;
 use crate::samples::of_part::Computed;
@@ -130,13 +130,6 @@ pub struct FromPixelsRecord {
     pub computed: Computed,
     /// ONNX Runtime's device that computed it.
     pub device: Device,
-}
-
-/// A model that ran in the place of the bundle's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OtherModelRecord {
-    /// The model, and the files that it refers to.
-    pub files: Vec<FileRecord>,
 }
 
 /// The runtime, and where it ran.
@@ -404,19 +397,8 @@ impl RuntimeRecord {
 
     /// The files of a model that is not the bundle's own.
     pub fn model_rows(&self) -> Vec<(&'static str, String)> {
-        let files = self.other_model.iter().flat_map(|model| &model.files);
-        let mut rows: Vec<(&'static str, String)> = files
-            .map(|file| {
-                (
-                    "model file",
-                    format!("{} BLAKE3 {}", file.path.display(), file.blake3),
-                )
-            })
-            .collect();
-        if !rows.is_empty() {
-            rows.insert(0, ("other model", "not the bundle's own".to_owned()));
-        }
-        rows
+        let model = self.other_model.iter();
+        model.flat_map(OtherModelRecord::rows).collect()
     }
 }
 

@@ -46,7 +46,8 @@ impl Body for Bench {
 
     fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
         match format {
-            Format::Csv => csv::rows(&record.body.timings),
+            Format::Csv if record.body.processes.is_empty() => csv::rows(&record.body.timings),
+            Format::Csv => csv::rows(&record.body.processes),
             _ => Ok(markdown::bench(record)),
         }
     }

@@ -2,8 +2,10 @@
 
 use console::Host;
 use insta::assert_snapshot;
+use ndarray::Array3;
 use proto::manifest::Golden;
 use proto::npy::Dtype;
+use proto::preprocessing::CIFAR10_CLASSES;
 
 use super::bench::{Bench, BenchOptions};
 use super::check::{Check, CheckOptions, ToleranceOrigin};
@@ -11,7 +13,7 @@ use super::matrix::{Matrix, MatrixOptions};
 use super::record::{
     Body, BundleRecord, Format, RECORD_VERSION, Record, RuntimeRecord, TargetRecord, Verdict,
 };
-use super::text;
+use super::{injected, text};
 use crate::bench::Timing;
 use crate::check::result::Seconds;
 use crate::check::worst::WorstSample;
@@ -23,7 +25,7 @@ use crate::compare::{
     ClassChange, ClassCounts, Difference, ElementPair, Histogram, Largest, Pattern, Tolerance, Top1,
 };
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
-use crate::engine::command::{EngineSays, Expected};
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
@@ -179,10 +181,15 @@ fn check_with_faults() -> Record<Check> {
         faulty_output(1, Pattern::Row, 12.0, -0.5),
         faulty_output(2, Pattern::Single, f32::INFINITY, 0.25),
     ];
-    let map = ErrorMap::new(65, 96, [34 * 96 + 13].into_iter());
+    let mut actual = vec![0.0; 65 * 96];
+    actual[96] = 2e-7;
+    actual[97] = 3e-6;
+    actual[34 * 96 + 13] = f32::NAN;
+    let pixel = |(row, column, channel)| (10 * row + 5 * column + channel) as u8;
     record.body.worst = vec![WorstSample {
         output: faulty[1].clone(),
-        map,
+        map: ErrorMap::new(&actual, &[0.0; 65 * 96], 96, Tolerance::DEFAULT),
+        image: Some(Array3::from_shape_fn((2, 2, 3), pixel)),
     }];
     let result = record.body.result.as_mut().expect("a result");
     result.samples = 3;
@@ -219,6 +226,30 @@ fn check_with_faults() -> Record<Check> {
     ]
     .map(|(text, outcome, change)| fault(text, outcome, change))
     .to_vec();
+    record
+}
+
+/// More faults than are listed: two of each bit and two other values, one of them missed.
+fn check_with_many_faults() -> Record<Check> {
+    let mut record = check();
+    record.verdict = Verdict::Fail;
+    let result = record.body.result.as_mut().expect("a result");
+    let flips = (0..32u8).flat_map(|bit| {
+        let (first, second) = match bit {
+            0..8 => (FaultOutcome::Masked, FaultOutcome::WithinTolerance),
+            8..20 => (FaultOutcome::WithinTolerance, FaultOutcome::Detected),
+            _ => (FaultOutcome::Detected, FaultOutcome::Detected),
+        };
+        let text = |sample: u8| format!("output[{sample},34,13]^{bit}");
+        [fault(&text(0), first, 1e-9), fault(&text(1), second, 1.0)]
+    });
+    result.faults = flips.collect();
+    result
+        .faults
+        .push(fault("golden[2,0,0]=12", FaultOutcome::Missed, 12.0));
+    result
+        .faults
+        .push(fault("golden[3,0,0]=inf", FaultOutcome::NotReached, 0.0));
     record
 }
 
@@ -278,7 +309,8 @@ fn bench() -> Record<Bench> {
         options: BenchOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
-            target: target(),
+            target: Some(target()),
+            engine: None,
             tolerance: Tolerance::DEFAULT,
             batch_sizes: vec![1, 64],
             warmup: 3,
@@ -287,7 +319,9 @@ fn bench() -> Record<Bench> {
             samples: None,
         },
         runtime: Some(runtime()),
+        engine: None,
         timings: vec![timing(1, 0.5), timing(64, 12.0)],
+        processes: vec![],
     })
 }
 
@@ -343,7 +377,7 @@ fn matrix() -> Record<Matrix> {
             version: Some("2.0".to_owned()),
             ..EngineSays::default()
         },
-        expected: vec![Expected::Fail, Expected::Cannot],
+        expected: Ends::Several(vec![Expected::Fail, Expected::Cannot]),
     };
     let files = Computer::Outputs {
         name: "jetson".to_owned(),
@@ -372,6 +406,7 @@ fn matrix() -> Record<Matrix> {
             part: "submodel".to_owned(),
             tolerance: Tolerance::DEFAULT,
             samples: None,
+            allow_reduced_precision: true,
             timeout_seconds: 600.0,
         },
         configurations: vec![
@@ -484,6 +519,79 @@ fn a_page_with_pictures() {
 }
 
 #[test]
+fn many_faults_are_summed_up_before_some_are_listed() {
+    let record = check_with_many_faults();
+    let result = record.body.result.as_ref().expect("a result");
+    assert_snapshot!("check_many_faults.txt", injected::text(result));
+    let page = rendered(&record, Format::Markdown);
+    let (_, faults) = page.split_once("## Faults").expect("a section");
+    assert_snapshot!("check_many_faults.md", faults);
+    let page = rendered(&record, Format::Html);
+    let place = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("no {text} in\n{page}"))
+    };
+    let figure = place("Faults by the bit that they invert");
+    let [sums, missed] = [place("22 to 16 mantissa"), place("golden[2,0,0]=12")];
+    assert!(figure < sums && sums < missed, "{figure}, {sums}, {missed}");
+    assert!(
+        !page.contains("output[0,34,13]^31"),
+        "one that is not listed"
+    );
+}
+
+#[test]
+fn sums_of_faults_are_made_from_a_record_that_is_read_back() {
+    let record = check_with_many_faults();
+    let text = serde_json::to_string(&record).expect("JSON");
+    let back: Record<Check> = serde_json::from_str(&text).expect("a record");
+    for format in [Format::Html, Format::Markdown] {
+        assert_eq!(rendered(&back, format), rendered(&record, format));
+    }
+}
+
+#[test]
+fn a_map_of_logits_names_the_classes() {
+    let mut record = check_with_faults();
+    let worst = &mut record.body.worst[0];
+    worst.output.output = "logits".to_owned();
+    worst.output.worst.index = vec![2, 4];
+    let mut actual = [0.0; 10];
+    actual[4] = 2.5;
+    worst.map = ErrorMap::new(&actual, &[0.0; 10], 10, Tolerance::DEFAULT);
+    let page = rendered(&record, Format::Html);
+    for text in CIFAR10_CLASSES.iter().chain(&[">class<", ">1e1<"]) {
+        assert!(page.contains(text), "no {text} in\n{page}");
+    }
+    assert!(
+        !page.contains(">token<") && !page.contains("not finite</text>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn what_no_bundle_says_has_no_place_on_a_page() {
+    let mut record = check_with_faults();
+    record.body.worst[0].image = None;
+    record.body.worst[0].output.info = SampleInfo::default();
+    let result = record.body.result.as_mut().expect("a result");
+    result
+        .faulty
+        .iter_mut()
+        .for_each(|faulty| faulty.info = SampleInfo::default());
+    let page = rendered(&record, Format::Html);
+    assert!(
+        !page.contains("<img") && !page.contains("prediction"),
+        "{page}"
+    );
+    let page = rendered(&record, Format::Markdown);
+    assert!(
+        !page.contains("| label") && !page.contains("| tier"),
+        "{page}"
+    );
+}
+
+#[test]
 fn lists() {
     assert_snapshot!(
         "check_faults.csv",
@@ -502,7 +610,7 @@ fn a_check_on_a_terminal() {
     let result = record.body.result.as_ref().expect("a result");
     let mut shown = text::setting(&record, Origin::Npy);
     shown += &text::comparison(result);
-    shown += &text::faults(result);
+    shown += &injected::text(result);
     shown += &text::verdict(&record, result, 4);
     assert_snapshot!("check_faults.txt", shown);
     let record = check();

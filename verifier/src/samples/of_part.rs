@@ -286,8 +286,7 @@ fn all_verified(
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Npy => "npy",
-            Self::Pixels => "pixels",
+            Self::Npy | Self::Pixels => "npy",
             Self::TestDataSets => "test data sets",
         })
     }

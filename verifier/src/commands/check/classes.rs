@@ -10,7 +10,7 @@ use verifier::engine::onnxruntime::{Library, Options};
 use verifier::samples::of_part::{computed, input_from_pixels};
 use verifier::samples::{Origin, Recording};
 
-use super::super::prepare::Opened;
+use super::super::opened::Opened;
 use super::super::upstream;
 use crate::cli::CheckArgs;
 

@@ -16,12 +16,13 @@ use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
-use verifier::report::{Record, Verdict, text};
+use verifier::report::{Record, Verdict, injected, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
 use self::classes::Classes;
 use self::keepers::Keepers;
-use super::prepare::Opened;
+use super::command_engine::EngineError;
+use super::opened::Opened;
 use super::recorded::recorded;
 use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
@@ -59,17 +60,18 @@ fn run(
     };
     let source = Source::open(opened, &asked, &record.body.options.faults, stop.clone());
     if let Err(error) = &source
-        && let Some(CommandError::CannotRun { reason }) = error.downcast_ref()
+        && let Some(CommandError::CannotRun { reason }) =
+            error.downcast_ref().map(|error: &EngineError| &error.error)
     {
         record.body.cannot_run = Some(reason.clone());
     }
     let mut source = source?;
     record.body.engine = source.command().cloned();
     record.body.runtime = source.runtime().cloned();
-    record.body.from_pixels = source.from_pixels().cloned();
+    record.body.from_pixels = source.computed_input().cloned();
     record.body.outputs = source.outputs();
-    if record.body.runtime.is_some() {
-        record.body.options.batch_size = Some(source.batch_size());
+    if let Some(batch_size) = source.run_size() {
+        record.body.options.batch_size = Some(batch_size);
     }
     let calibration = apply_calibration(arguments, &source, record)?;
     let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;
@@ -108,7 +110,7 @@ fn run(
         result.without_bits();
     }
     say_text(&text::comparison(&result));
-    say_text(&text::faults(&result));
+    say_text(&injected::text(&result));
     conclude(arguments, record, result, keepers)?;
     let verdict = record.verdict;
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
@@ -148,7 +150,8 @@ fn conclude(
     keepers: Keepers,
 ) -> Result<()> {
     let Keepers {
-        worst,
+        mut worst,
+        images,
         outputs,
         dump,
         mut failures,
@@ -156,7 +159,13 @@ fn conclude(
         asked,
     } = keepers;
     progress.finish();
+    if let Some(images) = &images {
+        worst.add_images(images)?;
+    }
     record.body.worst = worst.into_samples();
+    for worst in &mut record.body.worst {
+        worst.output.class = result.class_of(&worst.output);
+    }
     if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
         match dump.finish() {
             Ok(0) => {}

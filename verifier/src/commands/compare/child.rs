@@ -16,7 +16,7 @@ use verifier::report::{Record, Verdict};
 use verifier::samples::Recording;
 use verifier::samples::outputs::file_name;
 
-use super::super::prepare::Opened;
+use super::super::opened::Opened;
 use super::runs::{Asked, Run};
 use super::tolerance;
 use crate::cli::CompareArgs;
@@ -43,8 +43,12 @@ pub(super) fn run_one(
 ) -> Result<Option<Finished>> {
     let json = folder.with_extension("json");
     let mut command = check_command(arguments, run, &opened.bundle.blake3(), folder, &json)?;
-    // What a child that is killed leaves lies where this process removes it.
-    command.env("TMPDIR", folder.parent().unwrap_or(folder));
+    // What a child that is killed leaves lies where this process removes it; ONNX Runtime gives the
+    // name of a profile there as text.
+    let scratch = folder.parent().filter(|folder| folder.to_str().is_some());
+    if let Some(scratch) = scratch {
+        command.env("TMPDIR", scratch);
+    }
     let limit = match run.engine {
         Asked::Command { .. } => ENGINE_RUNS * arguments.timeout + MORE_SECONDS,
         Asked::OnnxRuntime { .. } | Asked::Outputs { .. } => arguments.timeout,
@@ -153,6 +157,9 @@ fn add_engine(command: &mut Command, engine: &Asked, arguments: &CompareArgs) {
             command.arg("--runtime").arg(runtime);
             command.args(["--device", &device.to_string()]);
             command.args(["--optimization", optimization.name()]);
+            if arguments.allow_reduced_precision {
+                command.arg("--allow-reduced-precision");
+            }
         }
         Asked::Command { argument, .. } => {
             command.arg("--engine").arg(argument);
@@ -241,10 +248,10 @@ fn failed(reason: String) -> Outcome {
 
 /// Why a child has no result.
 fn without_result(child: &Child, record: Option<&Record<Check>>, limit: f64) -> Outcome {
-    let said = if child.stderr.is_empty() {
+    let said = if child.said().is_empty() {
         String::new()
     } else {
-        format!(": {}", child.stderr)
+        format!(": {}", child.said())
     };
     if let Some(reason) = record.and_then(|record| record.body.cannot_run.clone()) {
         return Outcome::Cannot { reason };

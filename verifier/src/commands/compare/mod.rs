@@ -19,7 +19,7 @@ use verifier::samples::{Recording, Recordings};
 
 use self::child::run_one;
 use self::runs::runs;
-use super::prepare::Opened;
+use super::opened::Opened;
 use super::recorded::{recorded, refuse_inside};
 use crate::cli::CompareArgs;
 
@@ -53,6 +53,7 @@ fn run(
         arguments.input.part,
         runs.len()
     );
+    say!("arithmetic   {}", record.body.options.arithmetic());
     let progress = Progress::count("runs", runs.len() as u64);
     let mut outputs: Vec<Option<Vec<Recording>>> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -147,6 +148,7 @@ fn body(arguments: &CompareArgs) -> Matrix {
             part: arguments.input.part.clone(),
             tolerance: tolerance(arguments),
             samples: arguments.input.samples(),
+            allow_reduced_precision: arguments.allow_reduced_precision,
             timeout_seconds: arguments.timeout,
         },
         configurations: vec![],

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::spec::{EngineSpec, placeholders};
 use crate::engine::child::{self, Child, Ended};
@@ -85,32 +86,45 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<Finished, CommandError> {
     let words: Vec<String> = engine.words.iter().map(|word| filled(word, job)).collect();
-    let mut command = Command::new(&words[0]);
+    let started = command(engine, &words, job)
+        .and_then(|mut command| child::run(&mut command, job.time_limit, stop));
+    let child = started.map_err(|error| CommandError::Start {
+        program: words[0].clone(),
+        error,
+    })?;
+    finished(&child, job.time_limit)
+}
+
+fn command(engine: &EngineSpec, words: &[String], job: &Job<'_>) -> io::Result<Command> {
+    let mut program = PathBuf::from(&words[0]);
+    // Of a program in the engine's folder, it is up to the system which folder that is.
+    if let Some(folder) = &engine.folder
+        && program.components().count() > 1
+    {
+        program = path::absolute(folder)?.join(program);
+    }
+    let mut command = Command::new(program);
     command.args(&words[1..]);
     if let Some(folder) = &engine.folder {
         command.current_dir(folder);
     }
     command.envs(variables(job)).envs(&engine.environment);
-    let child = child::run(&mut command, job.time_limit, stop);
-    let child = child.map_err(|error| CommandError::Start {
-        program: words[0].clone(),
-        error,
-    })?;
-    finished(child, job.time_limit)
+    Ok(command)
 }
 
-fn finished(child: Child, limit: Duration) -> Result<Finished, CommandError> {
-    let said = match child.stderr.is_empty() {
-        true => String::new(),
-        false => format!(": {}", child.stderr),
+fn finished(child: &Child, limit: Duration) -> Result<Finished, CommandError> {
+    let said = match child.said() {
+        "" => String::new(),
+        said => format!(": {said}"),
     };
-    match child.ended {
+    match child.ended.clone() {
         Ended::Status(0) => Ok(Finished {
             says: says(&child.stderr),
             seconds: child.seconds,
         }),
         Ended::Status(CANNOT_RUN) => {
-            let last = child.stderr.lines().last().unwrap_or("it does not say why");
+            let last = child.said().lines().last();
+            let last = last.unwrap_or("it does not say why");
             Err(CommandError::CannotRun {
                 reason: last.to_owned(),
             })
@@ -122,12 +136,40 @@ fn finished(child: Child, limit: Duration) -> Result<Finished, CommandError> {
     }
 }
 
-/// The last line that is an object of JSON.
+/// What the last line says that is an object of JSON with something that is known.
 fn says(stderr: &str) -> EngineSays {
-    let mut lines = stderr.lines().rev().map(str::trim);
-    let line = lines.find(|line| line.starts_with('{'));
-    line.and_then(|line| serde_json::from_str(line).ok())
-        .unwrap_or_default()
+    let objects = stderr.lines().rev().map(str::trim).filter_map(|line| {
+        let fields: Map<String, Value> = serde_json::from_str(line).ok()?;
+        Some(EngineSays::of(&fields))
+    });
+    let mut known = objects.filter(|says| *says != EngineSays::default());
+    known.next().unwrap_or_default()
+}
+
+impl EngineSays {
+    /// Takes what is of the right type; the rest is the engine's own.
+    fn of(fields: &Map<String, Value>) -> Self {
+        let text = |name: &str| fields.get(name)?.as_str().map(str::to_owned);
+        let seconds = |name: &str| fields.get(name)?.as_f64().filter(|seconds| *seconds >= 0.0);
+        Self {
+            engine: text("engine"),
+            version: text("version"),
+            precision: text("precision"),
+            threads: fields.get("threads").and_then(Value::as_u64),
+            load_seconds: seconds("load_s"),
+            run_seconds: seconds("run_s"),
+        }
+    }
+
+    /// The precision, if it says another one than float32.
+    pub fn other_precision(&self) -> Option<&str> {
+        let names = ["float32", "fp32", "f32", "float", "single"];
+        let precision = self.precision.as_deref()?;
+        let is_float32 = names
+            .iter()
+            .any(|name| precision.eq_ignore_ascii_case(name));
+        (!is_float32).then_some(precision)
+    }
 }
 
 /// A word with what its placeholders stand for.
@@ -219,6 +261,25 @@ mod tests {
             (says.version.as_deref(), says.run_seconds),
             (Some("1"), None)
         );
+    }
+
+    #[test]
+    fn a_value_of_another_type_does_not_lose_the_rest() {
+        let line = r#"{"engine": "Fake", "version": 2, "precision": "bf16", "threads": -1,
+            "load_s": "fast", "run_s": 0.5}"#;
+        let later = r#"{"level": "info", "message": "closed"}"#;
+        let found = says(&format!("{}\n{later}\n{{ no JSON", line.replace('\n', " ")));
+        let expected = EngineSays {
+            engine: Some("Fake".to_owned()),
+            precision: Some("bf16".to_owned()),
+            run_seconds: Some(0.5),
+            ..EngineSays::default()
+        };
+        assert_eq!(found, expected);
+        assert_eq!(found.other_precision(), Some("bf16"));
+        assert_eq!(says("[1]\n3\n"), EngineSays::default());
+        let single = says(r#"{"precision": "FP32"}"#);
+        assert_eq!(single.other_precision(), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use proto::regular_file;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::expect::Expect;
+
 /// A command that computes a part's outputs for all samples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineSpec {
@@ -25,27 +27,6 @@ pub struct EngineSpec {
     /// What is expected of it.
     #[serde(default)]
     pub expect: Expect,
-}
-
-/// What is expected of an engine, for all parts or for each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Expect {
-    Always(Expected),
-    ByPart(BTreeMap<String, Expected>),
-}
-
-/// How a run of an engine should end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Expected {
-    /// All outputs within the tolerance.
-    #[default]
-    Pass,
-    /// Something outside: a control that the check must notice.
-    Fail,
-    /// It says that it cannot run here.
-    Cannot,
 }
 
 /// An engine that is not written as it should be.
@@ -91,22 +72,6 @@ struct Table {
     environment: BTreeMap<String, String>,
 }
 
-impl Default for Expect {
-    fn default() -> Self {
-        Self::Always(Expected::Pass)
-    }
-}
-
-impl Expect {
-    /// Of a part; one that is not named passes.
-    pub fn of(&self, part: &str) -> Vec<Expected> {
-        match self {
-            Self::Always(expected) => vec![*expected],
-            Self::ByPart(parts) => vec![parts.get(part).copied().unwrap_or_default()],
-        }
-    }
-}
-
 impl EngineSpec {
     /// Reads `NAME=COMMAND`; the command is split as a shell splits it, and no shell runs.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
@@ -139,6 +104,13 @@ impl EngineSpec {
                 environment,
                 ..
             } = table;
+            if !is_name(&name) {
+                let allowed = "1 to 60 letters, digits and - _ . +";
+                return Err(refused(format!("the name {name:?}: expected {allowed}")));
+            }
+            if let Some(reason) = expect.contradiction() {
+                return Err(refused(format!("`{name}`: {reason}")));
+            }
             Self::new(&name, &command, Some(folder.clone()), environment, expect)
         });
         read.collect()
@@ -239,6 +211,7 @@ fn optional_path_as_text<S: serde::Serializer>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::command::{Ends, Expected};
 
     #[test]
     fn words_are_split_as_a_shell_splits_them_and_none_runs() {
@@ -280,7 +253,7 @@ mod tests {
             install = "MNN==3.6.1"
             [bf16]
             command = "run {model:fixed}"
-            expect = "fail"
+            expect = ["fail", "cannot"]
             environment = { PRECISION = "bf16" }
         "#;
         std::fs::write(&path, text).expect("write");
@@ -289,12 +262,36 @@ mod tests {
         assert_eq!(engines[0].environment["PRECISION"], "bf16");
         assert!(engines[0].needs_fixed_model() && !engines[1].needs_fixed_model());
         assert_eq!(engines[1].folder.as_deref(), Some(folder.path()));
-        let expected = ["submodel", "full", "head"].map(|part| engines[1].expect.of(part));
-        assert_eq!(expected, [Expected::Pass, Expected::Fail, Expected::Pass]);
-        std::fs::write(&path, "[a]\ncommand = 'run'\nexpct = 'fail'").expect("write");
-        let refused = EngineSpec::read_all(&path)
-            .expect_err("a misspelt key")
-            .to_string();
-        assert!(refused.contains("expct"), "{refused}");
+        let full = engines[1].expect.of("full");
+        assert!(full.include(Expected::Fail) && !full.include(Expected::Pass));
+        let others = ["submodel", "head"].map(|part| engines[1].expect.of(part));
+        assert_eq!(others, [Ends::default(), Ends::default()]);
+        let either = engines[0].expect.of("tail");
+        assert!(either.include(Expected::Fail) && either.include(Expected::Cannot));
+        assert_eq!(either.to_string(), "fail or cannot");
+    }
+
+    #[test]
+    fn a_file_of_engines_is_refused_for_one_thing_that_is_wrong() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("engines.toml");
+        for (text, reason) in [
+            ("[a]\ncommand = 'run'\nexpct = 'fail'", "expct"),
+            (
+                "[a]\ncommand = 'run'\nexpect = 'fial'",
+                "expected pass, fail or cannot",
+            ),
+            ("[a]\ncommand = 'run'\nexpect = []", "an empty list"),
+            (
+                "[a]\ncommand = 'run'\nexpect = { ful = 'fail' }",
+                "the part `ful`",
+            ),
+            ("['a b']\ncommand = 'run'", "the name \"a b\""),
+            ("[a]\ncommand = 'run {modle}'", "{modle}"),
+        ] {
+            std::fs::write(&path, text).expect("write");
+            let refused = EngineSpec::read_all(&path).expect_err(text).to_string();
+            assert!(refused.contains(reason), "{refused}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod array;
 pub mod element_type;
 mod error;
+mod exact;
 mod find;
 mod forms;
 mod json;

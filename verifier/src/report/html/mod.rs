@@ -1,9 +1,12 @@
 //! The record to look at: one page with pictures, that needs nothing beside itself and no script.
 
+mod bits;
 mod histogram;
+mod image;
 mod map;
 mod matrix;
 mod result;
+mod sample;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
