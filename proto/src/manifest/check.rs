@@ -172,3 +172,57 @@ pub fn is_identifier(name: &str) -> bool {
         && !name.is_empty()
         && name.bytes().all(is_allowed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::tiny_bundle;
+    use crate::manifest::{Deployment, MANIFEST_FILE};
+
+    /// The tiny bundle's manifest, as if its models took so many samples in a run.
+    fn with_fixed_batch(samples: usize) -> Manifest {
+        let file = tiny_bundle().join(MANIFEST_FILE);
+        let text = std::fs::read_to_string(file).expect("read");
+        let mut manifest: Manifest = serde_json::from_str(&text).expect("a manifest");
+        manifest.deployment = Some(Deployment {
+            opset: 17,
+            fixed_batch: Some(samples),
+        });
+        for part in manifest.parts.values_mut() {
+            for tensor in part.inputs.iter_mut().chain(&mut part.outputs) {
+                tensor.shape[0] = Axis::Fixed(samples);
+            }
+        }
+        manifest
+    }
+
+    #[test]
+    fn a_fixed_batch_is_the_same_everywhere_and_no_reader_can_overlook_it() {
+        assert_eq!(with_fixed_batch(2).check(), Ok(()));
+
+        let mut unsaid = with_fixed_batch(2);
+        unsaid.deployment = None;
+        let refused = unsaid.check().expect_err("a first axis that is not free");
+        assert!(refused.contains("expected [batch, 17, 16]"), "{refused}");
+
+        let mut other = with_fixed_batch(2);
+        let full = other.parts.get_mut(part::FULL).expect("a full model");
+        full.outputs[0].shape[0] = Axis::Fixed(3);
+        let refused = other.check().expect_err("two batches");
+        assert!(
+            refused.contains("part `full`: expected 2 for its first axis"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_fixed_batch_fits_into_memory_and_test_data_sets_are_full() {
+        for samples in [0, LARGEST_FIXED_BATCH + 1, usize::MAX] {
+            let refused = with_fixed_batch(samples).check().expect_err("refused");
+            assert!(refused.contains("expected 1 to 1024"), "{refused}");
+        }
+        // The tiny bundle has two samples in test data sets.
+        let refused = with_fixed_batch(3).check().expect_err("2 of 3 samples");
+        assert!(refused.contains("which hold 3 each"), "{refused}");
+    }
+}
