@@ -19,7 +19,7 @@ def main():
     external = folder / "external"
     external.mkdir()
     onnx.save(onnx.load(own), external / "model.onnx", save_as_external_data=True,
-              all_tensors_to_one_file=True, location="weights.bin", size_threshold=64)
+              all_tensors_to_one_file=True, location="weights.bin", size_threshold=1024)
     onnx.save(renamed(onnx.load(own)), folder / "renamed.onnx")
     onnx.save(doubled(onnx.load(own)), folder / "doubled.onnx")
     onnx.save(simplified(onnx.load(own)), folder / "simplified.onnx")

@@ -59,7 +59,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
     let runtimes: [&Path; 4] = [&onnxruntime(), &openvino(), &hangs, &crashes];
     compare_runtimes(&bundle, &runtimes, &temporary, [&json, &page])
         .expect_status(2)
-        .says("| 1.31.1 ")
+        .says("| ONNX Runtime 1.31.1 ")
         .says("| openvino ")
         .says("1 and 4")
         .says("NO RESULT: 5 of 8 runs")
@@ -67,7 +67,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         .says("crashed: ended by SIGABRT");
 
     let report = read_json(&json);
-    assert_eq!(report["record_version"], "3.1");
+    assert_eq!(report["record_version"], "3.2");
     assert_eq!(report["command"], "compare");
     let outcome = |number: usize| &report["configurations"][number - 1];
     for number in [1, 3, 4] {

@@ -78,7 +78,11 @@ fn one_thing_wrong_is_refused_or_found() {
         &["--outputs", &exact, "--range", "0", "7"],
     )
     .refuses(&["8 samples in 1 file, expected 7: samples 0 to 6"]);
-    judge("check", &bundle, &["--outputs", &exact, "--part", "head"])
+    let head = ["--outputs", &exact, "--part", "head"];
+    judge("check", &bundle, &head)
+        .expect_status(1)
+        .says("golden, and not compared: residual");
+    judge("check", &bundle, &[&head[..], &["--test-data"]].concat())
         .refuses(&["exact.npy: nothing says of which output"]);
     for flag in [["--device", "cpu"], ["--threads", "2"]] {
         let arguments = [&["--outputs", &exact][..], &flag].concat();

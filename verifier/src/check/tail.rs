@@ -1,5 +1,5 @@
-//! Carries outputs of a part on to the logits: which class a faulty sample has, and how many samples
-//! have the golden's.
+//! Carries outputs of a part on to the logits: which class a faulty sample has, and how many
+//! samples have the golden's.
 
 use std::ops::Range;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use verifier::compare::Tolerance;
 use verifier::engine::Device;
 use verifier::engine::onnxruntime::Optimization;
 
@@ -54,7 +55,8 @@ pub(crate) struct CompareArgs {
         default_value = "all"
     )]
     pub(crate) optimizations: Vec<Optimization>,
-    /// Leave TF32 and other reduced precision to the provider, in every run of ONNX Runtime [default: off]
+    /// Leave TF32 and other reduced precision to the provider, in every run of ONNX Runtime
+    /// [default: off]
     #[arg(long)]
     pub(crate) allow_reduced_precision: bool,
     /// Another engine: its name in the file of --engines, or NAME=COMMAND; repeatable; see
@@ -78,7 +80,8 @@ pub(crate) struct CompareArgs {
     /// else 64]
     #[arg(long = "batch-size", alias = "batch_size", value_name = "N", value_parser = count())]
     pub(crate) batch_sizes: Vec<usize>,
-    /// Threads for one operation on the CPU; repeatable [default: the engine's choice, one per core]
+    /// Threads for one operation on the CPU; repeatable [default: the engine's choice, one per
+    /// core]
     #[arg(long = "threads", value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Vec<usize>,
     /// Do not carry outputs through `tail` to see how many classes are the same
@@ -100,4 +103,15 @@ pub(crate) struct CompareArgs {
     /// Write the tables: FILE.html, .json or .md; repeatable
     #[arg(long = "report", value_name = "FILE", value_parser = path(matrix_report))]
     pub(crate) reports: Vec<PathBuf>,
+}
+
+impl CompareArgs {
+    /// When an element is close.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        let default = Tolerance::DEFAULT;
+        Tolerance {
+            atol: self.atol.unwrap_or(default.atol),
+            rtol: self.rtol.unwrap_or(default.rtol),
+        }
+    }
 }

@@ -46,7 +46,10 @@ pub enum SamplesError {
         element: usize,
         value: f32,
     },
-    #[error("`{name}` of samples {} to {} from their pixels: {reason}", .samples.start, .samples.end - 1)]
+    #[error(
+        "`{name}` of samples {} to {} from their pixels: {reason}",
+        samples.start, samples.end.saturating_sub(1)
+    )]
     FromPixels {
         name: String,
         samples: Range<usize>,

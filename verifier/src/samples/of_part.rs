@@ -113,9 +113,9 @@ pub enum RecordingError {
 }
 
 impl Recordings {
-    /// The datasets that bear the names of the part's tensors, and for the inputs of parts other than
-    /// the submodel that are not among them the pixels that they are computed from. Where a bundle
-    /// has neither, or if `test_data` asks for them, the part's test data sets.
+    /// The datasets that bear the names of the part's tensors, and for the inputs of parts other
+    /// than the submodel that are not among them the pixels that they are computed from. Where a
+    /// bundle has neither, or if `test_data` asks for them, the part's test data sets.
     pub fn of(bundle: &Bundle, name: &str, test_data: bool) -> Result<Self, RecordingError> {
         let (_, part) = bundle.part(name)?;
         check_float32(name, part)?;

@@ -18,7 +18,6 @@ use verifier::samples::outputs::file_name;
 
 use super::super::opened::Opened;
 use super::runs::{Asked, Run};
-use super::tolerance;
 use crate::cli::CompareArgs;
 
 /// An engine runs on all samples, and twice for its controls; the child that sees to it has some
@@ -118,7 +117,7 @@ fn check_command(
     report: &Path,
 ) -> Result<Command> {
     let program = std::env::current_exe().context("this program's own file")?;
-    let Tolerance { atol, rtol } = tolerance(arguments);
+    let Tolerance { atol, rtol } = arguments.tolerance();
     let mut command = Command::new(program);
     command.arg("check").arg(&arguments.input.bundle);
     command.args(["--part", &arguments.input.part]);

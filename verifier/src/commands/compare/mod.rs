@@ -11,7 +11,6 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use console::{Progress, grouped, say};
 use proto::staging::{self, ScratchFolder};
-use verifier::compare::Tolerance;
 use verifier::matrix::{Configuration, Outcome, clusters, pairs};
 use verifier::report::matrix::{Matrix, MatrixOptions};
 use verifier::report::{Record, Verdict};
@@ -133,20 +132,12 @@ fn conclude(configurations: &[Configuration]) -> Verdict {
     Verdict::Pass
 }
 
-fn tolerance(arguments: &CompareArgs) -> Tolerance {
-    let default = Tolerance::DEFAULT;
-    Tolerance {
-        atol: arguments.atol.unwrap_or(default.atol),
-        rtol: arguments.rtol.unwrap_or(default.rtol),
-    }
-}
-
 fn body(arguments: &CompareArgs) -> Matrix {
     Matrix {
         options: MatrixOptions {
             bundle: arguments.input.bundle.clone(),
             part: arguments.input.part.clone(),
-            tolerance: tolerance(arguments),
+            tolerance: arguments.tolerance(),
             samples: arguments.input.samples(),
             allow_reduced_precision: arguments.allow_reduced_precision,
             timeout_seconds: arguments.timeout,
