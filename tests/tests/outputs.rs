@@ -140,3 +140,17 @@ fn outputs_of_lower_precision_get_a_tolerance_of_their_own() {
     let saved = ["--outputs", utf8(&saved), "--engine-name", "halves"];
     judge("check", &bundle, &saved).expect_status(0);
 }
+
+#[test]
+fn a_bundle_with_a_damaged_input_gives_no_verdict_although_nothing_takes_it() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let golden = folder.path().join("golden.npy");
+    fs::copy(bundle.join("npy/submodel_output.npy"), &golden).expect("copy");
+    let input = bundle.join("npy/submodel_input.npy");
+    let mut bytes = fs::read(&input).expect("read");
+    *bytes.last_mut().expect("bytes") ^= 1;
+    fs::write(&input, bytes).expect("write");
+    judge("check", &bundle, &["--outputs", utf8(&golden)])
+        .refuses(&["submodel_input.npy", "BLAKE3"]);
+}

@@ -53,6 +53,13 @@ impl Model {
         let Some(other) = other else {
             return Self::own(&opened.bundle, &opened.part_name);
         };
+        ensure!(
+            other.exists(),
+            "--model {}: no such file\n\
+             hint: a bundle holds its model: `verifier check bundles/base`; --model names the ONNX \
+             file of another one",
+            other.display()
+        );
         let model = OtherModel::read(other)?;
         Ok(Self {
             path: other.to_owned(),

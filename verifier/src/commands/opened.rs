@@ -14,8 +14,9 @@ use verifier::samples::{Recordings, SamplesError};
 
 use crate::cli::PartArgs;
 
-/// Outputs from files are compared so many bytes at a time: they stay in cache.
-const WINDOW_BYTES: usize = 4 << 20;
+/// Outputs from files are compared so many bytes at a time: they stay in cache. Of 2, 4, 8 and
+/// 16 MiB the first was fastest, with 512 samples of `base` on two cores of an AMD EPYC (Zen 3).
+const WINDOW_BYTES: usize = 2 << 20;
 const LARGEST_WINDOW: usize = 1024;
 
 /// A bundle's part with the samples that are asked for.

@@ -154,10 +154,11 @@ impl PreparedFiles {
             .outputs
             .as_deref()
             .context("--outputs names the files")?;
-        let mut opened = opened;
-        // Nothing is run: what would have to be computed first is not needed.
-        let inputs = &mut opened.recordings.inputs;
-        inputs.retain(|input| !input.is_from_pixels());
+        // Nothing is run that would take them.
+        let opened = Opened {
+            recordings: opened.recordings.goldens_alone(),
+            ..opened
+        };
         let reading = arguments.reading(batch_size);
         let goldens = &opened.recordings.goldens;
         let recorded = Recorded::open(path, &reading, goldens, opened.samples.clone())?;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How often a child is looked after.
 const INTERVAL: Duration = Duration::from_millis(20);
+/// A child that is to be killed is asked to end first, and has so long to end what it started.
+const GRACE: Duration = Duration::from_secs(5);
 /// Of what a child says on standard error, the end is kept, and less is put into a message.
 const KEPT: usize = 64 << 10;
 const SHOWN: usize = 2000;
@@ -72,6 +74,9 @@ pub fn run(command: &mut Command, limit: Duration, stop: &AtomicBool) -> io::Res
         sleep(INTERVAL);
     };
     let seconds = started.elapsed().as_secs_f64();
+    if killed.is_some() {
+        ask_to_end(&mut child)?;
+    }
     group::kill(&mut child)?;
     let status = child.wait()?;
     Ok(Child {
@@ -79,6 +84,16 @@ pub fn run(command: &mut Command, limit: Duration, stop: &AtomicBool) -> io::Res
         seconds,
         stderr: end_of(&mut stderr)?,
     })
+}
+
+/// A child may have children in groups of their own, which only it can end: an engine's, say.
+fn ask_to_end(child: &mut process::Child) -> io::Result<()> {
+    group::ask(child);
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE && !group::has_ended(child)? {
+        sleep(INTERVAL);
+    }
+    Ok(())
 }
 
 /// A child and what it starts, where the system has groups of processes.
@@ -101,6 +116,10 @@ mod group {
         Ok(ended.is_some())
     }
 
+    pub(super) fn ask(child: &process::Child) {
+        let _ = kill_process_group(Pid::from_child(child), Signal::TERM);
+    }
+
     pub(super) fn kill(child: &mut process::Child) -> io::Result<()> {
         // It may have left the group, which then may be empty.
         let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
@@ -119,6 +138,9 @@ mod group {
     pub(super) fn has_ended(child: &mut process::Child) -> io::Result<bool> {
         Ok(child.try_wait()?.is_some())
     }
+
+    /// There is nothing milder than to kill it.
+    pub(super) fn ask(_: &process::Child) {}
 
     pub(super) fn kill(child: &mut process::Child) -> io::Result<()> {
         child.kill()
@@ -204,6 +226,18 @@ mod tests {
             assert!(child.stderr.ends_with("last") && kept < KEPT + 16, "{kept}");
             assert!(child.said().ends_with("last") && child.said().len() <= SHOWN);
         }
+    }
+
+    #[test]
+    fn a_child_that_is_late_may_end_what_it_started_and_one_that_does_not_listen_is_killed() {
+        let listens = "trap 'echo ended >&2; exit 9' TERM; sleep 60 & wait";
+        let child = shell(listens, 0.3, false);
+        assert_eq!(child.ended, Ended::TimedOut);
+        assert!(child.stderr.contains("ended"), "{child:?}");
+        let begun = Instant::now();
+        let child = shell("trap '' TERM; while true; do sleep 1; done", 0.3, false);
+        assert_eq!(child.ended, Ended::TimedOut);
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
 
     #[test]

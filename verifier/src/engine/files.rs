@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use proto::digest::{StreamHash, blake3_bytes};
+use proto::digest::{StreamHash, blake3_bytes, read_at_on_all_cores};
 use proto::regular_file;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,10 +78,13 @@ impl Read for HashedFile {
             self.pending.drain(..read);
             return Ok(read);
         }
-        let read = self.file.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        self.read += read as u64;
-        Ok(read)
+        // What was added since it was opened is no part of it.
+        let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let buffer = &mut buffer[..length];
+        read_at_on_all_cores(&self.file, self.read, buffer, &mut self.hash)?;
+        self.read += length as u64;
+        Ok(length)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Recordings {
     pub without_golden: Vec<String>,
     /// The input that is computed from pixels, if one is.
     pub from_pixels: Option<Computed>,
-    /// The bundle's files that hold inputs and goldens, and that are hashed as they are read.
+    /// The bundle's files that hold inputs, and then goldens, which are hashed as they are read.
     pub files: Vec<String>,
 }
 
@@ -150,6 +150,17 @@ impl Recordings {
             goldens: all_verified(goldens, &mut go_on)?,
             ..self
         })
+    }
+
+    /// For outputs that are there already: without the inputs, whose files then are hashed with all
+    /// others of the bundle, and with goldens that every core reads.
+    pub fn goldens_alone(mut self) -> Self {
+        let goldens = self.files.len().saturating_sub(self.inputs.len());
+        self.files = self.files.split_off(self.files.len() - goldens);
+        self.inputs = vec![];
+        let goldens = self.goldens.into_iter();
+        self.goldens = goldens.map(Recording::on_all_cores).collect();
+        self
     }
 
     /// The names of [`Self::files`].

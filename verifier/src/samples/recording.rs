@@ -17,6 +17,7 @@ pub struct Recording {
     /// Where its first sample lies in the values.
     first: usize,
     values: Values,
+    on_all_cores: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +65,7 @@ impl Recording {
             shape: npy.shape().to_vec(),
             first: 0,
             values: Values::File(Arc::new(npy)),
+            on_all_cores: false,
         }
     }
 
@@ -75,6 +77,7 @@ impl Recording {
             shape: [&[pixels.rows_len()], sample_shape].concat(),
             first: 0,
             values: Values::Pixels(Pixels::in_file(pixels)),
+            on_all_cores: false,
         }
     }
 
@@ -97,6 +100,7 @@ impl Recording {
             shape: values.shape().to_vec(),
             first: 0,
             values: Values::Memory(values.as_standard_layout().to_shared()),
+            on_all_cores: false,
         })
     }
 
@@ -110,6 +114,12 @@ impl Recording {
         part.first += samples.start;
         part.shape[0] = samples.len();
         part
+    }
+
+    /// The same, read by every core, where no engine runs between two windows.
+    pub fn on_all_cores(mut self) -> Self {
+        self.on_all_cores = true;
+        self
     }
 
     /// The tensor's name.
@@ -154,6 +164,9 @@ impl Recording {
             name: &self.name,
             first: self.first,
             source: match &self.values {
+                Values::File(npy) if self.on_all_cores => {
+                    Source::Hashed(Box::new(npy.hashed().on_all_cores()))
+                }
                 Values::File(npy) => Source::Hashed(Box::new(npy.hashed())),
                 Values::Verified(rows) => Source::Verified(rows),
                 Values::Memory(values) => Source::Memory(values),

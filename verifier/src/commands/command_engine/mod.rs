@@ -118,11 +118,18 @@ impl Launch {
         self.spec.needs_fixed_model().then_some(batch_size)
     }
 
+    /// Outputs of the model that are not compared.
+    fn further_outputs(&self) -> Vec<String> {
+        let mut names = self.model.output_names();
+        names.extend(self.opened.recordings.without_golden.iter().cloned());
+        names
+    }
+
     pub(super) fn runs<'a>(&'a self, batch_size: usize, stop: &'a AtomicBool) -> Runs<'a> {
         Runs {
             spec: &self.spec,
             opened: &self.opened,
-            further_outputs: self.model.output_names(),
+            further_outputs: self.further_outputs(),
             scratch: self.scratch.path(),
             batch_size,
             threads: self.threads,
