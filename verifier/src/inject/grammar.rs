@@ -34,13 +34,7 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let index = self
-            .index
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
-        write!(f, "{}[{index}]", self.target)?;
+        write!(f, "{}{}", self.target, index_text(&self.index))?;
         match self.change {
             // Rust writes `inf` and `NaN`; the grammar of faults is in lower case.
             Change::Value(value) if is_other_nan(value) => write!(f, "=0x{:08x}", value.to_bits()),
@@ -48,6 +42,12 @@ impl fmt::Display for Fault {
             Change::Flip(bit) => write!(f, "^{bit}"),
         }
     }
+}
+
+/// An index in its brackets, without spaces.
+pub(super) fn index_text(index: &[usize]) -> String {
+    let numbers: Vec<String> = index.iter().map(usize::to_string).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 /// A NaN with a sign or a payload, which its name does not say.

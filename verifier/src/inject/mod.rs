@@ -7,5 +7,5 @@ pub mod place;
 pub mod weights;
 
 pub use fault::{Change, Fault, FaultError, Target};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, WeightElement};
 pub use place::{Injection, Kind, Placed};

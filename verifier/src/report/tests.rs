@@ -28,6 +28,7 @@ use crate::engine::batch_size::Origin as BatchSizeOrigin;
 use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
+use crate::inject::WeightElement;
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
@@ -221,11 +222,17 @@ fn check_with_faults() -> Record<Check> {
         ("golden[1,34,13]=12", FaultOutcome::Detected, 12.5),
         ("input[2,0,7]^30", FaultOutcome::Missed, 3e38),
         ("output[0,0,0]^0", FaultOutcome::WithinTolerance, 1e-9),
-        ("weight:to_qkv_weight[1,2]^0", FaultOutcome::Masked, 0.0),
+        ("weight:to_qkv.weight[2,1]^0", FaultOutcome::Masked, 0.0),
         ("output[3,0,0]=inf", FaultOutcome::NotReached, 0.0),
     ]
     .map(|(text, outcome, change)| fault(text, outcome, change))
     .to_vec();
+    result.faults[3].weight = Some(WeightElement {
+        initializer: "to_qkv_weight".to_owned(),
+        initializer_index: vec![1, 2],
+        parameter: "transformer.layers.0.0.fn.to_qkv.weight".to_owned(),
+        parameter_index: vec![2, 1],
+    });
     record
 }
 

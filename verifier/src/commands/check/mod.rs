@@ -16,6 +16,7 @@ use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
+use verifier::report::outputs::OutputsRecord;
 use verifier::report::{Record, Verdict, injected, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
@@ -99,14 +100,13 @@ fn run(
         keepers.take(event);
     })?;
     classes.finish(&mut result);
+    if arguments.target.model.is_none() {
+        result.name_weights(&opened.parameters());
+    }
     source.finish()?;
     record.body.outputs = source.outputs();
-    if record
-        .body
-        .outputs
-        .as_ref()
-        .is_some_and(|outputs| outputs.decimal_text)
-    {
+    let is_decimal = |outputs: &OutputsRecord| outputs.decimal_text;
+    if record.body.outputs.as_ref().is_some_and(is_decimal) {
         result.without_bits();
     }
     say_text(&text::comparison(&result));
