@@ -7,23 +7,14 @@ use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    Ended, Program, bundle, check, export_command, fresh_weights, images, python, python_command,
-    root, run, scratch, utf8, verify,
+    Ended, PARTS, bundle, check, export_command, fresh_weights, images, python, python_command,
+    python_of_all_parts, root, run, scratch, utf8,
 };
-
-const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
 fn expect_of_all_parts(script: &str, line: &str) {
     let folder = scratch();
-    expect_of_all_parts_of(&bundle(folder.path(), "nano", 4), script, line);
-}
-
-fn expect_of_all_parts_of(bundle: &Path, script: &str, line: &str) {
-    let mut ended = python(script, &[bundle]).expect_status(0);
-    for part in PARTS {
-        ended = ended.says(&format!("{line}{part}"));
-    }
+    python_of_all_parts(script, &bundle(folder.path(), "nano", 4), line);
 }
 
 #[test]
@@ -44,94 +35,6 @@ fn onnxs_own_test_loader_runs_the_data_sets() {
 #[test]
 fn the_onnx_checker_accepts_all_parts_and_names_are_identifiers() {
     expect_of_all_parts("onnx_checker", "accepted ");
-}
-
-#[test]
-fn models_for_other_tools_compute_the_same_golden() {
-    let folder = scratch();
-    let weights = fresh_weights(folder.path(), "nano");
-    let plain = folder.path().join("plain");
-    run(export_command(&weights, &plain).args(["--samples", "6"])).expect_status(0);
-    let variants: [(&str, &[&str]); 3] = [
-        ("opset_13", &["--opset", "13"]),
-        ("batch", &["--fixed-batch", "4"]),
-        ("both", &["--opset", "13", "--fixed-batch", "4"]),
-    ];
-    for (name, flags) in variants {
-        let bundle = folder.path().join(name);
-        let mut command = export_command(&weights, &bundle);
-        run(command.args(["--samples", "6"]).args(flags)).expect_status(0);
-        python("same_golden", &[&plain, &bundle])
-            .expect_status(0)
-            .says("same golden");
-        expect_of_all_parts_of(&bundle, "onnx_checker", "accepted ");
-        expect_of_all_parts_of(&bundle, "reference_evaluator", "accepted ");
-        expect_of_all_parts_of(&bundle, "onnxruntime_and_openvino", "ran ");
-        expect_of_all_parts_of(&bundle, "onnx_test_loader", "passed test_");
-    }
-}
-
-#[test]
-fn the_verifier_fills_up_the_last_fixed_batch() {
-    let folder = scratch();
-    let weights = fresh_weights(folder.path(), "nano");
-    let bundle = folder.path().join("bundle");
-    let mut command = export_command(&weights, &bundle);
-    run(command.args(["--samples", "6", "--fixed-batch", "4"])).expect_status(0);
-    for part in ["submodel", "full", "head", "tail"] {
-        check(&bundle, &["--part", part])
-            .expect_status(0)
-            .says("6 samples");
-    }
-    check(&bundle, &["--part", "tail", "--test-data"])
-        .expect_status(0)
-        .says("4 samples");
-    check(&bundle, &["--batch-size", "4", "--range", "5", "6"])
-        .expect_status(0)
-        .says("PASS");
-    check(&bundle, &["--fault", "output[5,1,1]=1"])
-        .expect_status(1)
-        .says("1 of 6 samples are faulty");
-    check(&bundle, &["--batch-size", "3"]).refuses(&["--batch-size 3", "a batch of 4"]);
-    verify("bench", &bundle, &["--runs", "2", "--warmup", "1"]).expect_status(0);
-
-    let subset = folder.path().join("subset");
-    let arguments = [
-        "--mode",
-        "range",
-        "--range",
-        "1",
-        "4",
-        "--out",
-        utf8(&subset),
-    ];
-    run(Program::Exporter
-        .command()
-        .arg("subset")
-        .arg(&bundle)
-        .args(arguments))
-    .expect_status(0);
-    check(&subset, &[]).expect_status(0).says("3 samples");
-}
-
-#[test]
-fn a_fixed_batch_that_no_test_data_set_can_be_filled_with_is_refused() {
-    let folder = scratch();
-    let weights = fresh_weights(folder.path(), "nano");
-    let bundle = folder.path().join("bundle");
-    let few = ["--samples", "3", "--fixed-batch", "4"];
-    run(export_command(&weights, &bundle).args(few))
-        .refuses(&["a test data set holds 4 samples", "--samples 4 or more"]);
-    let without = ["--test-data-sets", "0"];
-    run(export_command(&weights, &bundle).args(few).args(without)).expect_status(0);
-    check(&bundle, &[]).expect_status(0).says("3 samples");
-    for flags in [
-        ["--opset", "16"],
-        ["--fixed-batch", "0"],
-        ["--fixed-batch", "1025"],
-    ] {
-        run(export_command(&weights, &bundle).args(flags)).refuses(&[flags[0], flags[1]]);
-    }
 }
 
 #[test]

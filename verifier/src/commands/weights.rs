@@ -29,8 +29,8 @@ pub(super) fn say_weights(bundle: &Bundle) -> Result<()> {
     Ok(())
 }
 
-/// What PyTorch calls an initializer of this shape, and its shape there; empty of what is none of
-/// its parameters.
+/// What PyTorch calls an initializer of this shape, its shape there, and whether the graph has the
+/// axes the other way round; empty of what is none of its parameters.
 pub(super) fn in_pytorch(parameters: &Parameters, name: &str, shape: &[usize]) -> String {
     let Some((parameter, is_transposed)) = parameters.name_of(name) else {
         return String::new();
@@ -38,8 +38,10 @@ pub(super) fn in_pytorch(parameters: &Parameters, name: &str, shape: &[usize]) -
     let mut shape = shape.to_vec();
     if is_transposed {
         shape.reverse();
+        format!("in PyTorch {parameter} {shape:?}, axes swapped")
+    } else {
+        format!("in PyTorch {parameter} {shape:?}")
     }
-    format!("in PyTorch {parameter} {shape:?}")
 }
 
 /// PyTorch's names of the weights of a model that lies in a bundle; none elsewhere.
