@@ -24,10 +24,7 @@ pub fn python_of_all_parts(script: &str, bundle: &Path, line: &str) {
 
 /// The file of a script of `tests/python`.
 pub fn tests_script(name: &str) -> PathBuf {
-    let file = root()
-        .join("tests/python")
-        .join(name)
-        .with_extension("py");
+    let file = root().join("tests/python").join(name).with_extension("py");
     assert!(file.is_file(), "{}: no such script", file.display());
     file
 }
@@ -50,4 +47,21 @@ pub fn python_with_older_runtime() -> Command {
     let mut command = python_command();
     command.env("PYTHONPATH", path);
     command
+}
+
+/// A Python with PyTorch, if `make bench` has installed it.
+pub fn python_with_pytorch() -> Option<Command> {
+    let folder = root().join(".deps/bench");
+    let mut command = python_command();
+    command.env("PYTHONPATH", &folder);
+    folder.is_dir().then_some(command)
+}
+
+/// Runs Polygraphy in a folder.
+pub fn polygraphy(folder: &Path, arguments: &[&str]) -> Ended {
+    let program = installed("python-tools/bin/polygraphy");
+    run(python_command()
+        .current_dir(folder)
+        .arg(program)
+        .args(arguments))
 }

@@ -121,4 +121,3 @@ fn a_fixed_batch_that_no_test_data_set_can_be_filled_with_is_refused() {
         run(export_command(&weights, &bundle).args(flags)).refuses(&[flags[0], flags[1]]);
     }
 }
-

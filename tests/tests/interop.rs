@@ -7,8 +7,8 @@ use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    Ended, PARTS, bundle, check, export_command, fresh_weights, images, python, python_command,
-    python_of_all_parts, root, run, scratch, utf8,
+    PARTS, bundle, check, export_command, fresh_weights, images, polygraphy, python,
+    python_of_all_parts, run, scratch, utf8,
 };
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
@@ -156,92 +156,6 @@ fn sha256sum_accepts_the_bundle() {
     .expect_status(0)
     .says("manifest.json: OK")
     .says("npy/submodel_output.npy: OK");
-}
-
-/// The blocks of a language in a Markdown text, with a place of the test's own for what they put
-/// into /tmp.
-fn code_blocks(text: &str, language: &str, own: &Path) -> Vec<String> {
-    let opening = format!("```{language}\n");
-    text.split(&opening)
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .map(|block| block.replace("/tmp/", &format!("{}/", own.display())))
-        .collect()
-}
-
-#[test]
-fn the_readmes_commands_work() {
-    let folder = scratch();
-    let bundle = bundle(folder.path(), "nano", 12);
-    let text = fs::read_to_string(bundle.join("README.md")).expect("read");
-    let blocks = code_blocks(&text, "python", folder.path());
-    assert_eq!(blocks.len(), 6);
-    // What trtexec would have written, of the golden and of something else.
-    let outputs = folder.path().join("trtexec.json");
-    write_like_trtexec(&bundle, 0.0, &outputs);
-    let script = folder.path().join("block.py");
-    for block in &blocks {
-        fs::write(&script, block).expect("write");
-        let mut command = python_command();
-        if block.contains("torch") {
-            // PyTorch is not among the tools: the block is compiled only.
-            run(command.args(["-m", "py_compile"]).arg(&script)).expect_status(0);
-            continue;
-        }
-        let ended = run(command.current_dir(&bundle).arg(&script)).expect_status(0);
-        let compares = block.contains("print");
-        assert!(
-            !compares || ended.stdout.contains("within tolerance True"),
-            "{ended}"
-        );
-    }
-    let raw = fs::read(folder.path().join("submodel_input.bin")).expect("read");
-    let input = fs::read(bundle.join("npy/submodel_input.npy")).expect("read");
-    assert!(raw == input[input.len() - raw.len()..] && raw.len() == 12 * 65 * 96 * 4);
-    write_like_trtexec(&bundle, 1e-3, &outputs);
-    let reads_it = |block: &&String| block.contains("trtexec.json");
-    fs::write(&script, blocks.iter().find(reads_it).expect("a block")).expect("write");
-    run(python_command().current_dir(&bundle).arg(&script))
-        .expect_status(0)
-        .says("within tolerance False");
-
-    let shell = code_blocks(&text, "sh", folder.path());
-    let starts = |block: &&String| block.starts_with("polygraphy");
-    let words = shell.iter().find(starts).expect("a command");
-    let words: Vec<&str> = words.split_whitespace().collect();
-    polygraphy(&bundle, &words[1..])
-        .expect_status(0)
-        .says("PASSED");
-    let with_tensorrt = shell
-        .iter()
-        .filter(|block| block.contains("submodel_input:"));
-    assert_eq!(with_tensorrt.count(), 2, "{text}");
-    let sums = "sha256sum --check";
-    assert!(shell.iter().any(|block| block.contains(sums)), "{text}");
-}
-
-/// Writes the golden as `trtexec --exportOutput` writes outputs, the first number changed by some.
-fn write_like_trtexec(bundle: &Path, change: f32, file: &Path) {
-    let bytes = fs::read(bundle.join("npy/submodel_output.npy")).expect("read");
-    let numbers = bytes[128..].chunks_exact(4);
-    let mut values: Vec<f32> = numbers
-        .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("4 bytes")))
-        .collect();
-    values[0] += change;
-    let tensor = serde_json::json!({
-        "name": "submodel_output",
-        "dimensions": "12x65x96",
-        "values": values,
-    });
-    fs::write(file, serde_json::json!([tensor]).to_string()).expect("write");
-}
-
-fn polygraphy(folder: &Path, arguments: &[&str]) -> Ended {
-    let program = root().join(".deps/python-tools/bin/polygraphy");
-    run(python_command()
-        .current_dir(folder)
-        .arg(program)
-        .args(arguments))
 }
 
 #[test]

@@ -15,10 +15,7 @@ pub(super) fn of_bundle(error: BundleError) -> Error {
         ),
         BundleError::FewerThanBatch { fixed_batch, .. } => with_hint(
             &error,
-            &format!(
-                "--samples {fixed_batch} or more, or --test-data-sets 0, which leaves head, tail \
-                 and full model unchecked"
-            ),
+            &format!("--samples {fixed_batch} or more, or --test-data-sets 0"),
         ),
         BundleError::Write(ref reason) => of_write(&error, reason),
         other => other.into(),
