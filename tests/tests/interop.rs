@@ -2,13 +2,13 @@
 //! ONNX's checker, evaluator and test loader, ONNX Runtime, OpenVINO, Polygraphy, sha256sum.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
     PARTS, bundle, check, export_command, fresh_weights, images, polygraphy, python,
-    python_of_all_parts, run, scratch, utf8,
+    python_of_all_parts, root, run, scratch, utf8,
 };
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
