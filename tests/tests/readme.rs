@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use tests::{
-    bundle, export_command, fresh_weights, polygraphy, python_command, python_with_pytorch, run,
-    scratch,
+    Program, bundle, export_command, fresh_weights, polygraphy, python_command,
+    python_with_pytorch, run, scratch, utf8,
 };
 
 /// The blocks of a language in a Markdown text, with a place of the test's own for what they put
@@ -26,15 +26,11 @@ fn the_readmes_commands_work() {
     let text = fs::read_to_string(bundle.join("README.md")).expect("read");
     let blocks = code_blocks(&text, "python", folder.path());
     assert_eq!(blocks.len(), 6);
-    // What trtexec would have written, of the golden and of something else.
-    let outputs = folder.path().join("trtexec.json");
-    write_like_trtexec(&bundle, 0.0, &outputs);
     let script = folder.path().join("block.py");
-    for block in &blocks {
+    // PyTorch and trtexec are below.
+    let has_tools = |block: &&String| !block.contains("torch") && !block.contains("trtexec");
+    for block in blocks.iter().filter(has_tools) {
         fs::write(&script, block).expect("write");
-        if block.contains("torch") {
-            continue; // below
-        }
         let ended = run(python_command().current_dir(&bundle).arg(&script)).expect_status(0);
         let compares = block.contains("print");
         assert!(
@@ -45,12 +41,6 @@ fn the_readmes_commands_work() {
     let raw = fs::read(folder.path().join("submodel_input.bin")).expect("read");
     let input = fs::read(bundle.join("npy/submodel_input.npy")).expect("read");
     assert!(raw == input[input.len() - raw.len()..] && raw.len() == 12 * 65 * 96 * 4);
-    write_like_trtexec(&bundle, 1e-3, &outputs);
-    let reads_it = |block: &&String| block.contains("trtexec.json");
-    fs::write(&script, blocks.iter().find(reads_it).expect("a block")).expect("write");
-    run(python_command().current_dir(&bundle).arg(&script))
-        .expect_status(0)
-        .says("within tolerance False");
 
     let shell = code_blocks(&text, "sh", folder.path());
     let starts = |block: &&String| block.starts_with("polygraphy");
@@ -65,6 +55,30 @@ fn the_readmes_commands_work() {
     assert_eq!(with_tensorrt.count(), 2, "{text}");
     let sums = "sha256sum --check";
     assert!(shell.iter().any(|block| block.contains(sums)), "{text}");
+}
+
+#[test]
+fn what_trtexec_leaves_is_compared() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 12);
+    let text = fs::read_to_string(bundle.join("README.md")).expect("read");
+    let script = folder.path().join("block.py");
+    let blocks = code_blocks(&text, "python", folder.path());
+    let reads_it = |block: &&String| block.contains("trtexec.json");
+    fs::write(&script, blocks.iter().find(reads_it).expect("a block")).expect("write");
+    let outputs = folder.path().join("trtexec.json");
+    let command = "verifier check . --outputs /tmp/trtexec.json --range 0 12";
+    assert!(text.contains(command), "{text}");
+    let command = command.replace("/tmp/trtexec.json", utf8(&outputs));
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    for (change, is_within, status) in [(0.0, "True", 0), (1e-3, "False", 1)] {
+        write_like_trtexec(&bundle, change, &outputs);
+        run(python_command().current_dir(&bundle).arg(&script))
+            .expect_status(0)
+            .says(&format!("within tolerance {is_within}"));
+        let mut verifier = Program::Verifier.command();
+        run(verifier.current_dir(&bundle).args(&words)).expect_status(status);
+    }
 }
 
 #[test]
