@@ -14,6 +14,9 @@ import numpy
 import onnxruntime
 
 LARGEST = 1e-6
+# Trained logits reach 8 and more, where neighbouring float32 are 9.5e-7 apart: theirs may be as many
+# steps off instead. Other engines are 2 off (engines/README.md).
+LARGEST_STEPS = 4
 
 
 class Bundle:
@@ -40,6 +43,13 @@ class Bundle:
             pieces.append(session.run(None, dict(zip(names, batch))))
         return [numpy.concatenate(whole)[:samples] for whole in zip(*pieces)]
 
+    def limit(self, part):
+        """The largest error that a part may have."""
+        if part not in ("full", "tail"):
+            return LARGEST
+        step = numpy.spacing(abs(self.recorded("logits")).max())
+        return max(LARGEST, LARGEST_STEPS * step)
+
     def errors(self):
         """The largest error of each part; that of `head` is also one of `preprocess`."""
         x, golden = self.recorded("submodel_input"), self.recorded("submodel_output")
@@ -58,8 +68,9 @@ if __name__ == "__main__":
     version, *folders = sys.argv[1:]
     assert onnxruntime.__version__ == version, onnxruntime.__version__
     for folder in folders:
-        errors = Bundle(folder).errors()
+        bundle = Bundle(folder)
+        errors = bundle.errors()
         row = " ".join("{} {:.1e}".format(part, error) for part, error in errors.items())
         print(version, pathlib.Path(folder).name, row)
-        assert all(error <= LARGEST for error in errors.values()), row
+        assert all(error <= bundle.limit(part) for part, error in errors.items()), row
     print("same golden")

@@ -9,7 +9,7 @@ use proto::manifest::{MANIFEST_FILE, part};
 use verifier::inject::Parameters;
 
 /// How far above a model its bundle is looked for: `BUNDLE/onnx/PART/model.onnx`.
-const FOLDERS_ABOVE: usize = 4;
+const FOLDERS_ABOVE: usize = 3;
 
 /// Lists the submodel's weights, if the bundle has a submodel.
 pub(super) fn say_weights(bundle: &Bundle) -> Result<()> {
