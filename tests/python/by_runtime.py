@@ -14,7 +14,7 @@ import numpy
 import onnxruntime
 
 LARGEST = 1e-6
-# Trained logits reach 8 and more, where neighbouring float32 are 9.5e-7 apart: theirs may be as many
+# Trained logits reach 8 and more, where neighbouring float32 are 9.5e-7 apart: they may be as many
 # steps off instead. Other engines are 2 off (engines/README.md).
 LARGEST_STEPS = 4
 
