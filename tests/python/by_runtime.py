@@ -14,8 +14,8 @@ import numpy
 import onnxruntime
 
 LARGEST = 1e-6
-# Trained logits, such as nano's, reach 5, where neighbouring float32 are 4.8e-7 apart: they may be 8
-# such steps off instead. Other engines are up to 2.1e-6 off, which is 4.4 (engines/README.md).
+# Trained logits, such as nano's, reach 5, where neighbouring float32 are 4.8e-7 apart: they may be
+# 8 such steps off instead. Other engines are up to 2.1e-6 off, which is 4.4 (engines/README.md).
 LARGEST_STEPS = 8
 
 
