@@ -69,7 +69,7 @@ Examples:
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, an ONNX file or an NPY file
+    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
     pub(crate) path: PathBuf,
 }
 

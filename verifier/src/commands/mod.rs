@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod inspect_arrays;
 mod prepare;
 mod recorded;
 mod source;

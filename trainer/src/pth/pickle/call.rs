@@ -91,8 +91,8 @@ impl<'a> Machine<'a> {
     }
 
     fn call(&mut self, callable: Value<'a>, arguments: Value<'a>) -> Result<(), PickleFault> {
+        self.tuple(arguments)?;
         if let Some(name) = self.name(callable) {
-            self.tuple(arguments)?;
             self.push(Object::Inert(name));
             return Ok(());
         }

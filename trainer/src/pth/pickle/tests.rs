@@ -171,7 +171,7 @@ fn values_of_all_protocols_are_understood() {
         (b"(K\x01K\x02d.", "dict"),
         (b"(K\x01l.", "list"),
         (b"]K\x010.", "list"),
-        (b"](K\x0110(0.", "list"),
+        (b"](K\x011(0.", "list"),
         (b"]2a.", "list"),
         (b"]p5\n0g5\n.", "list"),
         (b"Pelsewhere\n.", "object elsewhere"),
