@@ -61,7 +61,7 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or an NPY file holds
+/// Show what a bundle, an ONNX file or a file of arrays holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
