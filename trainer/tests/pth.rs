@@ -238,7 +238,7 @@ fn what_cannot_be_imported_says_what_it_is() {
 
 /// Many more than the test beside it has: `cargo test --release -p trainer --test pth -- --ignored`.
 #[test]
-#[ignore = "an hour of one core"]
+#[ignore = "some minutes of one core"]
 fn a_hundred_thousand_broken_files_of_five_layouts_are_read_in_time() {
     let names = [
         "beside.pth",
