@@ -276,7 +276,8 @@ fn inspect_shows_every_array_that_numpy_saves() {
     inspect("fortran.npy")
         .says("float32 (<f4)")
         .says("[2, 3], Fortran order (column by column)")
-        .says("0, 3, 1, 4, 2, 5");
+        .says("0, 3, 1, 4, 2, 5")
+        .says("convert      numpy.save(NEW, numpy.ascontiguousarray(");
     inspect("big.npy")
         .says("float32, big endian (>f4)")
         .says("0, 1, 2, 3, 4, 5");

@@ -4,6 +4,7 @@ mod bundle;
 mod hints;
 mod images;
 mod list;
+mod recorded;
 mod subset;
 mod tiers;
 

@@ -94,6 +94,11 @@ impl AnyElement {
         matches!(self.0, Form::Plain { kind: b'b', .. })
     }
 
+    /// Whether it is a floating-point number of one part.
+    pub fn is_float(&self) -> bool {
+        matches!(self.0, Form::Plain { kind: b'f', .. })
+    }
+
     /// What a person calls it.
     pub fn name(&self) -> String {
         let (is_big, kind, size) = match &self.0 {

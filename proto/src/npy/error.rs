@@ -39,7 +39,8 @@ pub enum NpyFault {
     /// An element type that bundles do not use, as NumPy's type string.
     #[error(
         "dtype {found}: expected {expected}\n\
-         hint: numpy.save(NEW, numpy.load(FILE).astype(DTYPE)) converts it"
+         hint: numpy.save(NEW, numpy.load(FILE).astype(\"{}\")) converts it",
+        expected.split(',').next().unwrap_or_default()
     )]
     Dtype { found: String, expected: String },
     /// The shape's product does not fit.

@@ -5,9 +5,9 @@
 //! than the file.
 
 use std::borrow::Cow;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
-use zip::read::{ArchiveOffset, Config};
+use zip::read::{ArchiveOffset, Config, ZipFile};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
@@ -78,20 +78,60 @@ impl<R: Read + Seek> Archive<R> {
 
     /// The bytes of a storage that must have this many.
     pub(super) fn storage(&mut self, key: &str, expected: u128) -> Result<Vec<u8>, PthFault> {
-        let bytes = self.entry(&format!("data/{key}"), u64::MAX)?;
-        if bytes.len() as u128 != expected {
-            let name = printable(&format!("{}/data/{key}", self.folder));
-            return Err(PthFault::EntrySize {
-                name,
-                expected,
-                found: bytes.len() as u64,
-            });
-        }
+        let name = format!("data/{key}");
+        let bytes = self.entry(&name, u64::MAX)?;
+        self.check_size(&name, bytes.len() as u64, expected)?;
         Ok(bytes)
     }
 
-    /// The bytes of an entry, compared with its checksum if it has one.
+    /// Where a storage begins in the file. It must have this many bytes, which are compared with
+    /// its checksum.
+    pub(super) fn storage_start(&mut self, key: &str, expected: u128) -> Result<u64, PthFault> {
+        let name = format!("data/{key}");
+        let mut entry = self.open_entry(&name, u64::MAX)?;
+        let (start, found) = (entry.data_start(), entry.size());
+        if let Err(error) = io::copy(&mut entry, &mut io::sink()) {
+            drop(entry);
+            return Err(self.damaged(&name, error));
+        }
+        drop(entry);
+        self.check_size(&name, found, expected)?;
+        start.ok_or(PthFault::NoEntry(name))
+    }
+
+    fn damaged(&self, name: &str, error: io::Error) -> PthFault {
+        PthFault::Entry {
+            name: printable(&format!("{}/{name}", self.folder)),
+            error,
+        }
+    }
+
+    fn check_size(&self, name: &str, found: u64, expected: u128) -> Result<(), PthFault> {
+        match u128::from(found) == expected {
+            true => Ok(()),
+            false => Err(PthFault::EntrySize {
+                name: printable(&format!("{}/{name}", self.folder)),
+                expected,
+                found,
+            }),
+        }
+    }
+
+    /// The bytes of an entry.
     fn entry(&mut self, name: &str, most: u64) -> Result<Vec<u8>, PthFault> {
+        let mut entry = self.open_entry(name, most)?;
+        let mut bytes = Vec::with_capacity(entry.size() as usize);
+        let read = entry.read_to_end(&mut bytes);
+        drop(entry);
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(self.damaged(name, error)),
+        }
+    }
+
+    /// An entry whose bytes stand in the file as they are; whoever reads it to its end has it
+    /// compared with its checksum, if it has one.
+    fn open_entry(&mut self, name: &str, most: u64) -> Result<ZipFile<'_, R>, PthFault> {
         let path = format!("{}/{name}", self.folder);
         let name = printable(&path);
         let Some(index) = self.zip.index_for_name(&path) else {
@@ -111,15 +151,7 @@ impl<R: Read + Seek> Archive<R> {
         }
         // torch.save writes 0 where it was told not to compute checksums (`set_crc32_options`).
         let options = ZipReadOptions::new().ignore_crc32(entry.crc32() == 0);
-        let mut bytes = Vec::with_capacity(found as usize);
-        match self
-            .zip
-            .by_index_with_options(index, options)?
-            .read_to_end(&mut bytes)
-        {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(PthFault::Entry { name, error }),
-        }
+        Ok(self.zip.by_index_with_options(index, options)?)
     }
 }
 

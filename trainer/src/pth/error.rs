@@ -125,6 +125,25 @@ pub enum PthFault {
         /// The file's dtype, as PyTorch calls it.
         found: &'static str,
     },
+    /// There is no such tensor.
+    #[error("expected {expected}, found {found}")]
+    NoTensor { expected: String, found: String },
+    /// Recorded numbers are of another kind.
+    #[error("tensor `{name}`: expected dtype float32, found {found}")]
+    NotFloat32 {
+        name: String,
+        /// The file's dtype, as PyTorch calls it.
+        found: &'static str,
+    },
+    /// A tensor without an axis, or with an empty one.
+    #[error("tensor `{name}`: expected rows, found shape {found:?}")]
+    NoRows { name: String, found: Vec<usize> },
+    /// Rows do not stand one after the other.
+    #[error(
+        "tensor `{0}`: expected its elements in C order\n\
+         hint: in Python, {{name: tensor.contiguous() for name, tensor in torch.load(FILE).items()}}"
+    )]
+    Strided(String),
     /// A view reaches past its storage.
     #[error("tensor `{name}`: reaches past the {elements} elements of its storage `{key}`")]
     OutOfBounds {

@@ -28,6 +28,7 @@ mod pickle;
 mod printable;
 mod safetensors_file;
 mod state_dict;
+mod stored;
 mod tree;
 mod view;
 mod write;
@@ -43,6 +44,7 @@ pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
 pub use format::NotCheckpoint;
 pub use pickle::PickleFault;
+pub use stored::StoredTensor;
 
 /// Reads the weights of a network from a checkpoint, as [`load_with`] without options.
 pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {

@@ -65,21 +65,27 @@ impl SafetensorsFile {
         name: &str,
         expected: u128,
     ) -> Result<Vec<u8>, PthFault> {
+        let start = self.storage_start(name, expected)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = vec![0; expected as usize];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Where the bytes of a tensor begin in the file; there must be this many.
+    pub(super) fn storage_start(&self, name: &str, expected: u128) -> Result<u64, PthFault> {
         let Some(info) = self.header.info(name) else {
             return Err(PthFault::NoEntry(printable(name)));
         };
         let (start, end) = info.data_offsets;
-        if (end - start) as u128 != expected {
-            return Err(PthFault::EntrySize {
+        match (end - start) as u128 == expected {
+            true => Ok(self.data_start + start as u64),
+            false => Err(PthFault::EntrySize {
                 name: printable(name),
                 expected,
                 found: (end - start) as u64,
-            });
+            }),
         }
-        file.seek(SeekFrom::Start(self.data_start + start as u64))?;
-        let mut bytes = vec![0; end - start];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
     }
 }
 

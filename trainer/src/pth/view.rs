@@ -72,28 +72,10 @@ fn view_elements<'a, const N: usize>(
     parameter: &Parameter,
     view: &View<'_>,
 ) -> Result<Cow<'a, [[u8; N]]>, PthFault> {
-    // Every axis is at least 1 long: the shape is that of a parameter.
-    let axes: Vec<(usize, usize)> = view
-        .shape
-        .iter()
-        .copied()
-        .zip(view.strides.iter().copied())
-        .collect();
-    let last = axes
-        .iter()
-        .try_fold(view.offset, |last, &(length, stride)| {
-            (length - 1)
-                .checked_mul(stride)
-                .and_then(|reach| last.checked_add(reach))
-        });
-    if last.is_none_or(|last| last >= storage.len()) {
-        let (name, key) = (parameter.name.clone(), printable(view.storage.key));
-        return Err(PthFault::OutOfBounds {
-            name,
-            key,
-            elements: storage.len(),
-        });
-    }
+    // Every axis is at least 1 long: the shape is that of a parameter. The storage has as many
+    // elements as the pickle says.
+    let axes = view.axes();
+    bounds(view, &parameter.name, &axes)?;
     let count = view.shape.iter().product();
     if is_contiguous(&axes) {
         return Ok(Cow::Borrowed(&storage[view.offset..view.offset + count]));
@@ -103,12 +85,33 @@ fn view_elements<'a, const N: usize>(
     Ok(Cow::Owned(elements))
 }
 
+/// Refuses a view, every axis of which is at least 1 long, that reaches past its storage.
+pub(super) fn bounds(
+    view: &View<'_>,
+    name: &str,
+    axes: &[(usize, usize)],
+) -> Result<(), PthFault> {
+    let reach = |last: usize, &(length, stride): &(usize, usize)| {
+        let reach = usize::checked_mul(length - 1, stride)?;
+        last.checked_add(reach)
+    };
+    let last = axes.iter().try_fold(view.offset, reach);
+    match last.is_some_and(|last| last < view.storage.elements) {
+        true => Ok(()),
+        false => Err(PthFault::OutOfBounds {
+            name: name.to_owned(),
+            key: printable(view.storage.key),
+            elements: view.storage.elements,
+        }),
+    }
+}
+
 /// The stride of an axis of length 1 is never used, and PyTorch leaves anything there.
-fn is_contiguous(axes: &[(usize, usize)]) -> bool {
-    let mut expected = 1;
+pub(super) fn is_contiguous(axes: &[(usize, usize)]) -> bool {
+    let mut expected: usize = 1;
     axes.iter().rev().all(|&(length, stride)| {
         let fits = length == 1 || stride == expected;
-        expected *= length;
+        expected = expected.saturating_mul(length);
         fits
     })
 }

@@ -103,6 +103,14 @@ fn say_network(manifest: &Manifest) {
         golden.threads,
         golden.batch_size
     );
+    for (name, recorded) in &golden.recorded {
+        say!(
+            "recorded     {name} by another program, in a file with SHA-256 {}; largest difference \
+             from the network {:.3e}",
+            recorded.sha256,
+            recorded.largest_difference
+        );
+    }
 }
 
 fn say_samples(manifest: &Manifest) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -40,7 +40,20 @@ pub(super) fn inspect_npy(path: &Path) -> Result<()> {
     if !values.is_empty() {
         say!("values       {}", values.join(", "));
     }
+    if needs_conversion(&array) {
+        say!(
+            "convert      numpy.save(NEW, numpy.ascontiguousarray(numpy.load(FILE), \"<f4\")) makes \
+             it float32 in C order, as other commands want it"
+        );
+    }
     Ok(())
+}
+
+/// Whether numbers stand otherwise than in C order as little-endian float32.
+fn needs_conversion(array: &AnyArray) -> bool {
+    let is_float32 = array.element.descr() == Some("<f4");
+    let is_in_order = !array.fortran_order || array.is_vector();
+    array.element.is_float() && !(is_float32 && is_in_order)
 }
 
 pub(super) fn inspect_npz(path: &Path) -> Result<()> {
@@ -110,7 +123,7 @@ pub(super) fn inspect_safetensors(path: &Path) -> Result<()> {
     let size = file.metadata().with_context(name)?.len();
     let mut header = read_header(&mut file, size)
         .with_context(|| format!("{}: not a valid safetensors file", path.display()))?;
-    let metadata = header.remove("__metadata__");
+    let header_metadata = header.remove("__metadata__");
     let mut tensors: Vec<(String, Described)> = Vec::new();
     for (tensor, value) in header {
         let described = serde_json::from_value(value)
@@ -118,26 +131,36 @@ pub(super) fn inspect_safetensors(path: &Path) -> Result<()> {
         tensors.push((tensor, described));
     }
     tensors.sort_by_key(|(_, tensor)| tensor.data_offsets);
+    let end = tensors.last().map_or(0, |(_, tensor)| tensor.data_offsets.1);
+    let data_start = file.stream_position().with_context(name)?;
+    ensure!(
+        data_start.checked_add(end) == Some(size),
+        "{}: not a valid safetensors file: its header promises {end} bytes of data, the file holds \
+         {}",
+        name(),
+        size - data_start
+    );
     let bytes = grouped(size as usize);
     say!("tensors      {} ({bytes} bytes)", path.display());
-    for (key, value) in metadata
-        .iter()
-        .flat_map(|metadata| metadata.as_object())
-        .flatten()
-    {
-        let value = value.as_str().unwrap_or_default();
-        let value: String = value
-            .chars()
-            .take(60)
-            .flat_map(char::escape_debug)
-            .collect();
-        say!("metadata     {}: {value}", key.escape_debug());
+    let metadata = header_metadata.as_ref().and_then(|value| value.as_object());
+    for (key, value) in metadata.into_iter().flatten() {
+        say!(
+            "metadata     {}: {}",
+            key.escape_debug(),
+            beginning(value.as_str().unwrap_or_default())
+        );
     }
     for (tensor, Described { dtype, shape, .. }) in &tensors {
         let tensor = tensor.escape_debug().to_string();
         say!("  {tensor:<48} {:<8} {shape:?}", dtype.escape_debug());
     }
     Ok(())
+}
+
+/// The first characters of a text, which may be as long as the file.
+fn beginning(text: &str) -> String {
+    let characters = text.chars().take(60);
+    characters.flat_map(char::escape_debug).collect()
 }
 
 fn read_header(file: &mut File, size: u64) -> Result<BTreeMap<String, serde_json::Value>> {

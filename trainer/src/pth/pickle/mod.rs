@@ -83,6 +83,14 @@ impl<'a> Pickle<'a> {
         }
     }
 
+    /// The value of a dict's entry, if it is a tensor.
+    pub(crate) fn entry(&self, dict: Value<'a>, key: &str) -> Option<&View<'a>> {
+        let mut entries = self.dict(dict)?.iter();
+        let is_meant = |name: Value<'a>| matches!(name, Value::Text(name) if name == key);
+        let &(_, value) = entries.find(|(name, _)| is_meant(*name))?;
+        self.tensor(value)
+    }
+
     /// What a value is: the name of its type, and a tensor's shape.
     pub(crate) fn describe(&self, value: Value<'a>) -> String {
         match (self.tensor(value), self.name(value)) {

@@ -85,6 +85,14 @@ pub(crate) struct View<'a> {
     pub(crate) strides: Vec<usize>,
 }
 
+impl View<'_> {
+    /// The length and the stride of each axis.
+    pub(crate) fn axes(&self) -> Vec<(usize, usize)> {
+        let lengths = self.shape.iter().copied();
+        lengths.zip(self.strides.iter().copied()).collect()
+    }
+}
+
 impl Name<'_> {
     /// Whether NumPy would make an array or a number of it.
     pub(crate) fn is_numpy(&self) -> bool {
