@@ -49,7 +49,9 @@ fn rows(bundle: &Path, name: &str, count: usize) -> Vec<f32> {
 
 fn sample_index(bundle: &Path) -> Vec<i64> {
     let bundle = Bundle::open(bundle).expect("a bundle");
-    let array = bundle.dataset::<i64>(dataset::SAMPLE_INDEX).expect("an array");
+    let array = bundle
+        .dataset::<i64>(dataset::SAMPLE_INDEX)
+        .expect("an array");
     array.rows(0..array.rows_len()).expect("rows").to_vec()
 }
 
@@ -69,16 +71,27 @@ fn a_recorded_golden_becomes_a_bundle_that_says_where_it_is_from() {
         dataset::LOGITS,
     ];
     for name in names {
-        assert!(rows(&new, name, SAMPLES) == rows(&made.own, name, SAMPLES), "{name}");
+        assert!(
+            rows(&new, name, SAMPLES) == rows(&made.own, name, SAMPLES),
+            "{name}"
+        );
     }
     assert_eq!(sample_index(&new), [0, 1, 2, 3, 4, 5]);
-    let golden = &Bundle::open(&new).expect("a bundle").manifest().golden.clone();
+    let golden = &Bundle::open(&new)
+        .expect("a bundle")
+        .manifest()
+        .golden
+        .clone();
     let recorded: Vec<&str> = golden.recorded.keys().map(String::as_str).collect();
     assert_eq!(recorded, ["logits", "submodel_input", "submodel_output"]);
     let output = &golden.recorded[dataset::SUBMODEL_OUTPUT];
     assert_eq!(output.sha256, sha256_file(&dataset_file).expect("hash"));
     assert_eq!(output.entry.as_deref(), Some("targets"));
-    assert!(output.largest_difference < 1e-5, "{}", output.largest_difference);
+    assert!(
+        output.largest_difference < 1e-5,
+        "{}",
+        output.largest_difference
+    );
     assert_eq!(output.samples_outside, 0);
     let readme = fs::read_to_string(new.join("README.md")).expect("read");
     assert!(readme.contains(&output.sha256), "{readme}");
@@ -100,18 +113,21 @@ fn images_are_found_by_their_inputs() {
         .expect_status(0)
         .says("samples      3 of the test split");
     assert_eq!(sample_index(&made.file("shuffled")), [5, 2, 7]);
-    made.export(&["shuffled.pt"], "first", &["--samples", "2"]).expect_status(0);
+    made.export(&["shuffled.pt"], "first", &["--samples", "2"])
+        .expect_status(0);
     assert_eq!(sample_index(&made.file("first")), [5, 2]);
     let list = made.file("list.txt");
     fs::write(&list, "5 2 7").expect("write");
-    made.export(&["shuffled.pt"], "listed", &["--indices", utf8(&list)]).expect_status(0);
+    made.export(&["shuffled.pt"], "listed", &["--indices", utf8(&list)])
+        .expect_status(0);
     assert_eq!(sample_index(&made.file("listed")), [5, 2, 7]);
     fs::write(&list, "5 7 2").expect("write");
-    made.export(&["shuffled.pt"], "wrong", &["--indices", utf8(&list)]).refuses(&[
-        "shuffled.pt: submodel_input of sample 1 is up to ",
-        "off what these weights give for image 7",
-        "--accept-differences",
-    ]);
+    made.export(&["shuffled.pt"], "wrong", &["--indices", utf8(&list)])
+        .refuses(&[
+            "shuffled.pt: submodel_input of sample 1 is up to ",
+            "off what these weights give for image 7",
+            "--accept-differences",
+        ]);
     made.export(&["dataset.pt"], "wrong", &["--indices", utf8(&list)])
         .refuses(&["--indices has 3 images, but 6 samples were recorded"]);
     made.export(&["foreign.pt"], "wrong", &[]).refuses(&[
@@ -129,10 +145,15 @@ fn arrays_of_numpy_are_taken_too() {
     let made = Made::new();
     let logits = made.file("logits.npy");
     let more = ["--golden-logits", utf8(&logits)];
-    made.export(&["inputs.npy", "targets.npy"], "new", &more).expect_status(0);
+    made.export(&["inputs.npy", "targets.npy"], "new", &more)
+        .expect_status(0);
     let (new, name) = (made.file("new"), dataset::SUBMODEL_OUTPUT);
     assert!(rows(&new, name, SAMPLES) == rows(&made.own, name, SAMPLES));
-    let golden = Bundle::open(&new).expect("a bundle").manifest().golden.clone();
+    let golden = Bundle::open(&new)
+        .expect("a bundle")
+        .manifest()
+        .golden
+        .clone();
     assert_eq!(golden.recorded[dataset::LOGITS].entry, None);
     check(&new, &[]).expect_status(0).says("PASS");
 }
@@ -158,7 +179,9 @@ fn what_the_weights_do_not_reproduce_is_said() {
     let golden = &golden.manifest().golden.recorded[dataset::SUBMODEL_OUTPUT];
     assert_eq!(golden.samples_outside, 1);
     // The golden is what was recorded: a device that computes as these weights say is not alike.
-    check(&made.file("other"), &[]).expect_status(1).says("FAIL");
+    check(&made.file("other"), &[])
+        .expect_status(1)
+        .says("FAIL");
 }
 
 #[test]
@@ -172,16 +195,30 @@ fn files_that_are_no_recorded_golden_are_refused() {
     let shape = "short.pt: submodel_output: expected shape [6, 65, 96], found [5, 65, 96]";
     refuses(&["short.pt"], &[], &[shape]);
     refuses(&["inputs.npy"], &[], &["--recorded INPUTS.npy TARGETS.npy"]);
-    refuses(&["logits.pt"], &[], &["a dict with a tensor `inputs`", "found tensor [6, 10]"]);
+    refuses(
+        &["logits.pt"],
+        &[],
+        &["a dict with a tensor `inputs`", "found tensor [6, 10]"],
+    );
     let inputs = made.file("inputs.npy");
     let logits = ["--golden-logits", utf8(&inputs)];
-    refuses(&["dataset.pt"], &logits, &[
-        "inputs.npy: logits: expected shape [6, 10] or [10000, 10], found [6, 65, 96]",
-    ]);
+    refuses(
+        &["dataset.pt"],
+        &logits,
+        &["inputs.npy: logits: expected shape [6, 10] or [10000, 10], found [6, 65, 96]"],
+    );
     refuses(&["none.pt"], &[], &["none.pt: "]);
-    refuses(&["dataset.pt"], &["--samples", "7"], &["--samples 7: 6 samples were recorded"]);
+    refuses(
+        &["dataset.pt"],
+        &["--samples", "7"],
+        &["--samples 7: 6 samples were recorded"],
+    );
     let weights = made.file("vit_nano_cifar10.safetensors");
-    refuses(&["vit_nano_cifar10.safetensors"], &[], &["not a checkpoint: a weights file"]);
+    refuses(
+        &["vit_nano_cifar10.safetensors"],
+        &[],
+        &["not a checkpoint: a weights file"],
+    );
     let mut command = export_command(&weights, &made.file("wrong"));
     run(command.arg("--golden-logits").arg(made.file("logits.pt"))).refuses(&["--recorded <FILE>"]);
     assert!(!made.file("wrong").exists());

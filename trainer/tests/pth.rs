@@ -279,7 +279,10 @@ fn a_hundred_thousand_broken_files_of_five_layouts_are_read_in_time() {
             assert!(error.to_string().len() < 20_000, "{error}");
         }
     }
-    println!("{refused} refused, slowest {slowest:?}, {:?} KiB at most", most_memory());
+    println!(
+        "{refused} refused, slowest {slowest:?}, {:?} KiB at most",
+        most_memory()
+    );
     assert!(!Path::new("the-pickle-was-run").exists());
     assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     assert!(refused > 40_000, "{refused} were refused");

@@ -105,7 +105,7 @@ pub(super) fn images(
         Module::DEFAULT_NAME
     );
     let progress = Progress::count("images searched", split.len() as u64);
-    let go_on = |done| {
+    let go_on = |done: usize| {
         progress.advance(done as u64);
         !stop.load(Ordering::Relaxed)
     };

@@ -15,6 +15,7 @@ use proto::regular_file::{self, Stamp};
 use tch::{Kind, Tensor};
 use trainer::pth::StoredTensor;
 
+use super::elements::elements;
 use super::error::RecordedError;
 use super::kept::Batch;
 
@@ -155,7 +156,9 @@ impl RecordedArray {
         if found.get(1..) == Some(row) && rows.contains(&found[0]) {
             return Ok(());
         }
-        let shapes = rows.iter().map(|&rows| format!("{:?}", [&[rows], row].concat()));
+        let shapes = rows
+            .iter()
+            .map(|&rows| format!("{:?}", [&[rows][..], row].concat()));
         Err(RecordedError::Shape {
             path: self.path.clone(),
             array: name,
@@ -191,7 +194,9 @@ impl RecordedGolden {
         &self,
         differences: Differences,
     ) -> Result<BTreeMap<String, RecordedElsewhere>, RecordedError> {
-        self.files.iter().try_for_each(RecordedFile::check_unchanged)?;
+        self.files
+            .iter()
+            .try_for_each(RecordedFile::check_unchanged)?;
         let arrays = self.arrays().into_iter();
         let described = arrays.map(|(name, array)| {
             let difference = differences.0.get(name).copied().unwrap_or_default();
@@ -237,7 +242,9 @@ impl RecordedGolden {
             let recorded = match is_of_samples {
                 true => array.read(range.clone(), name)?,
                 false => {
-                    let rows = indices.iter().map(|&image| array.read(image..image + 1, name));
+                    let rows = indices
+                        .iter()
+                        .map(|&image| array.read(image..image + 1, name));
                     Tensor::cat(&rows.collect::<Result<Vec<_>, _>>()?, 0)
                 }
             };
@@ -249,7 +256,11 @@ impl RecordedGolden {
                 return Err(RecordedError::Different {
                     path: array.path.clone(),
                     array: name,
-                    sample: if is_of_samples { first + row } else { indices[row] },
+                    sample: if is_of_samples {
+                        first + row
+                    } else {
+                        indices[row]
+                    },
                     image: indices[row],
                     difference,
                     atol: ATOL,
@@ -300,10 +311,10 @@ impl Differences {
         let distance = (recorded - &computed).abs();
         let excess = of_samples(&(&distance - (computed.abs() * RTOL + ATOL))); // [batch]
         let largest = of_samples(&distance); // [batch]
-        // What the network gives is finite too, or it is refused where it is written; a NaN here is
-        // no difference that was accepted.
-        let is_outside: Vec<bool> = (0..largest.size()[0])
-            .map(|row| !(excess.double_value(&[row]) <= 0.0))
+        // A NaN of the network is outside of any tolerance.
+        let excess = elements::<f64>(&excess).into_iter();
+        let is_outside: Vec<bool> = excess
+            .map(|excess| excess > 0.0 || excess.is_nan())
             .collect();
         let total = self.0.entry(name).or_default();
         total.largest = total.largest.max(largest.max().double_value(&[]));

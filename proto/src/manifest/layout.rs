@@ -276,10 +276,15 @@ impl Split {
 impl fmt::Display for Golden {
     /// Who recorded the golden, for a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { libtorch, device, .. } = self;
+        let Self {
+            libtorch, device, ..
+        } = self;
         match self.recorded.is_empty() {
             true => write!(f, "libtorch {libtorch} on {device}"),
-            false => write!(f, "another program, compared with libtorch {libtorch} on {device}"),
+            false => write!(
+                f,
+                "another program, compared with libtorch {libtorch} on {device}"
+            ),
         }
     }
 }

@@ -49,7 +49,10 @@ impl StoredTensor {
         let start = self.start + (range.start * self.row_bytes) as u64;
         read_at(&self.file, start, &mut bytes, None)?;
         let (elements, _) = bytes.as_chunks();
-        Ok(elements.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+        Ok(elements
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect())
     }
 }
 
@@ -183,7 +186,10 @@ mod tests {
              `targets` (tensor [4, 3, 2])"
         );
         let alone = refusal("dataset.pt", None);
-        assert!(alone.starts_with("expected one tensor alone, found"), "{alone}");
+        assert!(
+            alone.starts_with("expected one tensor alone, found"),
+            "{alone}"
+        );
         let dict = refusal("logits.pt", Some("inputs"));
         assert!(dict.ends_with("found tensor [4, 10]"), "{dict}");
         let views = |key| refusal("views.pt", Some(key));

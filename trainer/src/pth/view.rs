@@ -86,11 +86,7 @@ fn view_elements<'a, const N: usize>(
 }
 
 /// Refuses a view, every axis of which is at least 1 long, that reaches past its storage.
-pub(super) fn bounds(
-    view: &View<'_>,
-    name: &str,
-    axes: &[(usize, usize)],
-) -> Result<(), PthFault> {
+pub(super) fn bounds(view: &View<'_>, name: &str, axes: &[(usize, usize)]) -> Result<(), PthFault> {
     let reach = |last: usize, &(length, stride): &(usize, usize)| {
         let reach = usize::checked_mul(length - 1, stride)?;
         last.checked_add(reach)

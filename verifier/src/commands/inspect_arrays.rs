@@ -131,7 +131,9 @@ pub(super) fn inspect_safetensors(path: &Path) -> Result<()> {
         tensors.push((tensor, described));
     }
     tensors.sort_by_key(|(_, tensor)| tensor.data_offsets);
-    let end = tensors.last().map_or(0, |(_, tensor)| tensor.data_offsets.1);
+    let end = tensors
+        .last()
+        .map_or(0, |(_, tensor)| tensor.data_offsets.1);
     let data_start = file.stream_position().with_context(name)?;
     ensure!(
         data_start.checked_add(end) == Some(size),
