@@ -183,8 +183,8 @@ fn origin(golden: &Golden) -> String {
         add(
             &mut text,
             format_args!(
-                "\n- `{name}`: {entry}the file with SHA-256 `{}`; libtorch {libtorch} on {device} gave \
-                 with these weights what is at most {:.3e} off, in {} samples beyond {:e} + \
+                "\n- `{name}`: {entry}the file with SHA-256 `{}`; libtorch {libtorch} on {device} \
+                 gave with these weights what is at most {:.3e} off, in {} samples beyond {:e} + \
                  {:e}·|computed|",
                 recorded.sha256,
                 recorded.largest_difference,

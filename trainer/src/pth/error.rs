@@ -141,7 +141,8 @@ pub enum PthFault {
     /// Rows do not stand one after the other.
     #[error(
         "tensor `{0}`: expected its elements in C order\n\
-         hint: in Python, {{name: tensor.contiguous() for name, tensor in torch.load(FILE).items()}}"
+         hint: in Python, torch.save({{name: tensor.contiguous() for name, tensor in \
+         torch.load(FILE).items()}}, NEW)"
     )]
     Strided(String),
     /// A view reaches past its storage.

@@ -55,7 +55,7 @@ pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {
 /// bit, float16 and bfloat16 are widened exactly.
 ///
 /// Finds the dict whose names, after a prefix that all of them share, and shapes are those of the
-/// config. Fails unless there is one, its dtypes are floating-point ones and every number is finite.
+/// config. Fails unless there is one, its dtypes are floating-point ones and all numbers finite.
 pub fn load_with(
     path: &Path,
     config: &VitConfig,

@@ -42,8 +42,8 @@ pub(super) fn inspect_npy(path: &Path) -> Result<()> {
     }
     if needs_conversion(&array) {
         say!(
-            "convert      numpy.save(NEW, numpy.ascontiguousarray(numpy.load(FILE), \"<f4\")) makes \
-             it float32 in C order, as other commands want it"
+            "convert      numpy.save(NEW, numpy.ascontiguousarray(numpy.load(FILE), \"<f4\")) \
+             makes it float32 in C order, as other commands want it"
         );
     }
     Ok(())
