@@ -80,6 +80,7 @@ fn write(data: &Path, out: &Path) -> Result<Manifest> {
         indices: &Vec::from_iter(0..SAMPLES),
         batch_size: SAMPLES,
         float64: true,
+        recorded: None,
         raw: false,
         test_data_sets: 2,
         largest_model: usize::MAX,

@@ -34,7 +34,9 @@ pub(crate) enum Command {
     /// Write a bundle: models as ONNX, golden inputs and outputs as NPY
     #[command(after_help = "Example:\n  \
             exporter bundle --weights trained_models/vit_base_cifar10.safetensors \
-            --out bundles/base\n\n\
+            --out bundles/base\n  \
+            exporter bundle --model base --recorded vit_base_attn_dataset.pt \\\n    \
+            --golden-logits golden_base.pt\n\n\
             A bundle is whole or absent: it is written beside its place and renamed when \
             complete.")]
     Bundle(BundleArgs),
@@ -105,10 +107,20 @@ pub(crate) struct BundleArgs {
     /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
-    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an
-    /// .npy of int64
+    /// Use these images: a text with their positions in the split, apart by spaces, commas or
+    /// lines, or an .npy; or a mask of all images
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
+    /// Golden that the Python repository or another program recorded: the .pt file of test.py with
+    /// `inputs` and `targets`, or two .npy files, in this order; the network's own otherwise
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    pub(crate) recorded: Vec<PathBuf>,
+    /// Recorded logits, of the same samples or of the whole split: .pt or .npy
+    #[arg(long, value_name = "FILE", requires = "recorded")]
+    pub(crate) golden_logits: Option<PathBuf>,
+    /// Take a recorded golden that these weights do not reproduce; how far off it is is said
+    #[arg(long, requires = "recorded")]
+    pub(crate) accept_differences: bool,
     /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32
     /// golden
     #[arg(long, value_name = "KIND", default_value = "f32")]

@@ -53,8 +53,9 @@ initialised weights.")]
     #[command(after_help = "Example:
   trainer import --pth vit_base_cifar10.pth --model base
 
-The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is
-a state dict or a dict that has one under model_state_dict. Nothing in it is run.")]
+The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. They are found in
+the checkpoint by names and shapes, under any entry and behind a prefix such as module. that
+all names share. Nothing in it is run. A .safetensors file of Python is read as well.")]
     Import(ImportArgs),
     /// Turn a weights file into a PyTorch checkpoint (.pth)
     #[command(after_help = "Example:
@@ -263,9 +264,15 @@ fn positive_rate(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Checkpoint that torch.save wrote
+    /// Checkpoint that torch.save wrote, or a .safetensors file of Python
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,
+    /// Entry that holds the weights, keys apart by dots, where several fit
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Round float64 to float32
+    #[arg(long)]
+    pub(crate) convert: bool,
     /// Preset the checkpoint must be of: tiny, small, base, nano or micro
     #[arg(long, value_name = "PRESET")]
     pub(crate) model: Preset,

@@ -20,6 +20,9 @@ const SMALLER_BATCH: &str = "a smaller --batch-size needs less";
 const BEGIN_AGAIN: &str = "--force begins the run again";
 const SMALLER_STEPS: &str = "a lower --learning-rate or --clip-norm 1 is the usual remedy";
 const LOWER_RATE: &str = "a lower --learning-rate is the usual remedy";
+const ROUND: &str = "--convert rounds the numbers to float32";
+const ONE_OF_SEVERAL: &str = "--key NAME takes one of them";
+const NO_IMPORT: &str = "`trainer eval --weights FILE`, `exporter bundle --weights FILE`";
 
 /// The error, with a hint if there is one for the command that met it.
 pub(crate) fn with_hint(error: Error, command: &Command) -> Error {
@@ -94,6 +97,11 @@ fn of_import(error: &PthError) -> Option<String> {
         } => Some(format!(
             "its shapes are those of preset {preset}: --model {preset}"
         )),
+        PthFault::Dtype {
+            found: "float64", ..
+        } => Some(ROUND.to_owned()),
+        PthFault::Several(_) => Some(ONE_OF_SEVERAL.to_owned()),
+        PthFault::OwnWeights => Some(NO_IMPORT.to_owned()),
         _ => None,
     }
 }

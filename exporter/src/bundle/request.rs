@@ -20,7 +20,7 @@ use trainer::weights::WeightsInfo;
 use super::models::write_models;
 use super::origin::golden_origin;
 use super::weights::{SUBMODEL_WEIGHTS_FILE, submodel_weights};
-use crate::golden::{self, GoldenError, Plan, Recorded};
+use crate::golden::{self, GoldenError, Plan, Recorded, RecordedGolden};
 use crate::interop;
 use crate::vit_graph::{self, PartModel};
 
@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub batch_size: usize,
     /// Whether the submodel's outputs are also computed in float64.
     pub float64: bool,
+    /// The golden of another program, a row for each of `indices`; the network's own without it.
+    pub recorded: Option<&'a RecordedGolden>,
     /// Whether the arrays are also written without a header.
     pub raw: bool,
     /// Test data sets beside each model, at most as many as the samples fill.
@@ -151,13 +153,16 @@ fn kept(request: &Request<'_>) -> Result<usize, BundleError> {
 /// The graphs, whose weights are still the network's own.
 fn models(request: &Request<'_>, module: Module) -> Vec<(String, PartModel)> {
     let preprocessing = Preprocessing::cifar10(request.vit.config().image_size);
-    let golden = golden_origin(request.vit, request.batch_size);
+    let golden = match request.recorded {
+        None => json(&golden_origin(request.vit, request.batch_size)),
+        Some(recorded) => json(&BTreeMap::from([("recorded", recorded.sources())])),
+    };
     let metadata = [
         ("preset", request.info.preset_name().to_owned()),
         ("cut", module.to_string()),
         ("weights_sha256", request.weights_sha256.to_owned()),
         ("preprocessing", json(&preprocessing)),
-        ("golden", json(&golden)),
+        ("golden", golden),
     ];
     let mut models = Vec::new();
     for name in PARTS.iter().filter(|name| request.parts.contains(*name)) {
@@ -203,6 +208,7 @@ fn record(
         batch_size: request.batch_size,
         float64: request.float64,
         kept,
+        recorded: request.recorded,
     };
     golden::record(request.vit, module, plan, writer, go_on)
 }
@@ -239,6 +245,7 @@ fn describe(
         preprocessing: Preprocessing::cifar10(config.image_size),
         golden: Golden {
             float64: recorded.float64,
+            recorded: recorded.elsewhere,
             ..golden_origin(request.vit, request.batch_size)
         },
         accuracy: recorded.accuracy,

@@ -1,21 +1,23 @@
 //! `exporter bundle`.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
+use exporter::golden::RecordedGolden;
 use proto::graph::Deployment;
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
+use trainer::vit::Vit;
 use trainer::weights::{self, Loaded};
 
 use super::images::chosen_images;
-use super::{check_out, hints, remove_leftovers, say_written};
+use super::{check_out, hints, recorded, remove_leftovers, say_written};
 use crate::cli::{BundleArgs, GoldenKind};
 
 /// Samples that become test data sets where nobody says how many.
@@ -35,12 +37,12 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         info,
         sha256,
     } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
-    let indices = chosen_images(arguments)?;
+    let recorded = recorded::open(arguments, &vit)?;
+    let (indices, split) = samples(arguments, recorded.as_ref(), &vit, &stop)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
         "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
     );
-    let split = images(arguments, indices.len())?;
     let out = arguments
         .out
         .clone()
@@ -60,6 +62,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         indices: &indices,
         batch_size: arguments.batch_size,
         float64: arguments.golden == GoldenKind::F64,
+        recorded: recorded.as_ref(),
         raw: arguments.raw,
         test_data_sets: test_data_sets(arguments),
         largest_model: arguments.largest_model.unwrap_or(LARGEST_MESSAGE),
@@ -106,6 +109,23 @@ fn parts(arguments: &BundleArgs) -> Result<Vec<&'static str>> {
     Ok(parts)
 }
 
+/// The images that become samples, and the split that they are of.
+fn samples(
+    arguments: &BundleArgs,
+    recorded: Option<&RecordedGolden>,
+    vit: &Vit,
+    stop: &AtomicBool,
+) -> Result<(Vec<usize>, cifar10::Split)> {
+    let Some(recorded) = recorded else {
+        let indices = chosen_images(arguments)?;
+        let split = images(arguments, indices.len())?;
+        return Ok((indices, split));
+    };
+    let split = images(arguments, recorded.samples())?;
+    let indices = recorded::images(arguments, recorded, vit, &split, stop)?;
+    Ok((indices, split))
+}
+
 /// The split that the samples are of; without samples there is no need of the images.
 fn images(arguments: &BundleArgs, samples: usize) -> Result<cifar10::Split> {
     Ok(match arguments.split {
@@ -142,9 +162,14 @@ fn say_deployment(manifest: &Manifest) {
 /// Where the golden comes from, if there is one.
 fn say_golden(manifest: &Manifest) {
     let golden = &manifest.golden;
+    recorded::say_recorded(manifest);
     if manifest.accuracy.samples > 0 {
+        let beside = match golden.recorded.is_empty() {
+            true => "",
+            false => ", of what was not recorded elsewhere",
+        };
         say!(
-            "golden       {} ({} threads), float32, libtorch {}",
+            "golden       {} ({} threads), float32, libtorch {}{beside}",
             golden.device,
             golden.threads,
             golden.libtorch

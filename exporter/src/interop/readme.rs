@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use proto::manifest::{Axis, Manifest, Tensor, dataset, part};
+use proto::manifest::{Axis, Golden, Manifest, Tensor, dataset, part};
 use proto::npy::Dtype;
 
 use super::tolerance::{Tolerance, tolerance};
@@ -174,12 +174,12 @@ fn running(manifest: &Manifest) -> String {
     let Tolerance { atol, rtol } = tolerance;
     let samples = manifest.accuracy.samples;
     let mut text = format!(
-        "\nThe golden was recorded in float32 with libtorch {} on {}. {} of {samples} samples are \
-         classified correctly.\n\n## Run it\n\n\
+        "\n{} {} of {samples} samples are classified correctly.\n\n## Run it\n\n\
          An element passes when |output − golden| ≤ {atol:e} + {rtol:e}·|golden|.\n\n\
          ### The verifier\n\n```sh\nverifier check . --device cuda     # or cpu; openvino with \
          --runtime and a library that has it\n```\n\n",
-        manifest.golden.libtorch, manifest.golden.device, manifest.accuracy.correct,
+        origin(&manifest.golden),
+        manifest.accuracy.correct,
     );
     let batch = match manifest.deployment().fixed_batch {
         None => samples.min(MOST_SAMPLES),
@@ -190,6 +190,38 @@ fn running(manifest: &Manifest) -> String {
         }
     };
     text.push_str(&tools(manifest, batch, tolerance));
+    text
+}
+
+/// Who recorded the golden, in sentences.
+fn origin(golden: &Golden) -> String {
+    let Golden {
+        libtorch, device, ..
+    } = golden;
+    if golden.recorded.is_empty() {
+        return format!("The golden was recorded in float32 with libtorch {libtorch} on {device}.");
+    }
+    let mut text = "Another program recorded golden tensors:\n".to_owned();
+    for (name, recorded) in &golden.recorded {
+        let entry = match &recorded.entry {
+            Some(entry) => format!("`{entry}` of "),
+            None => String::new(),
+        };
+        add(
+            &mut text,
+            format_args!(
+                "\n- `{name}`: {entry}the file with SHA-256 `{}`; libtorch {libtorch} on {device} \
+                 gave with these weights what is at most {:.3e} off, in {} samples beyond {:e} + \
+                 {:e}·|computed|",
+                recorded.sha256,
+                recorded.largest_difference,
+                recorded.samples_outside,
+                recorded.atol,
+                recorded.rtol
+            ),
+        );
+    }
+    text.push_str("\n\nEverything else was computed here.");
     text
 }
 

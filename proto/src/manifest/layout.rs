@@ -146,7 +146,8 @@ pub enum Role {
     Other,
 }
 
-/// How the golden tensors were made.
+/// How the golden tensors were made. Of tensors that come from files of another program `recorded`
+/// says so, and the rest is about what was computed beside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Golden {
     /// Version of libtorch.
@@ -164,6 +165,33 @@ pub struct Golden {
     /// The golden's own error, where the outputs were also computed in float64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub float64: Option<Float64Golden>,
+    /// The tensors that another program recorded, by the name of their dataset.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "maps_duplicate_key_is_error"
+    )]
+    #[schemars(with = "BTreeMap<String, RecordedElsewhere>")]
+    pub recorded: BTreeMap<String, RecordedElsewhere>,
+}
+
+/// A golden tensor from a file of another program, and how far it lies from what the network gave
+/// here for the same images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedElsewhere {
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Its name in the file, if the file holds more than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Largest |recorded − computed| over all elements.
+    pub largest_difference: f64,
+    /// Samples with an element beyond `atol + rtol · |computed|`.
+    pub samples_outside: usize,
+    /// Absolute part of that tolerance.
+    pub atol: f64,
+    /// Part of it that is relative to what was computed.
+    pub rtol: f64,
 }
 
 /// How far the float32 golden lies from the same computation in float64.
@@ -244,6 +272,22 @@ impl Split {
         match self {
             Self::Test => "test",
             Self::Train => "train",
+        }
+    }
+}
+
+impl fmt::Display for Golden {
+    /// Who recorded the golden, for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            libtorch, device, ..
+        } = self;
+        match self.recorded.is_empty() {
+            true => write!(f, "libtorch {libtorch} on {device}"),
+            false => write!(
+                f,
+                "another program, compared with libtorch {libtorch} on {device}"
+            ),
         }
     }
 }

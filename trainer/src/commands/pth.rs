@@ -17,29 +17,58 @@ pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {
     check_out(&arguments.out, &path)?;
     ensure_free(&path, arguments.force, "--out names another folder")?;
     let config = arguments.model.config();
-    let pth::Checkpoint { vit, epoch } = pth::load(&arguments.pth, &config)?;
+    let options = pth::Options {
+        key: arguments.key.clone(),
+        convert: arguments.convert,
+    };
+    let checkpoint = pth::load_with(&arguments.pth, &config, &options)?;
     make_folder_of(&path)?;
     weights::save(
         &path,
-        &vit,
+        &checkpoint.vit,
         &WeightsInfo {
             config,
             training: None,
         },
     )?;
-    let epoch = epoch.map_or_else(
-        || "names no epoch".to_owned(),
-        |epoch| format!("epoch {epoch} by its own count"),
-    );
-    say!("checkpoint   {} ({epoch})", arguments.pth.display());
+    say_checkpoint(&arguments.pth, &checkpoint);
     say!(
         "model        {} ({} parameters)",
         arguments.model,
-        vit.config().parameter_count()
+        checkpoint.vit.config().parameter_count()
     );
     say!("weights      {}", path.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// What was read, and what was made of it on the way.
+fn say_checkpoint(path: &Path, checkpoint: &pth::Checkpoint) {
+    let epoch = checkpoint.epoch.map_or_else(
+        || "names no epoch".to_owned(),
+        |epoch| format!("epoch {epoch} by its own count"),
+    );
+    say!("checkpoint   {} ({epoch})", path.display());
+    if let Some(key) = &checkpoint.key {
+        say!("entry        {key}");
+    }
+    if !checkpoint.prefix.is_empty() {
+        let prefix = checkpoint.prefix.escape_debug();
+        say!("names        without the prefix `{prefix}`");
+    }
+    for (dtype, count) in &checkpoint.converted {
+        let how = match *dtype {
+            "float64" => "rounded to float32",
+            _ => "widened to float32, exactly",
+        };
+        say!("dtype        {dtype} in {count} tensors, {how}");
+    }
+    if !checkpoint.skipped.is_empty() {
+        say!(
+            "skipped      {}; nothing of it was run",
+            checkpoint.skipped.join(", ")
+        );
+    }
 }
 
 pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {

@@ -1,5 +1,7 @@
 //! A literal record in, the text of every format out.
 
+use std::collections::BTreeMap;
+
 use console::Host;
 use insta::assert_snapshot;
 use ndarray::Array3;
@@ -61,6 +63,7 @@ fn record<B: Body>(body: B) -> Record<B> {
                 batch_size: 100,
                 cpu_features: vec!["avx2".to_owned()],
                 float64: None,
+                recorded: BTreeMap::new(),
             },
         }),
         body,
