@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
-use proto::config::Preset;
+use proto::config::Network;
 use trainer::device::DeviceChoice;
 use trainer::recipe::{Keep, Optimizer, Precision, Recipe, Schedule};
 use trainer::weights::DEFAULT_FOLDER;
@@ -73,9 +73,9 @@ pub(crate) struct DataArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// Preset: tiny, small, base, nano or micro
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Preset,
+    /// Preset (tiny, small, base, nano or micro), or a file .toml or .json with the numbers
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Network,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     /// The number that every random choice derives from [default: 0]
@@ -225,10 +225,10 @@ pub(crate) struct EvalArgs {
     /// Weights file that `trainer train` or `trainer import` wrote
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
     /// Images in a forward pass
     #[arg(
         long,
@@ -266,9 +266,9 @@ pub(crate) struct ImportArgs {
     /// Checkpoint that torch.save wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,
-    /// Preset the checkpoint must be of: tiny, small, base, nano or micro
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Preset,
+    /// Network the checkpoint must be of: tiny, small, base, nano, micro, or a file .toml or .json
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Network,
     /// Folder for the weights
     #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -282,10 +282,10 @@ pub(crate) struct ExportArgs {
     /// Weights file
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
     /// Checkpoint to write
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,

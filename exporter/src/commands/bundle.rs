@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
+use proto::config::Network;
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
 use trainer::cifar10;
@@ -30,7 +31,7 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         vit,
         info,
         sha256,
-    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
+    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model.as_ref(), device)?;
     let indices = chosen_images(arguments)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
@@ -40,7 +41,10 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
     let out = arguments
         .out
         .clone()
-        .unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
+        .unwrap_or_else(|| {
+            let name = arguments.model.as_ref().map_or(info.preset_name(), Network::name);
+            Path::new("bundles").join(name)
+        });
     check_out(&out)?;
     remove_leftovers(&out);
     let progress = Progress::count("samples", indices.len() as u64);

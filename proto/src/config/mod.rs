@@ -1,6 +1,7 @@
 //! The network's numbers: everything that changes its results, the presets, and the parameters they
 //! imply.
 
+mod network;
 mod parameters;
 mod preset;
 mod vit;
@@ -8,6 +9,7 @@ mod vit;
 #[cfg(test)]
 mod tests;
 
+pub use network::{Network, NetworkError};
 pub use parameters::{Parameter, ParameterKind};
 pub use preset::Preset;
 pub use vit::{ConfigError, Pool, VitConfig};

@@ -13,10 +13,10 @@ use crate::cli::{ExportArgs, ImportArgs};
 
 pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {
     let started = Instant::now();
-    let path = weights::default_path(&arguments.out, arguments.model);
+    let path = weights::default_path(&arguments.out, &arguments.model);
     check_out(&arguments.out, &path)?;
     ensure_free(&path, arguments.force, "--out names another folder")?;
-    let config = arguments.model.config();
+    let config = arguments.model.config().clone();
     let pth::Checkpoint { vit, epoch } = pth::load(&arguments.pth, &config)?;
     make_folder_of(&path)?;
     weights::save(
@@ -50,7 +50,7 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
         path, vit, info, ..
     } = weights::load_chosen(
         arguments.weights.as_deref(),
-        arguments.model,
+        arguments.model.as_ref(),
         tch::Device::Cpu,
     )?;
     ensure!(

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use proto::config::{ConfigError, Preset};
+use proto::config::ConfigError;
 use safetensors::tensor::SafeTensorError;
 
 use super::info::METADATA_KEY;
@@ -44,10 +44,10 @@ pub enum WeightsFault {
     /// The config is no network.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The network is not of the preset asked for.
-    #[error("weights of preset {found}, expected {expected}")]
-    Preset {
-        expected: Preset,
+    /// The network is not the one asked for.
+    #[error("weights of network {found}, expected {expected}")]
+    Network {
+        expected: String,
         /// The file's preset, or `custom`.
         found: &'static str,
     },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use proto::config::{Preset, VitConfig};
+use proto::config::{Network, VitConfig};
 use proto::digest::DigestReader;
 use proto::regular_file;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
@@ -27,9 +27,9 @@ const PREFIX: u64 = 8;
 /// As the safetensors library has it.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// The file that a preset's weights go to inside a folder, named as in the Python repository.
-pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
-    folder.join(format!("vit_{preset}_cifar10.{EXTENSION}"))
+/// The file that a network's weights go to inside a folder, named as in the Python repository.
+pub fn default_path(folder: &Path, network: &Network) -> PathBuf {
+    folder.join(format!("vit_{network}_cifar10.{EXTENSION}"))
 }
 
 /// Writes the parameters of a network; the file is whole or absent.
@@ -82,25 +82,28 @@ fn load_file(path: &Path, device: tch::Device) -> Result<Loaded, WeightsFault> {
     })
 }
 
-/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A
-/// preset alone stands for its file in [`DEFAULT_FOLDER`].
+/// Reads the weights that a user names by file, by network, or by both, which must then agree. A
+/// network alone stands for its file in [`DEFAULT_FOLDER`].
 pub fn load_chosen(
     file: Option<&Path>,
-    preset: Option<Preset>,
+    network: Option<&Network>,
     device: tch::Device,
 ) -> Result<Loaded, WeightsError> {
-    let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
+    let by_name = || network.map(|network| default_path(Path::new(DEFAULT_FOLDER), network));
     let path = file
         .map(Path::to_owned)
-        .or_else(by_preset)
+        .or_else(by_name)
         .unwrap_or_default();
     let loaded = load(&path, device)?;
-    match preset {
-        Some(expected) if loaded.info.config != expected.config() => {
+    match network {
+        Some(expected) if loaded.info.config != *expected.config() => {
             let found = loaded.info.preset_name();
             Err(WeightsError {
                 path,
-                fault: WeightsFault::Preset { expected, found },
+                fault: WeightsFault::Network {
+                    expected: expected.name().to_owned(),
+                    found,
+                },
             })
         }
         _ => Ok(loaded),
