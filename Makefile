@@ -39,7 +39,7 @@ lint: setup ## Check format and lints
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- --deny warnings
 
 test: lint data ## Check format and lints, and run all tests
-	@$(PYTHON) scripts/setup.py openvino python-tools
+	@$(PYTHON) scripts/setup.py openvino python-tools engines-ci
 	CIFAR10="$$(cd "$(DATA)" && pwd)" $(CARGO) test $(PROFILE) --workspace
 
 test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the rules about the sources

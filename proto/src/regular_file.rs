@@ -21,6 +21,11 @@ impl Stamp {
             identity: identity(metadata),
         }
     }
+
+    /// Bytes in the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 #[cfg(unix)]
@@ -120,8 +125,14 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let before = Stamp::of(&file.metadata()?);
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
+    check_unchanged(&file, before)?;
+    Ok(bytes)
+}
+
+/// Refuses a file that was changed since it had this stamp: what was read is a mixture.
+pub fn check_unchanged(file: &File, before: Stamp) -> io::Result<()> {
     match Stamp::of(&file.metadata()?) == before {
-        true => Ok(bytes),
+        true => Ok(()),
         false => Err(io::Error::other("it was changed while it was read")),
     }
 }

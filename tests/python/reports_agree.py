@@ -13,6 +13,7 @@ import numpy
 
 # What a faulty sample has of its own, and the array that it stands in.
 RECORDED = {"label": "labels", "prediction": "predictions", "confidence": "confidence"}
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 bundle, folder = map(pathlib.Path, sys.argv[1:])
 
@@ -46,7 +47,9 @@ assert counts == ("4", "1", "0"), suites.attrib
 page = (folder / "r.md").read_text()
 assert "# Verification: FAIL" in page, page
 rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
-label = str(numpy.load(bundle / "npy/labels.npy")[5])
-row = ["5", "5", label, "submodel_output", "0", "1", "single"]
-assert any(cells[:7] == row for cells in rows), page
+arrays = (numpy.load(bundle / f"npy/{array}.npy") for array in RECORDED.values())
+label, prediction, confidence = (array[5] for array in arrays)
+classes = [f"{number} {CLASSES[number]}" for number in (label, prediction)]
+row = ["5", "5", *classes, f"{confidence:.4f}", "submodel_output", "0", "1", "single"]
+assert any(cells[:9] == row for cells in rows), page
 print("all agree")

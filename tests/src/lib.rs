@@ -8,6 +8,7 @@
 pub mod architecture;
 mod bundles;
 mod fixtures;
+mod gpu;
 mod programs;
 mod python;
 mod runtimes;
@@ -17,6 +18,7 @@ pub use bundles::{
     verify,
 };
 pub use fixtures::{data, images, onnxruntime, openvino, read_json, root, scratch, utf8};
-pub use programs::{Ended, Program, interrupt, run, with_default_signals, wrapped};
+pub use gpu::{Gpu, gpu, show};
+pub use programs::{Ended, Program, interrupt, run, with_default_signals, with_gpus, wrapped};
 pub use python::{python, python_command};
 pub use runtimes::runtime_shim;

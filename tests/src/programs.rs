@@ -21,6 +21,9 @@ pub(crate) fn current_folder() -> PathBuf {
     CURRENT_FOLDER.with(|folder| folder.path().to_owned())
 }
 
+/// Which of the machine's GPUs CUDA shows to a process.
+const VISIBLE_GPUS: &str = "CUDA_VISIBLE_DEVICES";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     Trainer,
@@ -53,8 +56,8 @@ impl Program {
         FOLDER.get_or_init(built_programs).join(self.name())
     }
 
-    /// A command that runs it with none of the user's settings, in an empty folder that lives as
-    /// long as the test. Paths given to it must be absolute.
+    /// A command that runs it with none of the user's settings and no GPU, in an empty folder that
+    /// lives as long as the test. Paths given to it must be absolute.
     pub fn command(self) -> Command {
         let mut command = Command::new(self.path());
         command
@@ -64,12 +67,23 @@ impl Program {
         // Tests run side by side: several processes that each wait for every core in a busy loop
         // starve one another.
         command.env("OMP_NUM_THREADS", "1");
+        // A test says the same on every machine; those that are about GPUs ask for them.
+        command.env(VISIBLE_GPUS, "");
         command
     }
 
     pub fn run<S: AsRef<OsStr>>(self, arguments: impl IntoIterator<Item = S>) -> Ended {
         run(self.command().args(arguments))
     }
+}
+
+/// The same command with the GPUs that the user's settings show.
+pub fn with_gpus(mut command: Command) -> Command {
+    match std::env::var_os(VISIBLE_GPUS) {
+        Some(shown) => command.env(VISIBLE_GPUS, shown),
+        None => command.env_remove(VISIBLE_GPUS),
+    };
+    command
 }
 
 /// Builds all programs and gives their folder.

@@ -27,7 +27,7 @@ fn times_of_each_batch_size_are_in_the_table_and_the_files() {
 
     let [json, page, lines] = &files;
     let report = read_json(json);
-    assert_eq!(report["record_version"], "3.1");
+    assert_eq!(report["record_version"], "3.2");
     assert_eq!(report["command"], "bench");
     assert_eq!(report["verdict"], "pass");
     assert_eq!(report["exit_status"], 0);

@@ -90,7 +90,7 @@ fn a_check_uses_the_calibration_of_its_own_setting_and_of_no_other() {
     for arguments in [&[][..], &["--batch-size", "8"]] {
         check(&bundle, arguments)
             .expect_status(0)
-            .says("calibrated in 1 passes");
+            .says("calibrated in 1 pass of");
     }
 }
 
@@ -154,7 +154,7 @@ fn a_subset_has_the_model_of_its_bundle_and_its_calibration() {
     let calibration = folder.path().join("tiny.calibration.json");
     check(&subset, &["--calibration", utf8(&calibration)])
         .expect_status(0)
-        .says("calibrated in 1 passes")
+        .says("calibrated in 1 pass of")
         .says("found on 8 samples of another bundle, others than the 3 checked here");
 }
 

@@ -1,6 +1,8 @@
 //! Several runtimes and devices in one table, also when one of them crashes or hangs.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,7 +59,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
     let runtimes: [&Path; 4] = [&onnxruntime(), &openvino(), &hangs, &crashes];
     compare_runtimes(&bundle, &runtimes, &temporary, [&json, &page])
         .expect_status(2)
-        .says("| 1.31.1 ")
+        .says("| ONNX Runtime 1.31.1 ")
         .says("| openvino ")
         .says("1 and 4")
         .says("NO RESULT: 5 of 8 runs")
@@ -65,7 +67,7 @@ fn a_crashed_a_hung_and_an_impossible_run_are_rows_among_others() {
         .says("crashed: ended by SIGABRT");
 
     let report = read_json(&json);
-    assert_eq!(report["record_version"], "3.1");
+    assert_eq!(report["record_version"], "3.2");
     assert_eq!(report["command"], "compare");
     let outcome = |number: usize| &report["configurations"][number - 1];
     for number in [1, 3, 4] {
@@ -162,4 +164,43 @@ fn pairs_stand_beside_all_combinations() {
         .collect();
     assert_eq!(devices, ["cpu", "openvino"]);
     verify("compare", &bundle, &["--run", "openvino"]).refuses(&["expected LIB@DEVICE"]);
+}
+
+#[test]
+fn names_may_be_any_bytes() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let named = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+    let (odd, report) = (named(b"\xff"), named(b"\xff/r\xfe.json"));
+    fs::create_dir(&odd).expect("folder");
+    let library = named(b"\xff/lib\xfe.so");
+    std::os::unix::fs::symlink(onnxruntime(), &library).expect("link");
+    let mut pair = library.into_os_string();
+    pair.push("@cpu");
+
+    let mut command = Program::Verifier.command();
+    command.arg("compare").arg(&bundle);
+    command.arg("--run").arg(pair).arg("--scratch").arg(&odd);
+    run(command.arg("--report").arg(&report))
+        .expect_status(0)
+        .says("PASS: all 1 runs");
+    assert_eq!(read_json(&report)["verdict"], "pass");
+    let plot = named(b"\xff/p\xfe.svg");
+    let mut command = Program::Verifier.command();
+    command.arg("calibrate").arg(&bundle);
+    run(command.args(["--device", "cpu"]).arg("--plot").arg(&plot)).expect_status(0);
+    assert!(plot.is_file());
+
+    // An earlier report goes also where the arguments are not understood.
+    let mut command = Program::Verifier.command();
+    command
+        .arg("check")
+        .arg(&bundle)
+        .arg("--report")
+        .arg(&report);
+    run(command.arg("--part").arg(OsStr::from_bytes(b"a\xff"))).refuses(&[
+        "invalid UTF-8",
+        r#"argument 6, after --part: "a\xFF" is not UTF-8"#,
+    ]);
+    assert!(!report.exists());
 }

@@ -83,6 +83,9 @@ fn every_part_is_checked_and_ranges_and_repeats_are() {
     for part in ["full", "head", "tail"] {
         check(&bundle, &["--part", part])
             .expect_status(0)
+            .says("8 samples");
+        check(&bundle, &["--part", part, "--test-data"])
+            .expect_status(0)
             .says("recorded in test data sets")
             .says("3 samples");
     }
@@ -92,7 +95,7 @@ fn every_part_is_checked_and_ranges_and_repeats_are() {
         &["--part", "tail", "--fault", "input:residual[1,0,0]^30"],
     )
     .expect_status(1)
-    .says("1 of 3 samples");
+    .says("1 of 8 samples");
     // A part with two inputs: which one is meant has to be said.
     check(&bundle, &["--part", "tail", "--fault", "input[1,0,0]^30"]).refuses(&[
         "which input? The part has 2: residual, submodel_output",

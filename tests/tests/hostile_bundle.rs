@@ -744,7 +744,7 @@ fn test_data_sets_without_what_was_recorded() {
                 *bytes = tensor.encode_to_vec();
             });
         };
-        original.refuses(&["--part", "full"], corrupt, texts);
+        original.refuses(&["--part", "full", "--test-data"], corrupt, texts);
     };
     tensor(
         |tensor| tensor.dims[0] = -1,
@@ -765,7 +765,7 @@ fn test_data_sets_without_what_was_recorded() {
     };
     tensor(nan, &["`logits` of sample 1 has NaN at element 1"]);
     let full = |corrupt: &dyn Fn(&Path), texts: &[&str]| {
-        original.refuses(&["--part", "full"], corrupt, texts)
+        original.refuses(&["--part", "full", "--test-data"], corrupt, texts)
     };
     full(
         &|bundle| forge(bundle, file, |bytes| bytes.truncate(5)),

@@ -78,18 +78,17 @@ fn one_thing_wrong_is_refused_or_found() {
         &["--outputs", &exact, "--range", "0", "7"],
     )
     .refuses(&["8 samples in 1 file, expected 7: samples 0 to 6"]);
-    judge("check", &bundle, &["--outputs", &exact, "--part", "head"])
+    let head = ["--outputs", &exact, "--part", "head"];
+    judge("check", &bundle, &head)
+        .expect_status(1)
+        .says("golden, and not compared: residual");
+    judge("check", &bundle, &[&head[..], &["--test-data"]].concat())
         .refuses(&["exact.npy: nothing says of which output"]);
-    for flag in [
-        &["--device", "cpu"][..],
-        &["--threads", "2"],
-        &["--runtime", "x"],
-    ] {
-        let arguments = [&["--outputs", &exact][..], flag].concat();
+    for flag in [["--device", "cpu"], ["--threads", "2"]] {
+        let arguments = [&["--outputs", &exact][..], &flag].concat();
         judge("check", &bundle, &arguments).refuses(&["cannot be used with"]);
     }
-    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"])
-        .refuses(&["nothing is run that could be repeated"]);
+    judge("check", &bundle, &["--outputs", &exact, "--repeat", "2"]).refuses(&["are there once"]);
     let fault = ["--outputs", &exact, "--fault", "input[0,0,0]=1"];
     judge("check", &bundle, &fault).refuses(&["input[0,0,0]=1 with --outputs: nothing is run"]);
     let fault = [
@@ -130,7 +129,7 @@ fn outputs_of_lower_precision_get_a_tolerance_of_their_own() {
         .says("written");
     judge("check", &bundle, &outputs)
         .expect_status(0)
-        .says("calibrated in 1 passes")
+        .says("calibrated in 1 pass of")
         .says("float16: converted to float32, exactly");
     // The tolerance is of the engine with this name alone.
     let others = ["--outputs", utf8(&halves), "--engine-name", "others"];
@@ -140,4 +139,18 @@ fn outputs_of_lower_precision_get_a_tolerance_of_their_own() {
     judge("check", &bundle, &keep).expect_status(0);
     let saved = ["--outputs", utf8(&saved), "--engine-name", "halves"];
     judge("check", &bundle, &saved).expect_status(0);
+}
+
+#[test]
+fn a_bundle_with_a_damaged_input_gives_no_verdict_although_nothing_takes_it() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let golden = folder.path().join("golden.npy");
+    fs::copy(bundle.join("npy/submodel_output.npy"), &golden).expect("copy");
+    let input = bundle.join("npy/submodel_input.npy");
+    let mut bytes = fs::read(&input).expect("read");
+    *bytes.last_mut().expect("bytes") ^= 1;
+    fs::write(&input, bytes).expect("write");
+    judge("check", &bundle, &["--outputs", utf8(&golden)])
+        .refuses(&["submodel_input.npy", "BLAKE3"]);
 }

@@ -60,7 +60,7 @@ fn passes(bundle: &Path, report: &Path) {
         .expect_status(0)
         .says("PASS");
     let report = read_json(report);
-    assert_eq!(report["record_version"], "3.1");
+    assert_eq!(report["record_version"], "3.2");
     assert_eq!(report["command"], "check");
     assert_eq!(report["verdict"], "pass");
     assert_eq!(report["exit_status"], 0);

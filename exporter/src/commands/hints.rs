@@ -43,7 +43,10 @@ fn of_write(error: &dyn std::error::Error, reason: &WriteError) -> Error {
             "--force replaces it, --out names another folder"
         }
         WriteError::InsideBundle { .. } => "--out names a folder elsewhere",
-        WriteError::NotABundle { .. } => "--force leaves it as it is; --out names another folder",
+        // The second is of a folder that somebody put something into meanwhile.
+        WriteError::NotABundle { .. } | WriteError::Staging(StagingError::NotReplaced { .. }) => {
+            "--force leaves it as it is; --out names another folder"
+        }
         _ => return anyhow!("{error}"),
     };
     with_hint(error, hint)
@@ -79,5 +82,18 @@ mod tests {
             "{text}"
         );
         assert!(!refused(&[3], &[0]).contains("hint"));
+    }
+
+    #[test]
+    fn a_folder_that_was_not_replaced_is_answered_with_what_to_do() {
+        let reason = "\"precious\" in it is none of the bundle's files".to_owned();
+        let path = "bundles/nano".into();
+        let error = WriteError::Staging(StagingError::NotReplaced { path, reason });
+        let text = of_bundle(BundleError::Write(error)).to_string();
+        let hint = "bundle's files\nhint: --force leaves it as it is; --out names another folder";
+        assert!(
+            text.starts_with("bundles/nano was not replaced: ") && text.ends_with(hint),
+            "{text}"
+        );
     }
 }

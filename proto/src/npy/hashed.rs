@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::dtype::Element;
 use super::error::{NpyError, NpyFault};
 use super::read::{Npy, Rows};
-use crate::digest::{StreamHash, read_at_on_all_cores};
+use crate::digest::{StreamHash, read_at, read_at_on_all_cores};
 
 /// Reads an array's rows in ascending order and hashes every byte of its file on the way, so that
 /// nothing is read twice.
@@ -18,6 +18,7 @@ pub struct HashedRows<'a, T> {
     hash: StreamHash,
     /// The first row that is not hashed yet.
     next: usize,
+    on_all_cores: bool,
 }
 
 /// Reads an array's rows in any order: each one has the bytes that it had when the whole file was
@@ -38,6 +39,7 @@ impl<T: Element> Npy<T> {
             npy: self,
             hash,
             next: 0,
+            on_all_cores: false,
         }
     }
 
@@ -74,13 +76,26 @@ impl<T: Element> Npy<T> {
 }
 
 impl<T: Element> HashedRows<'_, T> {
+    /// Uses every core, where nothing runs between two windows that would need them.
+    pub fn on_all_cores(mut self) -> Self {
+        self.on_all_cores = true;
+        self
+    }
+
     /// Reads a window of rows; those between the last window and this one are hashed too.
     ///
     /// # Panics
     /// If the window begins before the end of the last one.
     pub fn rows(&mut self, range: Range<usize>) -> Result<Rows<T>, NpyError> {
         self.skip_to(range.start, |_| true)?;
-        let rows = self.npy.read(range.clone(), Some(&mut self.hash))?;
+        let (hash, on_all_cores) = (&mut self.hash, self.on_all_cores);
+        let rows = self.npy.read(range.clone(), |file, at, bytes| {
+            if on_all_cores {
+                read_at_on_all_cores(file, at, bytes, hash)
+            } else {
+                read_at(file, at, bytes, Some(hash))
+            }
+        })?;
         self.next = range.end;
         Ok(rows)
     }

@@ -1,12 +1,13 @@
 //! Writing and reading a weights file.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use proto::config::{Network, VitConfig};
 use proto::digest::DigestReader;
-use proto::regular_file;
+use proto::regular_file::{self, Stamp};
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
 use tch::{Kind, Tensor};
 
@@ -71,15 +72,27 @@ fn load_file(path: &Path, device: tch::Device) -> Result<Loaded, WeightsFault> {
         io::ErrorKind::NotFound => WeightsFault::Absent,
         _ => error.into(),
     })?;
-    let length = file.metadata()?.len();
-    let mut source = DigestReader::new(file);
-    let (vit, info) = read(&mut source, length, device)?;
+    let before = Stamp::of(&file.metadata()?);
+    let (vit, info, sha256) = read_open(&file, before, device)?;
     Ok(Loaded {
         path: path.to_owned(),
         vit,
         info,
-        sha256: source.sha256(),
+        sha256,
     })
+}
+
+/// Reads an open file from its beginning, and gives its SHA-256 too; refuses one that was changed
+/// since it had the stamp.
+pub(super) fn read_open(
+    file: &File,
+    before: Stamp,
+    device: tch::Device,
+) -> Result<(Vit, WeightsInfo, String), WeightsFault> {
+    let mut source = DigestReader::new(file);
+    let (vit, info) = read(&mut source, before.size(), device)?;
+    regular_file::check_unchanged(file, before)?;
+    Ok((vit, info, source.sha256()))
 }
 
 /// Reads the weights that a user names by file, by network, or by both, which must then agree. A

@@ -1,14 +1,18 @@
 //! Files written and read back, and files that break one rule each.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::thread::sleep;
+use std::time::Duration;
 
 use safetensors::tensor::TensorView;
 
 use proto::config::{Preset, VitConfig};
+use proto::regular_file::Stamp;
 use safetensors::tensor::Dtype;
 
-use super::file::{Loaded, load, read, save};
+use super::file::{Loaded, load, read, read_open, save};
 use super::info::{METADATA_KEY, Training, WeightsInfo};
 use crate::recipe::Recipe;
 use crate::tensor_file::shape_and_bytes;
@@ -98,6 +102,23 @@ fn saved_weights_are_loaded_bit_for_bit_and_twice_saved_the_same_bytes() {
         fs::read(first).expect("read"),
         fs::read(second).expect("read")
     );
+}
+
+#[test]
+fn a_file_that_is_changed_while_it_is_read_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.safetensors");
+    let vit = Vit::new(&info().config, tch::Device::Cpu, 1.0);
+    save(&path, &vit, &info()).expect("save");
+    let file = File::open(&path).expect("open");
+    let before = Stamp::of(&file.metadata().expect("metadata"));
+    sleep(Duration::from_millis(50)); // the clock of changes has ticks
+    let writer = File::options().write(true).open(&path).expect("open");
+    let last = before.size() - 1;
+    writer.write_all_at(&[0], last).expect("write");
+    let refused = read_open(&file, before, tch::Device::Cpu).expect_err("changed");
+    assert_eq!(refused.to_string(), "it was changed while it was read");
+    load(&path, tch::Device::Cpu).expect("as it is now");
 }
 
 #[test]

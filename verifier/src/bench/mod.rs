@@ -1,6 +1,8 @@
 //! How long a batch takes in the engine, beside reading and comparing it. Every output that is
 //! timed is compared, because only right answers count.
 
+pub mod process;
+
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -4,9 +4,9 @@ use ndarray::{ArrayViewD, IxDyn};
 
 use super::result::FaultyOutput;
 use crate::compare::pattern::Extent;
-use crate::compare::{ElementPair, Histogram, SampleComparison, Tolerance, largest};
+use crate::compare::{ClassChange, ElementPair, Histogram, SampleComparison, Tolerance, largest};
 use crate::inject::place::Corrupted;
-use crate::samples::SampleInfo;
+use crate::samples::{SampleInfo, elements};
 
 /// One output of a sample, without and with its faults, `[…]` each.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ impl Compared<'_> {
     /// Whether an element is outside the tolerance.
     pub(super) fn is_outside(&self, index: &IxDyn, tolerance: Tolerance) -> bool {
         !tolerance.is_close(self.actual[index], self.golden[index])
+    }
+
+    /// What the error did to the class, where the output is logits.
+    pub(super) fn class_change(&self) -> Option<ClassChange> {
+        ClassChange::new(elements(&self.recorded), in_c_order(&self.actual))
     }
 
     /// Describes an output that has an element outside.
@@ -77,6 +82,7 @@ impl Compared<'_> {
             pattern: extent.pattern().expect(at_least_one),
             first: first.expect(at_least_one),
             worst: worst.expect(at_least_one),
+            class: None,
         }
     }
 }

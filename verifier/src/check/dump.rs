@@ -73,7 +73,7 @@ impl Dump {
             path: folder.clone(),
             error,
         })?;
-        let FaultyTensors { golden, actual } = tensors;
+        let FaultyTensors { golden, actual, .. } = tensors;
         let (name, shape) = (&faulty.output, golden.shape());
         let indices = outside(tensors, self.tolerance);
         let rows = [indices.len() / shape.len().max(1), shape.len()];

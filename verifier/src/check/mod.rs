@@ -8,6 +8,7 @@ pub mod outcome;
 mod request;
 pub mod result;
 mod run;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod worst;

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::FaultResult;
-use crate::compare::{ElementPair, Histogram, Largest, Pattern, SampleComparison};
-use crate::samples::{Origin, Recording, SampleInfo};
+use super::outcome::{FaultOutcome, FaultResult};
+use crate::compare::{
+    ClassChange, ClassCounts, ElementPair, Histogram, Largest, Pattern, SampleComparison, Top1,
+};
+use crate::samples::{Origin, Recordings, SampleInfo};
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +20,9 @@ pub struct CheckResult {
     pub stopped: Option<Stop>,
     /// Where the recorded tensors come from.
     pub recorded_in: Origin,
+    /// Outputs of the part that were not compared, since the bundle has no golden of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_golden: Vec<String>,
     /// Samples compared.
     pub samples: usize,
     /// Samples with an element that is not equal to the golden, in the first run; absent where no
@@ -43,6 +48,16 @@ pub struct CheckResult {
     /// Every output of a sample with an element outside, in order; one that later runs do not
     /// repeat may come again.
     pub faulty: Vec<FaultyOutput>,
+    /// What faulty outputs did to the class, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassCounts>,
+    /// Why it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes_unknown: Option<String>,
+    /// How many classes are right, of the part's own logits, or of those that `tail` gives for its
+    /// outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top1: Option<Top1>,
     /// Where the time went.
     pub seconds: Seconds,
 }
@@ -99,6 +114,9 @@ pub struct FaultyOutput {
     pub first: ElementPair,
     /// The element that is furthest off: a non-finite one before any finite one.
     pub worst: ElementPair,
+    /// What it did to the sample's class, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassChange>,
 }
 
 /// Whether the runs of a batch gave the same bits. Runs that did not take place are not counted.
@@ -139,14 +157,15 @@ pub struct Seconds {
 
 impl CheckResult {
     /// Of nothing yet.
-    pub(super) fn new(goldens: &[Recording], origin: Origin) -> Self {
-        let outputs = goldens.iter().map(|golden| OutputResult {
+    pub(super) fn new(recordings: &Recordings) -> Self {
+        let outputs = recordings.goldens.iter().map(|golden| OutputResult {
             name: Some(golden.name().to_owned()),
             ..OutputResult::default()
         });
         Self {
             stopped: None,
-            recorded_in: origin,
+            recorded_in: recordings.origin,
+            without_golden: recordings.without_golden.clone(),
             samples: 0,
             differing_samples: Some(0),
             faulty_samples: 0,
@@ -156,6 +175,9 @@ impl CheckResult {
             faults: vec![],
             flagged_without_fault: 0,
             faulty: vec![],
+            classes: None,
+            classes_unknown: None,
+            top1: None,
             seconds: Seconds::default(),
         }
     }
@@ -174,6 +196,31 @@ impl CheckResult {
             faults.any(|fault| fault.sample().is_none_or(|own| own == sample))
         };
         self.flagged_without_fault = faulty.iter().filter(|&&sample| !has_fault(sample)).count();
+        self.count_classes();
+    }
+
+    /// Notes what the faulty outputs did to the class, in their order.
+    pub fn add_classes(&mut self, changes: Vec<Option<ClassChange>>) {
+        for (faulty, change) in self.faulty.iter_mut().zip(changes) {
+            faulty.class = change;
+        }
+        self.count_classes();
+    }
+
+    /// What became of the class of a faulty output.
+    pub fn class_of(&self, output: &FaultyOutput) -> Option<ClassChange> {
+        let key = |faulty: &FaultyOutput| (faulty.sample, faulty.run);
+        let mut faulty = self.faulty.iter();
+        let same =
+            |faulty: &&FaultyOutput| key(faulty) == key(output) && faulty.output == output.output;
+        faulty.find(same)?.class
+    }
+
+    fn count_classes(&mut self) {
+        self.classes = None;
+        for change in self.faulty.iter().filter_map(|faulty| faulty.class) {
+            self.classes.get_or_insert_default().add(change.outcome);
+        }
     }
 
     /// Leaves out what bits show: those of numbers that came as decimal text are not the bits that
@@ -188,6 +235,12 @@ impl CheckResult {
             faulty.first.xor = None;
             faulty.worst.xor = None;
         }
+    }
+
+    /// How many faults came to this.
+    pub fn faults_that_are(&self, outcome: FaultOutcome) -> usize {
+        let faults = self.faults.iter();
+        faults.filter(|fault| fault.outcome == outcome).count()
     }
 
     /// Samples in a second, with reading and comparing.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ndarray::{ArrayD, ArrayViewD, Axis};
+use proto::manifest::dataset;
 use rayon::prelude::*;
 
 use super::compared::{Compared, in_c_order};
@@ -14,11 +15,11 @@ use super::faults;
 use super::outcome::FaultResult;
 use super::request::{CheckError, Engines, Request};
 use super::result::{CheckResult, Repeats, Stop};
-use crate::compare::{Histogram, compare_sample};
+use crate::compare::{Class, Histogram, compare_sample};
 use crate::engine::{Engine, run_batch};
 use crate::inject::{Injection, Kind};
 use crate::samples::batches::{check_finite, check_samples};
-use crate::samples::{Batch, Batches, Recordings, SamplesError, elements, sample_of};
+use crate::samples::{Batch, Batches, Recording, Recordings, SamplesError, elements, sample_of};
 
 /// Runs the check. When it is stopped, what was compared until then is the result.
 pub fn check(
@@ -78,10 +79,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(request: &'a Request<'a>, injection: &'a Injection<'a>) -> Self {
-        let Recordings {
-            goldens, origin, ..
-        } = request.recordings;
-        let mut result = CheckResult::new(goldens, *origin);
+        let mut result = CheckResult::new(request.recordings);
         result.faults = request.faults.iter().map(FaultResult::new).collect();
         result.repeats = (request.repeat > 1).then(Repeats::default);
         Self {
@@ -170,7 +168,7 @@ impl<'a> Run<'a> {
             Some(first) => self.differing_from_first(outputs, first),
             None => {
                 let views = outputs.computed.iter().map(|output| output.view());
-                observe(Event::Outputs(views.collect()));
+                observe(Event::Outputs(outputs.samples.clone(), views.collect()));
                 if self.request.repeat > 1 {
                     let copies = outputs.computed.iter().map(ArrayViewD::to_owned);
                     *first = Some(copies.collect());
@@ -260,6 +258,20 @@ impl<'a> Run<'a> {
         Ok(compared)
     }
 
+    /// Counts right classes where the part gives logits.
+    fn add_classes(&mut self, sample: usize, outputs: &[Compared<'_>]) {
+        let recordings = self.request.recordings;
+        let is_logits = |golden: &Recording| golden.name() == dataset::LOGITS;
+        let Some(position) = recordings.goldens.iter().position(is_logits) else {
+            return;
+        };
+        let output = &outputs[position];
+        let class = |logits: &ArrayViewD<'_, f32>| Some(Class::of(elements(logits))?.class);
+        let label = recordings.info[sample].label;
+        let top1 = self.result.top1.get_or_insert_default();
+        top1.add(class(&output.recorded), class(&output.computed), label);
+    }
+
     /// Adds a compared sample to the result.
     fn add(
         &mut self,
@@ -279,6 +291,7 @@ impl<'a> Run<'a> {
             *self.result.differing_samples.get_or_insert_default() += usize::from(differs);
             let faults = &mut self.result.faults;
             faults::judge(self.injection, sample, outputs, tolerance, faults);
+            self.add_classes(sample, outputs);
         }
         for (number, output) in outputs.iter().enumerate() {
             let golden = &recordings.goldens[number];
@@ -289,12 +302,16 @@ impl<'a> Run<'a> {
             }
             if output.comparison.is_faulty() {
                 let info = recordings.info[sample];
-                let faulty = output.describe(golden.name(), sample, info, run, tolerance);
+                let mut faulty = output.describe(golden.name(), sample, info, run, tolerance);
+                if golden.name() == dataset::LOGITS {
+                    faulty.class = output.class_change();
+                }
                 let tensors = FaultyTensors {
                     golden: output.golden.view(),
                     actual: output.actual.view(),
+                    recorded: output.recorded.clone(),
                 };
-                observe(Event::Faulty(&faulty, tensors));
+                observe(Event::Faulty(&faulty, &tensors));
                 self.result.faulty.push(faulty);
             }
         }

@@ -1,9 +1,13 @@
-//! The worst of the faulty samples, with a map of each: where the elements outside lie.
+//! The worst of the faulty samples, each with a map of its errors and the image that it is of.
+
+use ndarray::Array3;
+use proto::npy::NpyError;
 
 use super::events::FaultyTensors;
 use super::result::FaultyOutput;
 use crate::compare::Tolerance;
 use crate::compare::error_map::ErrorMap;
+use crate::samples::{Images, elements};
 
 /// Samples kept.
 const KEPT: usize = 20;
@@ -20,8 +24,11 @@ pub struct WorstSamples {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorstSample {
     pub output: FaultyOutput,
-    /// Where its elements outside lie.
+    /// Where its errors lie.
     pub map: ErrorMap,
+    /// What it is an image of, `[32, 32, 3]`: row, column, channel R, G, B; absent where the bundle
+    /// has no pixels.
+    pub image: Option<Array3<u8>>,
 }
 
 impl WorstSamples {
@@ -42,20 +49,37 @@ impl WorstSamples {
         if place >= KEPT {
             return;
         }
-        let FaultyTensors { golden, actual } = tensors;
+        let FaultyTensors { golden, actual, .. } = tensors;
         let columns = golden.shape().last().copied().unwrap_or(1).max(1);
-        let pairs = actual.iter().zip(golden.iter()).enumerate();
-        let outside = pairs
-            .filter(|(_, (y, g))| !self.tolerance.is_close(**y, **g))
-            .map(|(element, _)| element);
-        let map = ErrorMap::new(golden.len() / columns, columns, outside);
-        let output = faulty.clone();
-        self.samples.insert(place, WorstSample { output, map });
+        let (actual, golden) = (elements(actual), elements(golden));
+        let sample = WorstSample {
+            output: faulty.clone(),
+            map: ErrorMap::new(actual, golden, columns, self.tolerance),
+            image: None,
+        };
+        self.samples.insert(place, sample);
         self.samples.truncate(KEPT);
+    }
+
+    /// Adds the images that the samples are of.
+    pub fn add_images(&mut self, images: &Images) -> Result<(), NpyError> {
+        let positions = self.samples.iter().map(WorstSample::position);
+        let images = images.read(positions)?;
+        for sample in &mut self.samples {
+            sample.image = images.get(&sample.position()).cloned();
+        }
+        Ok(())
     }
 
     /// The worst first.
     pub fn into_samples(self) -> Vec<WorstSample> {
         self.samples
+    }
+}
+
+impl WorstSample {
+    /// Of its image in the split.
+    fn position(&self) -> i64 {
+        self.output.info.sample_index
     }
 }

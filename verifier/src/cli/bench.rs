@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::engine::EngineArgs;
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{Number, bench_report, count, seconds, tolerance};
+use super::values::{Number, bench_report, count, path, seconds, tolerance};
 
 /// Time a part at several batch sizes, and compare everything that is timed with the golden
 #[derive(Debug, Args)]
@@ -24,8 +25,10 @@ pub(crate) struct BenchArgs {
     pub(crate) input: PartArgs,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
-    /// Samples in one run of the model; repeatable [default: 1, 8 and 64, as far as there are so
-    /// many samples]
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Samples in one run of the model; repeatable [default: the model's, if --model fixes it; else
+    /// 1, 8 and 64, as far as there are so many samples]
     #[arg(
         long = "batch-size",
         alias = "batch_size",
@@ -33,22 +36,21 @@ pub(crate) struct BenchArgs {
         value_parser = count()
     )]
     pub(crate) batch_sizes: Vec<usize>,
-    /// Runs before those that are timed
+    /// Runs before those that are timed [default: 3; of an engine's process 1]
     #[arg(
         long,
-        default_value_t = 3,
         value_name = "N",
         value_parser = Number::new().range(1..=1_000_000)
     )]
-    pub(crate) warmup: usize,
-    /// Timed runs of each batch size
+    pub(crate) warmup: Option<usize>,
+    /// Timed runs of each batch size; an engine's process runs for all samples [default: 100; of
+    /// an engine's process 3]
     #[arg(
         long,
-        default_value_t = 100,
         value_name = "N",
         value_parser = Number::new().range(1..=1_000_000)
     )]
-    pub(crate) runs: usize,
+    pub(crate) runs: Option<usize>,
     /// Seconds after which no further timed run of a batch size begins
     #[arg(
         long,
@@ -65,6 +67,6 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "R", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) rtol: Option<f32>,
     /// Write the times: FILE.json, .md or .csv; repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = bench_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(bench_report))]
     pub(crate) reports: Vec<PathBuf>,
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, margin, percent, svg_file, tolerance};
+use super::values::{count, margin, path, percent, svg_file, tolerance};
 
 /// Find the tolerance that fits this device, and which bit flips it would catch
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub(crate) struct CalibrateArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) outputs: OutputsArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Passes over all samples before the tolerance is chosen, one if outputs come from files; one
     /// more checks it
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = count())]
@@ -72,6 +75,6 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Draw the detection floor, which share of the flips of each bit is caught
-    #[arg(long, value_name = "FILE.svg", value_parser = svg_file)]
+    #[arg(long, value_name = "FILE.svg", value_parser = path(svg_file))]
     pub(crate) plot: Option<PathBuf>,
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use verifier::inject::Fault;
 
+use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{check_report, count, tolerance};
+use super::values::{check_report, count, path, tolerance};
 
 /// Run a part on every sample and compare it with the golden
 #[derive(Debug, Args)]
@@ -33,6 +34,8 @@ pub(crate) struct CheckArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) outputs: OutputsArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Absolute tolerance [default: calibrated, else 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]
     pub(crate) atol: Option<f32>,
@@ -73,12 +76,18 @@ pub(crate) struct CheckArgs {
     /// output, weight:NAME; repeatable
     #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
     pub(crate) faults: Vec<Fault>,
+    /// Do not carry faulty samples through `tail` to see whether their class changes
+    #[arg(long)]
+    pub(crate) no_tail: bool,
+    /// Carry every sample through `tail`, to count the right classes
+    #[arg(long, conflicts_with = "no_tail")]
+    pub(crate) classify_all: bool,
     /// Exit status 0 if every fault beyond the tolerance was flagged, and no sample without a
     /// fault; else 1
     #[arg(long)]
     pub(crate) expect_detected: bool,
     /// Write the result: FILE.html, .json, .md, .csv or .xml (JUnit); repeatable
-    #[arg(long = "report", value_name = "FILE", value_parser = check_report)]
+    #[arg(long = "report", value_name = "FILE", value_parser = path(check_report))]
     pub(crate) reports: Vec<PathBuf>,
 }
 

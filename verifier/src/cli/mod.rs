@@ -4,11 +4,13 @@ mod bench;
 mod calibrate;
 mod check;
 mod compare;
+mod engine;
 mod outputs;
 mod shared;
 mod values;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
@@ -18,8 +20,9 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
+pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
-pub(crate) use shared::{PartArgs, TargetArgs};
+pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
@@ -73,11 +76,21 @@ pub(crate) struct InspectArgs {
     pub(crate) path: PathBuf,
 }
 
+const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";
+
+fn names_a_model() -> bool {
+    std::env::args_os().any(|argument| argument.to_string_lossy().starts_with("--model"))
+}
+
 /// What is meant by flags of other programs, which the verifier does not have.
 pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
     match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) if flag == "--model" => {
-            Some("a bundle holds its model: `verifier check bundles/base`")
+        // A preset's name, as other programs take it.
+        Some(ContextValue::String(flag)) if flag == "--model" => Some(OWN_MODEL),
+        Some(ContextValue::Strings(missing))
+            if missing.iter().any(|name| name == "<BUNDLE>") && names_a_model() =>
+        {
+            Some(OWN_MODEL)
         }
         Some(ContextValue::String(flag)) if flag == "--dataset" => {
             Some("a bundle holds its data: `verifier check bundles/base_cnf_4`")
@@ -102,13 +115,12 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
         return files;
     }
     for argument in arguments {
-        let text = argument.to_string_lossy();
         if is_named {
             files.push(PathBuf::from(&argument));
-        } else if let Some(file) = text.strip_prefix("--report=") {
-            files.push(PathBuf::from(file));
+        } else if let Some(file) = argument.as_bytes().strip_prefix(b"--report=") {
+            files.push(PathBuf::from(OsStr::from_bytes(file)));
         }
-        is_named = !is_named && text == "--report";
+        is_named = !is_named && argument == "--report";
     }
     files
 }
@@ -116,12 +128,13 @@ pub(crate) fn named_reports(arguments: impl Iterator<Item = OsString>) -> Vec<Pa
 impl Command {
     /// Whether reduced precision may be left to the provider.
     pub(crate) fn allows_reduced_precision(&self) -> bool {
-        let target = match self {
-            Self::Bench(arguments) => &arguments.target,
-            Self::Calibrate(arguments) => &arguments.target,
-            Self::Check(arguments) => &arguments.target,
-            Self::Compare(_) | Self::Devices(_) | Self::Inspect(_) => return false,
-        };
-        target.allow_reduced_precision
+        match self {
+            Self::Bench(arguments) => arguments.target.allow_reduced_precision,
+            Self::Calibrate(arguments) => arguments.target.allow_reduced_precision,
+            Self::Check(arguments) => arguments.target.allow_reduced_precision,
+            // What it sets for itself, its processes inherit.
+            Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Devices(_) | Self::Inspect(_) => false,
+        }
     }
 }

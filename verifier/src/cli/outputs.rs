@@ -17,7 +17,7 @@ pub(crate) struct OutputsArgs {
     /// .json (Polygraphy, trtexec), or a folder with one for each output or each batch
     #[arg(long, value_name = "PATH", conflicts_with_all = [
         "device", "device_id", "device_options", "allow_reduced_precision", "optimization",
-        "runtime", "threads",
+        "threads", "model", "engine",
     ])]
     pub(crate) outputs: Option<PathBuf>,
     /// Elements of raw files, and of 16-bit words without a type: float32, float16, bfloat16 or

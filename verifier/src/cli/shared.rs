@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use verifier::engine::Device;
 use verifier::engine::device::key_values;
 use verifier::engine::onnxruntime::{Optimization, Options};
@@ -18,12 +18,22 @@ pub(crate) struct PartArgs {
     /// The bundle must have this BLAKE3, as `verifier inspect` shows it; at least 16 digits
     #[arg(long, value_name = "HASH", value_parser = hash)]
     pub(crate) expect_bundle: Option<String>,
-    /// Part to run: submodel, or full, head and tail on their test data sets
+    /// Part to run: submodel, full, head or tail
     #[arg(long, default_value = "submodel", value_name = "NAME")]
     pub(crate) part: String,
     /// Samples START up to, but not including, END [default: all]
     #[arg(long, num_args = 2, value_names = ["START", "END"])]
     pub(crate) range: Option<Vec<usize>>,
+    /// Run ONNX's test data sets beside the model, which hold every tensor of a few samples
+    #[arg(long)]
+    pub(crate) test_data: bool,
+}
+
+/// Where the parts around the checked one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OtherPartsOn {
+    Cpu,
+    Device,
 }
 
 /// What runs a model, and where.
@@ -48,9 +58,16 @@ pub(crate) struct TargetArgs {
     /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
     #[arg(long, value_name = "LIB")]
     pub(crate) runtime: Option<PathBuf>,
+    /// Run another model in the place of the bundle's own, such as a simplified or a float16 one:
+    /// matched by the names of inputs and outputs, compared with the same golden
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
     /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
     #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
     pub(crate) threads: Option<usize>,
+    /// Where the other parts run, which compute inputs from pixels, and classes from outputs
+    #[arg(long, value_enum, default_value = "cpu", value_name = "WHERE")]
+    pub(crate) other_parts_on: OtherPartsOn,
 }
 
 impl PartArgs {

@@ -1,8 +1,10 @@
 //! Values of flags, each with its own rule.
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use verifier::engine::Device;
 use verifier::report::bench::Bench;
 use verifier::report::check::Check;
@@ -73,30 +75,62 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// What a flag takes that has a path in it, whose name may be any bytes.
+pub(super) fn path<T: Clone + Send + Sync + 'static>(
+    parse: fn(OsString) -> Result<T, String>,
+) -> impl TypedValueParser<Value = T> {
+    OsStringValueParser::new().try_map(parse)
+}
+
 /// A library and a device; the device stands behind the last `@`.
-pub(super) fn runtime_on_device(text: &str) -> Result<(PathBuf, Device), String> {
-    match text.rsplit_once('@') {
-        Some((library, device)) if !library.is_empty() && !device.is_empty() => {
-            Ok((PathBuf::from(library), Device::from(device.to_owned())))
+pub(super) fn runtime_on_device(text: OsString) -> Result<(PathBuf, Device), String> {
+    let mut parts = text.as_bytes().rsplitn(2, |&byte| byte == b'@');
+    let device = parts.next().map(std::str::from_utf8);
+    match (parts.next(), device) {
+        (Some(library), Some(Ok(device))) if !library.is_empty() && !device.is_empty() => {
+            let library = PathBuf::from(OsStr::from_bytes(library));
+            Ok((library, Device::from(device.to_owned())))
         }
         _ => Err("expected LIB@DEVICE, such as a/libonnxruntime.so@openvino".to_owned()),
     }
 }
 
-pub(super) fn check_report(text: &str) -> Result<PathBuf, String> {
+pub(super) fn check_report(text: OsString) -> Result<PathBuf, String> {
     report::<Check>(text)
 }
 
-pub(super) fn matrix_report(text: &str) -> Result<PathBuf, String> {
+pub(super) fn matrix_report(text: OsString) -> Result<PathBuf, String> {
     report::<Matrix>(text)
 }
 
-pub(super) fn bench_report(text: &str) -> Result<PathBuf, String> {
+pub(super) fn bench_report(text: OsString) -> Result<PathBuf, String> {
     report::<Bench>(text)
 }
 
+/// A path, and what its user calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedPath {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// `NAME=PATH`, or a path that is called by its last part.
+pub(super) fn named_path(text: &str) -> Result<NamedPath, String> {
+    let whole = Path::new(text);
+    if let Some((name, path)) = text.split_once('=').filter(|_| !whole.exists()) {
+        let name = engine_name(name)?;
+        let path = PathBuf::from(path);
+        return Ok(NamedPath { name, path });
+    }
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    Ok(NamedPath {
+        name: engine_name(&name.to_string_lossy())?,
+        path: whole.to_owned(),
+    })
+}
+
 /// A file in a format that the command's record can be written in.
-fn report<B: Body>(text: &str) -> Result<PathBuf, String> {
+fn report<B: Body>(text: OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match Format::of(&path) {
         Some(format) if B::FORMATS.contains(&format) => Ok(path),
@@ -107,7 +141,7 @@ fn report<B: Body>(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-pub(super) fn svg_file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn svg_file(text: OsString) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension() {
         Some(extension) if extension == "svg" => Ok(path),
@@ -142,9 +176,23 @@ mod tests {
 
     #[test]
     fn a_report_that_the_command_cannot_write_is_refused_with_those_that_it_can() {
-        assert!(check_report("a/b.html").is_ok());
-        let refused = matrix_report("a/b.html").expect_err("no such page");
-        assert_eq!(refused, "expected a name that ends in .json or .md");
-        assert!(bench_report("table").is_err());
+        assert!(check_report("a/b.html".into()).is_ok());
+        let refused = matrix_report("a/b.csv".into()).expect_err("no such list");
+        assert_eq!(refused, "expected a name that ends in .html, .json or .md");
+        assert!(bench_report("table".into()).is_err());
+    }
+
+    #[test]
+    fn a_path_may_be_any_bytes() {
+        let bytes = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+        assert_eq!(
+            check_report(bytes(b"\xff.md")),
+            Ok(bytes(b"\xff.md").into())
+        );
+        let pair = runtime_on_device(bytes(b"a@\xff.so@cpu"));
+        assert_eq!(pair, Ok((bytes(b"a@\xff.so").into(), Device::Cpu)));
+        for refused in [&b"a.so@\xff"[..], b"a.so", b"@cpu", b"a.so@"] {
+            assert!(runtime_on_device(bytes(refused)).is_err(), "{refused:?}");
+        }
     }
 }

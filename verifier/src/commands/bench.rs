@@ -1,4 +1,5 @@
-//! `verifier bench`: each batch size on a session of its own, timed and compared.
+//! `verifier bench`: each batch size on a session of its own, timed and compared; another engine's
+//! process is `bench_engine`'s.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,19 +7,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use console::{Progress, grouped, say};
-use proto::bundle::ModelFiles;
 use verifier::bench::{self, BenchError, Request, Timing};
 use verifier::check::{self, Event};
 use verifier::compare::Tolerance;
-use verifier::report::bench::{Bench, BenchOptions, LEGEND};
+use verifier::report::bench::{Bench, BenchOptions};
 use verifier::report::{Record, Verdict, text};
 
-use super::prepare::{Loaded, Opened, Prepared};
+use super::bench_engine;
+use super::command_engine::Launch;
+use super::model::Model;
+use super::opened::Opened;
+use super::prepare::{Loaded, Prepared};
 use super::recorded::recorded;
 use crate::cli::BenchArgs;
 
 /// Timed unless the user names others: one sample, a few, and many.
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
+/// Runs before those that are timed, and timed ones, unless the user names others.
+const WARMUP: usize = 3;
+const RUNS: usize = 100;
 
 pub(crate) fn bench(arguments: &BenchArgs) -> Result<Verdict> {
     recorded(&arguments.reports, body(arguments), |record, stop| {
@@ -33,25 +40,39 @@ fn run(
 ) -> Result<Verdict> {
     let started = Instant::now();
     let opened = Opened::new(&arguments.input, Some(record))?;
-    let batch_sizes = batch_sizes(arguments, opened.samples.len())?;
-    record.body.options.batch_sizes.clone_from(&batch_sizes);
+    let available = opened.samples.len();
+    check_batch_sizes(&arguments.batch_sizes, available)?;
+    if let Some(spec) = arguments.engine.spec()? {
+        let flags = (&arguments.engine, &arguments.target);
+        let launch = Launch::new(opened, spec, flags, &stop)?;
+        let batch_sizes = batch_sizes(arguments, available, &launch.model)?;
+        record.body.options.batch_sizes = batch_sizes;
+        bench_engine::run(&launch, record, &stop)?;
+        return Ok(conclude(record, started));
+    }
     let opened = opened.verified(&stop)?;
-    let (prepared, model) = Prepared::new(opened, &arguments.target, Some(1), stop)?;
+    let prepared = Prepared::new(opened, &arguments.target, None, stop)?;
+    let batch_sizes = batch_sizes(arguments, available, &prepared.model)?;
+    record.body.options.batch_sizes.clone_from(&batch_sizes);
+    time_all(arguments, &prepared, &batch_sizes, record)?;
+    prepared.check_unchanged()?;
+    Ok(conclude(record, started))
+}
 
-    let runs = arguments.warmup + arguments.runs;
+/// Times one batch size after the other on the runtime.
+fn time_all(
+    arguments: &BenchArgs,
+    prepared: &Prepared,
+    batch_sizes: &[usize],
+    record: &mut Record<Bench>,
+) -> Result<()> {
+    let runs = record.body.options.warmup + record.body.options.runs;
     let all: usize = batch_sizes.iter().map(|batch_size| batch_size * runs).sum();
     let progress = Progress::count("samples", all as u64);
     let mut done = 0;
     for (index, &batch_size) in batch_sizes.iter().enumerate() {
         progress.set_message(format!("batch size {batch_size}"));
-        match time(
-            arguments,
-            &prepared,
-            &model.files,
-            batch_size,
-            record,
-            &progress,
-        ) {
+        match time(arguments, prepared, batch_size, record, &progress) {
             Ok(timing) => record.body.timings.push(timing),
             Err(error) if matches!(error.downcast_ref(), Some(BenchError::Interrupted)) => {
                 progress.finish();
@@ -65,15 +86,13 @@ fn run(
         progress.set_position(done as u64);
     }
     progress.finish();
-    prepared.check_unchanged()?;
-    Ok(conclude(record, started))
+    Ok(())
 }
 
 /// Times one batch size with a session of its own.
 fn time(
     arguments: &BenchArgs,
     prepared: &Prepared,
-    model: &ModelFiles,
     batch_size: usize,
     record: &mut Record<Bench>,
     progress: &Progress,
@@ -81,7 +100,7 @@ fn time(
     let Loaded {
         mut engine,
         runtime,
-    } = prepared.load(model, batch_size)?;
+    } = prepared.load(batch_size)?;
     let load_seconds = runtime.load_seconds;
     if record.body.runtime.is_none() {
         let library = &runtime.library;
@@ -90,6 +109,9 @@ fn time(
         say!("bundle       {}", prepared.opened.bundle.root().display());
         say!("runtime      ONNX Runtime {} ({path})", library.version);
         say!("device       {device} ({nodes}), {}", runtime.precision);
+        for (name, value) in runtime.model_rows() {
+            say!("{name:<13}{value}");
+        }
         record.body.runtime = Some(runtime);
     }
     let request = Request {
@@ -104,8 +126,8 @@ fn time(
             histogram: false,
             stop: &prepared.stop,
         },
-        warmup: arguments.warmup,
-        runs: arguments.runs,
+        warmup: record.body.options.warmup,
+        runs: record.body.options.runs,
         limit: Duration::from_secs_f64(arguments.seconds),
     };
     let timing = bench::bench(&request, &mut *engine, load_seconds, &mut |event| {
@@ -118,10 +140,8 @@ fn time(
 
 fn conclude(record: &Record<Bench>, started: Instant) -> Verdict {
     say!("\n{}", record.body.table());
-    say!("{LEGEND}\n");
-    let timings = record.body.timings.iter();
-    let faulty: usize = timings.clone().map(|timing| timing.faulty_samples).sum();
-    let compared: usize = timings.map(|timing| timing.samples).sum();
+    say!("{}\n", record.body.legend());
+    let (compared, faulty) = record.body.compared();
     let verdict = if faulty == 0 {
         say!("verdict      PASS: all that was timed is within the tolerance");
         Verdict::Pass
@@ -134,13 +154,9 @@ fn conclude(record: &Record<Bench>, started: Instant) -> Verdict {
     verdict
 }
 
-/// Those asked for, each once; none that is larger than the samples there are.
-fn batch_sizes(arguments: &BenchArgs, available: usize) -> Result<Vec<usize>> {
-    let mut batch_sizes = arguments.batch_sizes.clone();
-    if batch_sizes.is_empty() {
-        batch_sizes.extend(BATCH_SIZES.into_iter().filter(|&size| size <= available));
-    }
-    for (index, &batch_size) in batch_sizes.iter().enumerate() {
+/// Refuses what is larger than the samples there are, and what is there twice.
+fn check_batch_sizes(asked: &[usize], available: usize) -> Result<()> {
+    for (index, &batch_size) in asked.iter().enumerate() {
         ensure!(
             batch_size <= available,
             BenchError::BatchSize {
@@ -148,30 +164,56 @@ fn batch_sizes(arguments: &BenchArgs, available: usize) -> Result<Vec<usize>> {
                 available
             }
         );
-        let is_repeated = batch_sizes[..index].contains(&batch_size);
+        let is_repeated = asked[..index].contains(&batch_size);
         ensure!(!is_repeated, "--batch-size {batch_size} is there twice");
+    }
+    Ok(())
+}
+
+/// Those asked for, which may not be others than the model's own, or else that one.
+fn batch_sizes(arguments: &BenchArgs, available: usize, model: &Model) -> Result<Vec<usize>> {
+    if let Some(fixed) = model.fixed_batch() {
+        for &asked in &arguments.batch_sizes {
+            model.batch_size(Some(asked), &arguments.target.device)?;
+        }
+        check_batch_sizes(&[fixed], available)?;
+        return Ok(vec![fixed]);
+    }
+    let mut batch_sizes = arguments.batch_sizes.clone();
+    if batch_sizes.is_empty() {
+        batch_sizes.extend(BATCH_SIZES.into_iter().filter(|&size| size <= available));
     }
     Ok(batch_sizes)
 }
 
 fn body(arguments: &BenchArgs) -> Bench {
     let default = Tolerance::DEFAULT;
+    let (warmup, runs) = match &arguments.engine.engine {
+        None => (WARMUP, RUNS),
+        Some(_) => (bench_engine::WARMUP, bench_engine::RUNS),
+    };
     Bench {
         options: BenchOptions {
             bundle: arguments.input.bundle.clone(),
             part: arguments.input.part.clone(),
-            target: arguments.target.record(),
+            target: match &arguments.engine.engine {
+                None => Some(arguments.target.record()),
+                Some(_) => None,
+            },
+            engine: arguments.engine.engine.clone(),
             tolerance: Tolerance {
                 atol: arguments.atol.unwrap_or(default.atol),
                 rtol: arguments.rtol.unwrap_or(default.rtol),
             },
             batch_sizes: arguments.batch_sizes.clone(),
-            warmup: arguments.warmup,
-            runs: arguments.runs,
+            warmup: arguments.warmup.unwrap_or(warmup),
+            runs: arguments.runs.unwrap_or(runs),
             limit_seconds: arguments.seconds,
             samples: arguments.input.samples(),
         },
         runtime: None,
+        engine: None,
         timings: vec![],
+        processes: vec![],
     }
 }

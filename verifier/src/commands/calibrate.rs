@@ -15,9 +15,10 @@ use verifier::report::floor_plot::floor_plot;
 use verifier::report::{Verdict, text, unix_seconds};
 
 use super::hints::with_hint;
-use super::prepare::{Opened, stop_flag};
+use super::opened::Opened;
+use super::prepare::stop_flag;
 use super::recorded::check_place;
-use super::source::Source;
+use super::source::{Asked, Source};
 use crate::cli::CalibrateArgs;
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
@@ -31,27 +32,24 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     let opened = Opened::new::<Check>(&arguments.input, None)?;
     let out = output_file(arguments)?;
     file::read(&out)?; // one that is damaged is to be known before the long run
-    let (outputs, target) = (&arguments.outputs, &arguments.target);
-    let mut source = Source::open(
-        opened,
-        outputs,
-        target,
-        arguments.batch_size,
-        &[],
-        stop.clone(),
-    )?;
+    let asked = Asked {
+        target: &arguments.target,
+        outputs: &arguments.outputs,
+        engine: &arguments.engine,
+        batch_size: arguments.batch_size,
+    };
+    let mut source = Source::open(opened, &asked, &[], stop.clone())?;
     let setting = source.setting().context(
         "--outputs without --engine-name: a calibration is of one engine, and is found by its name",
     )?;
     say_setting(&source);
-    let passes = if outputs.outputs.is_some() {
-        1
-    } else {
-        arguments.passes
+    let passes = match source.runtime() {
+        Some(_) => arguments.passes,
+        None => 1,
     };
     let batch_size = source.batch_size();
 
-    let (opened, engines) = source.split();
+    let (opened, _, engines) = source.split();
     let request = Request {
         recordings: &opened.recordings,
         samples: opened.samples.clone(),
@@ -80,7 +78,7 @@ fn run(arguments: &CalibrateArgs) -> Result<Verdict> {
     file::store(&out, entry)?;
     say!("written      {}", out.display());
     if let Some(path) = &arguments.plot {
-        match plot(path, arguments, &found) {
+        match plot(path, arguments, &source, &found) {
             Ok(()) => say!("plot         {}", path.display()),
             Err(error) => note!("error: --plot {error:#}; the calibration is written"),
         }
@@ -155,13 +153,27 @@ fn say_setting(source: &Source) {
         say!("             SHA-256 {}", library.sha256);
         let nodes = text::nodes(&runtime.nodes);
         say!("device       {device} ({nodes}), {}", runtime.precision);
+        for (name, value) in runtime.model_rows() {
+            say!("{name:<13}{value}");
+        }
         say!("batch size   {}", source.batch_size());
+    }
+    for (name, value) in source.command().iter().flat_map(|command| command.rows()) {
+        say!("{name:<13}{value}");
     }
 }
 
-fn plot(path: &Path, arguments: &CalibrateArgs, found: &Calibration) -> Result<()> {
-    let device = arguments.target.device.to_string();
-    let computed_by = arguments.outputs.engine_name.clone().unwrap_or(device);
+fn plot(
+    path: &Path,
+    arguments: &CalibrateArgs,
+    source: &Source,
+    found: &Calibration,
+) -> Result<()> {
+    let computed_by = match (source.command(), &arguments.outputs.engine_name) {
+        (Some(command), _) => command.engine.name.clone(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => arguments.target.device.to_string(),
+    };
     let title = format!(
         "{} on {computed_by}: flips caught at atol {:.2e}",
         arguments.input.part, found.tolerance.atol

@@ -57,6 +57,12 @@ fn try_device(library: &Library, probe: &Probe, device: &Device) -> Result<(), L
     let model = onnxruntime::Source::Memory(&probe.model);
     let input = [probe.input.view()];
     let path = "probe".as_ref();
-    onnxruntime::Session::load(library, model, path, &probe.part, &options, &input)?;
+    let outputs = &probe.part.outputs;
+    let expected = onnxruntime::Expected {
+        part: &probe.part,
+        ports: onnxruntime::Ports::AsListed,
+        outputs: outputs.iter().map(|output| output.name.as_str()).collect(),
+    };
+    onnxruntime::Session::load(library, model, path, &expected, &options, &input)?;
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! The commands as a person sees them: results on stdout, progress on stderr.
 
 pub(crate) mod bench;
+mod bench_engine;
 pub(crate) mod calibrate;
 pub(crate) mod check;
+mod command_engine;
 pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod model;
+mod opened;
 mod prepare;
 mod recorded;
 mod source;
+mod upstream;
 
 pub(crate) use recorded::remove_reports;

@@ -4,22 +4,33 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
-use proto::bundle::PartModel;
 use verifier::calibrate::file::Setting;
 use verifier::check::Engines;
 use verifier::engine::Device;
-use verifier::inject::weights::with_weight_faults;
-use verifier::inject::{Fault, Target};
+use verifier::engine::onnxruntime::Library;
+use verifier::inject::Fault;
+use verifier::report::command::CommandRecord;
 use verifier::report::outputs::OutputsRecord;
-use verifier::report::record::RuntimeRecord;
+use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
-use super::prepare::{Loaded, Opened, Prepared, PreparedFiles};
-use crate::cli::{OutputsArgs, TargetArgs};
+use super::command_engine::PreparedCommand;
+use super::opened::Opened;
+use super::prepare::{Loaded, Prepared, PreparedFiles};
+use crate::cli::{EngineArgs, OutputsArgs, TargetArgs};
 
 /// What gives the outputs, ready to be run.
 pub(super) enum Source {
     Sessions(Box<Sessions>),
     Files(Box<PreparedFiles>),
+    Command(Box<PreparedCommand>),
+}
+
+/// What gives outputs, as flags say.
+pub(super) struct Asked<'a> {
+    pub(super) target: &'a TargetArgs,
+    pub(super) outputs: &'a OutputsArgs,
+    pub(super) engine: &'a EngineArgs,
+    pub(super) batch_size: Option<usize>,
 }
 
 /// A part on a device.
@@ -32,32 +43,42 @@ pub(super) struct Sessions {
 }
 
 impl Source {
-    /// Checks hashes and loads what is needed: the files, if outputs come from files, else the
-    /// runtime with the model.
+    /// Checks hashes and loads what is needed: files, another engine, or the runtime with the
+    /// model.
     pub(super) fn open(
         opened: Opened,
-        outputs: &OutputsArgs,
-        target: &TargetArgs,
-        batch_size: Option<usize>,
+        asked: &Asked<'_>,
         faults: &[Fault],
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
+        let Asked {
+            target,
+            outputs,
+            engine,
+            batch_size,
+        } = *asked;
         if outputs.outputs.is_some() {
             check_reachable(faults)?;
             let files = PreparedFiles::new(opened, outputs, batch_size, &stop)?;
             return Ok(Self::Files(Box::new(files)));
         }
-        let (prepared, model) = Prepared::new(opened, target, batch_size, stop)?;
-        Self::load(prepared, model, faults)
+        if let Some(spec) = engine.spec()? {
+            let flags = (engine, target);
+            let command = PreparedCommand::new(opened, spec, flags, batch_size, faults, &stop)?;
+            return Ok(Self::Command(Box::new(command)));
+        }
+        let prepared = Prepared::new(opened, target, batch_size, stop)?;
+        Self::load(prepared, faults)
     }
 
-    fn load(prepared: Prepared, model: PartModel, faults: &[Fault]) -> Result<Self> {
-        let changed = with_weight_faults(model.graph, faults)?;
-        let fault_free = prepared.load(&model.files, prepared.batch_size)?;
+    fn load(mut prepared: Prepared, faults: &[Fault]) -> Result<Self> {
+        let changed = prepared.model.with_weight_faults(faults)?;
+        let fault_free = prepared.load(prepared.batch_size)?;
         let corrupted = match &changed {
             Some(bytes) => Some(prepared.load_changed(bytes)?),
             None => None,
         };
+        prepared.model.release();
         Ok(Self::Sessions(Box::new(Sessions {
             prepared,
             fault_free,
@@ -69,6 +90,7 @@ impl Source {
         match self {
             Self::Sessions(sessions) => &sessions.prepared.opened,
             Self::Files(files) => &files.opened,
+            Self::Command(command) => &command.opened,
         }
     }
 
@@ -77,6 +99,16 @@ impl Source {
         match self {
             Self::Sessions(sessions) => sessions.prepared.batch_size,
             Self::Files(files) => files.window,
+            Self::Command(command) => command.window,
+        }
+    }
+
+    /// Samples in one run of what computes them; `None` of files.
+    pub(super) fn run_size(&self) -> Option<usize> {
+        match self {
+            Self::Sessions(sessions) => Some(sessions.prepared.batch_size),
+            Self::Files(_) => None,
+            Self::Command(command) => Some(command.batch_size),
         }
     }
 
@@ -85,11 +117,12 @@ impl Source {
         match self {
             Self::Sessions(sessions) => Some(sessions.prepared.setting()),
             Self::Files(files) => files.setting(),
+            Self::Command(command) => Some(command.setting()),
         }
     }
 
-    /// The samples, and what gives outputs for them.
-    pub(super) fn split(&mut self) -> (&Opened, Engines<'_>) {
+    /// The samples, the runtime's library if it is loaded, and what gives outputs.
+    pub(super) fn split(&mut self) -> (&Opened, Option<&Library>, Engines<'_>) {
         match self {
             Self::Sessions(sessions) => {
                 let Sessions {
@@ -104,15 +137,34 @@ impl Source {
                         None => None,
                     },
                 };
-                (&prepared.opened, engines)
+                (&prepared.opened, Some(&prepared.library), engines)
             }
             Self::Files(files) => {
                 let engines = Engines {
                     fault_free: &mut files.recorded,
                     corrupted: None,
                 };
-                (&files.opened, engines)
+                (&files.opened, None, engines)
             }
+            Self::Command(command) => {
+                let engines = Engines {
+                    fault_free: &mut command.fault_free,
+                    corrupted: match &mut command.corrupted {
+                        Some(corrupted) => Some(corrupted),
+                        None => None,
+                    },
+                };
+                (&command.opened, command.library.as_ref(), engines)
+            }
+        }
+    }
+
+    /// The input that was computed from pixels, and where.
+    pub(super) fn computed_input(&self) -> Option<&FromPixelsRecord> {
+        match self {
+            Self::Sessions(sessions) => sessions.prepared.from_pixels.as_ref(),
+            Self::Command(command) => command.from_pixels.as_ref(),
+            Self::Files(_) => None,
         }
     }
 
@@ -120,7 +172,7 @@ impl Source {
     pub(super) fn runtime(&self) -> Option<&RuntimeRecord> {
         match self {
             Self::Sessions(sessions) => Some(&sessions.fault_free.runtime),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Command(_) => None,
         }
     }
 
@@ -128,7 +180,15 @@ impl Source {
     pub(super) fn device(&self) -> Option<&Device> {
         match self {
             Self::Sessions(sessions) => Some(&sessions.prepared.options.device),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Command(_) => None,
+        }
+    }
+
+    /// The engine that ran as a process, if one did.
+    pub(super) fn command(&self) -> Option<&CommandRecord> {
+        match self {
+            Self::Command(command) => Some(&command.record),
+            Self::Sessions(_) | Self::Files(_) => None,
         }
     }
 
@@ -136,7 +196,7 @@ impl Source {
     /// sessions.
     pub(super) fn outputs(&self) -> Option<OutputsRecord> {
         match self {
-            Self::Sessions(_) => None,
+            Self::Sessions(_) | Self::Command(_) => None,
             Self::Files(files) => Some(OutputsRecord::new(&files.recorded)),
         }
     }
@@ -150,15 +210,14 @@ impl Source {
                 files.opened.bundle.check_unchanged()?;
                 Ok(files.recorded.finish()?)
             }
+            Self::Command(command) => Ok(command.opened.bundle.check_unchanged()?),
         }
     }
 }
 
 /// Refuses faults that would need something to run.
 fn check_reachable(faults: &[Fault]) -> Result<()> {
-    let needs_a_run =
-        |fault: &&Fault| !matches!(fault.target, Target::Golden(_) | Target::Output(_));
-    if let Some(fault) = faults.iter().find(needs_a_run) {
+    if let Some(fault) = faults.iter().find(|fault| fault.needs_a_run()) {
         bail!(
             "--fault {fault} with --outputs: nothing is run that it could reach\n\
              hint: faults of golden and output are put in after the run"

@@ -1,6 +1,7 @@
 //! Outputs against goldens: the tolerance, one sample, the sizes of errors, the shape they make,
-//! and two sets of outputs against each other.
+//! what they do to the class, and two sets of outputs against each other.
 
+pub mod class;
 pub mod element;
 pub mod error_map;
 pub mod histogram;
@@ -10,10 +11,11 @@ pub mod pattern;
 pub mod sample;
 pub mod tolerance;
 
+pub use class::{Class, ClassChange, ClassCounts, ClassOutcome, Top1};
 pub use element::ElementPair;
 pub use histogram::Histogram;
 pub use largest::Largest;
-pub use pair::{Difference, difference_of_outputs};
+pub use pair::{Difference, difference_of_outputs, differences_of_outputs};
 pub use pattern::Pattern;
 pub use sample::{SampleComparison, compare_sample, ulp_distance};
 pub use tolerance::{Closeness, Tolerance};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ulp_distance;
-use crate::samples::{Recording, SamplesError, elements, sample_of};
+use crate::samples::{Reader, Recording, SamplesError, elements, sample_of};
 
 /// Bytes of a recording that are read at once.
 const WINDOW_BYTES: usize = 8 << 20;
@@ -50,31 +50,66 @@ impl Difference {
 
 /// Compares the same samples of two recordings of one tensor.
 pub fn difference(a: &Recording, b: &Recording) -> Result<Difference, SamplesError> {
-    assert_eq!(a.shape(), b.shape(), "the same samples of the same tensor");
-    let is_scores = a.sample_shape().len() == 1;
-    let samples = 0..a.samples();
-    let batch_size = (WINDOW_BYTES / (4 * a.sample_elements().max(1))).max(1);
-    let mut total = Difference::default();
-    let (mut of_a, mut of_b) = (a.reader(), b.reader());
+    let mut found = differences(&[a, b])?;
+    Ok(found.remove(0))
+}
+
+/// Compares every two recordings of the same samples of one tensor, each of which is read once: the
+/// first with the second, the first with the third, and so on.
+pub fn differences(recordings: &[&Recording]) -> Result<Vec<Difference>, SamplesError> {
+    let Some(first) = recordings.first() else {
+        return Ok(vec![]);
+    };
+    for recording in recordings {
+        let (a, b) = (first.shape(), recording.shape());
+        assert_eq!(a, b, "the same samples of the same tensor");
+    }
+    let is_scores = first.sample_shape().len() == 1;
+    let samples = 0..first.samples();
+    let batch_size = (WINDOW_BYTES / (4 * first.sample_elements().max(1))).max(1);
+    let pairs = pairs_of(recordings.len());
+    let mut total = vec![Difference::default(); pairs.len()];
+    let mut readers: Vec<Reader<'_>> = recordings.iter().map(|one| one.reader()).collect();
     for start in samples.clone().step_by(batch_size) {
         let window = start..samples.end.min(start + batch_size);
-        let (a, b) = (of_a.window(window.clone())?, of_b.window(window)?);
-        total = total.merge(of_batch(&a.view(), &b.view(), is_scores));
+        let windows = readers
+            .iter_mut()
+            .map(|reader| reader.window(window.clone()));
+        let windows = windows.collect::<Result<Vec<_>, _>>()?;
+        for (total, &(a, b)) in total.iter_mut().zip(&pairs) {
+            let found = of_batch(&windows[a].view(), &windows[b].view(), is_scores);
+            *total = total.merge(found);
+        }
     }
-    for reader in [of_a, of_b] {
+    for reader in readers {
         reader.finish(|_| true)?;
     }
     Ok(total)
 }
 
+/// Every two of so many, in order.
+pub fn pairs_of(count: usize) -> Vec<(usize, usize)> {
+    (0..count)
+        .flat_map(|a| (a + 1..count).map(move |b| (a, b)))
+        .collect()
+}
+
 /// Compares several tensors of the same samples, each with its counterpart.
 pub fn difference_of_outputs(a: &[Recording], b: &[Recording]) -> Result<Difference, SamplesError> {
-    let mut total = Difference::default();
-    for (a, b) in a.iter().zip(b) {
-        let found = difference(a, b)?;
-        let samples = found.samples;
-        total = total.merge(found);
-        total.samples = samples; // each output has them all
+    let mut found = differences_of_outputs(&[a, b])?;
+    Ok(found.remove(0))
+}
+
+/// Compares every two sets of tensors of the same samples, each tensor with its counterpart.
+pub fn differences_of_outputs(sets: &[&[Recording]]) -> Result<Vec<Difference>, SamplesError> {
+    let mut total = vec![Difference::default(); pairs_of(sets.len()).len()];
+    let outputs = sets.iter().map(|set| set.len()).min().unwrap_or(0);
+    for output in 0..outputs {
+        let recordings: Vec<&Recording> = sets.iter().map(|set| &set[output]).collect();
+        for (total, found) in total.iter_mut().zip(differences(&recordings)?) {
+            *total = total.merge(found);
+            total.samples = found.samples; // each output has them all
+        }
     }
     Ok(total)
 }

@@ -132,6 +132,11 @@ impl Fault {
         }
     }
 
+    /// Whether it acts before or in a run: in an input or a weight.
+    pub fn needs_a_run(&self) -> bool {
+        !matches!(self.target, Target::Golden(_) | Target::Output(_))
+    }
+
     /// Its element as a flat index into a tensor of this shape.
     pub fn element(&self, tensor: &str, shape: &[usize]) -> Result<usize, FaultError> {
         let (fault, tensor, shape) = (self.to_string(), tensor.to_owned(), shape.to_vec());

@@ -1,40 +1,75 @@
-//! Several configurations of runtime, device and graph optimisation against each other: a child
-//! process each, so that a crash or a hang is a result and not the end.
+//! Several engines, devices and settings against each other: a child process each, so that a crash
+//! or a hang is a result and not the end.
 
-pub mod child;
+mod clusters;
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::compare::{Difference, difference_of_outputs};
+pub use clusters::clusters;
+
+use crate::compare::pair::pairs_of;
+use crate::compare::{Difference, Top1, differences_of_outputs};
 use crate::engine::Device;
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::onnxruntime::Optimization;
 use crate::engine::placement::Placement;
 use crate::samples::{Recording, SamplesError};
 
-/// One runtime on one device, and what it came to.
+/// One engine in one setting, and what it came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Configuration {
     /// Its number in the table, from 1.
     pub number: usize,
-    /// The runtime library.
-    #[serde(serialize_with = "proto::regular_file::path_as_text")]
-    pub runtime: PathBuf,
-    pub device: Device,
-    /// Graph optimisation level.
-    pub optimization: Optimization,
-    /// The library's version, if it was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// SHA-256 of the library, if it was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    #[serde(flatten)]
+    pub engine: Computer,
+    /// Samples in one run, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+    /// Threads, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
     #[serde(flatten)]
     pub outcome: Outcome,
     /// Seconds of the whole process.
     pub seconds: f64,
+}
+
+/// What computed the outputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "engine", rename_all = "lowercase")]
+pub enum Computer {
+    /// ONNX Runtime on a device.
+    OnnxRuntime {
+        /// The library.
+        #[serde(serialize_with = "proto::regular_file::path_as_text")]
+        runtime: PathBuf,
+        device: Device,
+        /// Graph optimisation level.
+        optimization: Optimization,
+        /// The library's version, if it was loaded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// SHA-256 of the library, if it was loaded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    /// Another engine's process.
+    Command {
+        name: String,
+        /// What it said of itself.
+        says: EngineSays,
+        /// How it may end; a control should not pass.
+        expected: Ends,
+    },
+    /// Nothing here: they came in files.
+    Outputs {
+        name: String,
+        #[serde(serialize_with = "proto::regular_file::path_as_text")]
+        path: PathBuf,
+    },
 }
 
 /// What a configuration came to.
@@ -43,7 +78,12 @@ pub struct Configuration {
 pub enum Outcome {
     /// It ran to its end.
     Ran(Box<Ran>),
-    /// It did not.
+    /// It says that it cannot run here.
+    Cannot {
+        /// Why.
+        reason: String,
+    },
+    /// It did not come to an end.
     Failed {
         /// Why.
         reason: String,
@@ -55,7 +95,8 @@ pub enum Outcome {
 pub struct Ran {
     /// Whether every element is within the tolerance.
     pub within_tolerance: bool,
-    /// Nodes on each execution provider.
+    /// Nodes on each execution provider of ONNX Runtime.
+    #[serde(default, skip_serializing_if = "Placement::is_empty")]
     pub nodes: Placement,
     /// Samples with an element outside.
     pub faulty_samples: usize,
@@ -63,8 +104,12 @@ pub struct Ran {
     pub outside_elements: usize,
     /// Against the golden.
     pub golden: Difference,
-    /// Seconds in the engine.
-    pub running_seconds: f64,
+    /// How many classes are right, of its logits, or of those that `tail` gives for its outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top1: Option<Top1>,
+    /// Seconds in the engine, if they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_seconds: Option<f64>,
 }
 
 /// Two configurations that ran, against each other.
@@ -77,19 +122,33 @@ pub struct Pair {
     pub difference: Difference,
 }
 
-/// Compares the outputs of every two configurations; `None` stands for one that did not run.
-pub fn pairs(outputs: &[Option<Vec<Recording>>]) -> Result<Vec<Pair>, SamplesError> {
-    let mut pairs = Vec::new();
-    for (a, of_a) in outputs.iter().enumerate() {
-        for (b, of_b) in outputs.iter().enumerate().skip(a + 1) {
-            let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
-                continue;
-            };
-            pairs.push(Pair {
-                configurations: [a + 1, b + 1],
-                difference: difference_of_outputs(of_a, of_b)?,
-            });
+impl Configuration {
+    /// Whether it ended as it may.
+    pub fn is_as_expected(&self) -> bool {
+        let end = match &self.outcome {
+            Outcome::Ran(ran) if ran.within_tolerance => Expected::Pass,
+            Outcome::Ran(_) => Expected::Fail,
+            Outcome::Cannot { .. } => Expected::Cannot,
+            Outcome::Failed { .. } => return false,
+        };
+        match &self.engine {
+            Computer::Command { expected, .. } => expected.include(end),
+            Computer::OnnxRuntime { .. } | Computer::Outputs { .. } => end == Expected::Pass,
         }
     }
-    Ok(pairs)
+}
+
+/// Compares the outputs of every two configurations; `None` stands for one that did not run.
+pub fn pairs(outputs: &[Option<Vec<Recording>>]) -> Result<Vec<Pair>, SamplesError> {
+    let ran = outputs.iter().enumerate();
+    let ran = ran.filter_map(|(index, outputs)| Some((index + 1, outputs.as_deref()?)));
+    let (numbers, sets): (Vec<usize>, Vec<&[Recording]>) = ran.unzip();
+    let found = differences_of_outputs(&sets)?;
+    let pairs = pairs_of(numbers.len()).into_iter().zip(found);
+    Ok(pairs
+        .map(|((a, b), difference)| Pair {
+            configurations: [numbers[a], numbers[b]],
+            difference,
+        })
+        .collect())
 }

@@ -16,6 +16,8 @@ pub(super) const INK: RGBColor = RGBColor(0x5f, 0x69, 0x73);
 pub(super) const LINE: RGBColor = RGBColor(0xdf, 0xe3, 0xe8);
 pub(super) const BAR: RGBColor = RGBColor(0x4a, 0x76, 0xb8);
 pub(super) const MARK: RGBColor = RGBColor(0xb3, 0x26, 0x1e);
+pub(super) const GOOD: RGBColor = RGBColor(0x17, 0x71, 0x4a);
+pub(super) const PALE: RGBColor = RGBColor(0xa6, 0xad, 0xb4);
 
 /// A text of this size in pixels.
 pub(super) fn font(size: u32) -> TextStyle<'static> {

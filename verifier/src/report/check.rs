@@ -6,8 +6,9 @@ use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::CommandRecord;
 use super::outputs::{OutputsOptions, OutputsRecord};
-use super::record::{Record, RuntimeRecord, TargetRecord, Verdict};
+use super::record::{FromPixelsRecord, Record, RuntimeRecord, TargetRecord, Verdict};
 use super::table::range_text;
 use crate::calibrate::file::Entry;
 use crate::check::CheckResult;
@@ -26,6 +27,15 @@ pub struct Check {
     /// The runtime and where it ran, if it could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeRecord>,
+    /// The engine that ran as a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<CommandRecord>,
+    /// The input that was computed from pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_pixels: Option<FromPixelsRecord>,
+    /// Why the engine's process cannot run here, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_run: Option<String>,
     /// What was found in files of outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsRecord>,
@@ -48,6 +58,9 @@ pub struct CheckOptions {
     /// The device, unless outputs come from files.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRecord>,
+    /// The engine that is to run as a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// The outputs that something else computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsOptions>,
@@ -136,6 +149,7 @@ impl Record<Check> {
             options,
             runtime,
             outputs,
+            engine,
             ..
         } = &self.body;
         let mut rows = vec![
@@ -145,6 +159,8 @@ impl Record<Check> {
         if let Some(target) = &options.target {
             rows.push(("device", target.to_string()));
         }
+        rows.extend(self.body.from_pixels_row());
+        rows.extend(engine.iter().flat_map(CommandRecord::rows));
         rows.extend(outputs_rows(options, outputs.as_ref()));
         rows.extend(runtime.iter().flat_map(RuntimeRecord::setting));
         rows.push(("tolerance", options.tolerance_text()));
@@ -184,13 +200,25 @@ pub fn outputs_rows(
     rows
 }
 
+impl Check {
+    /// Where an input comes from that the bundle does not record.
+    pub fn from_pixels_row(&self) -> Option<(&'static str, String)> {
+        let from_pixels = self.from_pixels.as_ref()?;
+        Some(("input", from_pixels.text()))
+    }
+}
+
 impl CheckOptions {
     /// What computed the outputs, for titles.
     pub fn computed_by(&self) -> String {
-        match (&self.outputs, &self.target) {
-            (Some(outputs), _) => outputs.name().to_owned(),
-            (None, Some(target)) => target.device.to_string(),
-            (None, None) => "nothing".to_owned(),
+        match (&self.outputs, &self.engine, &self.target) {
+            (Some(outputs), ..) => outputs.name().to_owned(),
+            (None, Some(engine), _) => {
+                let name = engine.split('=').next();
+                name.unwrap_or(engine).to_owned()
+            }
+            (None, None, Some(target)) => target.device.to_string(),
+            (None, None, None) => "nothing".to_owned(),
         }
     }
 
@@ -199,8 +227,9 @@ impl CheckOptions {
         let Tolerance { atol, rtol } = self.tolerance;
         let origin = match (&self.calibration, self.tolerance_origin) {
             (Some(calibration), _) => format!(
-                "calibrated in {} passes of samples {}: {}",
+                "calibrated in {} pass{} of samples {}: {}",
                 grouped(calibration.passes),
+                if calibration.passes == 1 { "" } else { "es" },
                 range_text(calibration.samples),
                 calibration.file.display()
             ),

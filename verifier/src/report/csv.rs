@@ -8,7 +8,7 @@ use super::check::Check;
 use super::record::{Record, Verdict};
 use crate::check::FaultyOutput;
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 23] = [
     "sample",
     "sample_index",
     "label",
@@ -28,6 +28,9 @@ const COLUMNS: [&str; 20] = [
     "worst_golden",
     "worst_actual",
     "worst_xor",
+    "class_before",
+    "class_after",
+    "class_outcome",
     "run_verdict",
 ];
 
@@ -69,6 +72,11 @@ fn fields(faulty: &FaultyOutput, verdict: Verdict) -> Vec<String> {
         fields.push(format!("{:e}", pair.actual));
         fields.push(optional(pair.xor.map(|xor| format!("{xor:08x}"))));
     }
+    let class = faulty.class.as_ref();
+    fields.push(optional(class.map(|change| change.before.class)));
+    let after = class.and_then(|change| change.after);
+    fields.push(optional(after.map(|class| class.class)));
+    fields.push(optional(class.map(|change| change.outcome.name())));
     fields.push(verdict.name().to_owned());
     fields
 }

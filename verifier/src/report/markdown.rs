@@ -2,17 +2,33 @@
 
 use std::fmt::Write as _;
 
-use super::bench::{Bench, LEGEND};
+use super::bench::Bench;
+use super::by_bit::{self, MANY};
 use super::check::Check;
+use super::injected;
 use super::matrix::Matrix;
 use super::record::{Body, Record};
+use super::sample::{FACTS, Fact};
 use super::table::{cell, one_line, table};
 use super::text;
 use crate::check::{BitsResult, CheckResult, FaultResult, FaultyOutput, OutputResult};
 use crate::compare::Largest;
 
-/// Faulty samples listed; the JSON and CSV reports have all of them.
+/// Faults, and faulty samples, that are listed; the JSON report has all of them.
 const SHOWN: usize = 50;
+
+/// Columns on a faulty sample, after those on its image.
+const OF_FAULTY: [&str; 9] = [
+    "output",
+    "outside",
+    "not finite",
+    "pattern",
+    "worst element",
+    "golden",
+    "actual",
+    "XOR",
+    "with the error",
+];
 
 /// A page's heading with the verdict, and the error if there is one.
 fn begin<B: Body>(record: &Record<B>, title: &str) -> String {
@@ -49,19 +65,21 @@ pub(super) fn check(record: &Record<Check>) -> String {
 pub(super) fn bench(record: &Record<Bench>) -> String {
     let mut page = begin(record, "Times");
     setting(&mut page, &record.full_setting());
-    let _ = writeln!(page, "\n{}\n{LEGEND}", record.body.table());
+    let (table, legend) = (record.body.table(), record.body.legend());
+    let _ = writeln!(page, "\n{table}\n{legend}");
     page
 }
 
 /// The page of several configurations.
 pub(super) fn matrix(record: &Record<Matrix>) -> String {
-    let mut page = begin(record, "Comparison of runtimes");
+    let mut page = begin(record, "Comparison of engines");
     setting(&mut page, &record.full_setting());
     let _ = writeln!(page, "\n{}", record.body.tables());
-    page.push_str("SHA-256 of the runtimes:\n\n");
-    for configuration in &record.body.configurations {
-        let sha256 = configuration.sha256.as_deref().unwrap_or("not loaded");
-        let (number, runtime) = (configuration.number, configuration.runtime.display());
+    let runtimes = record.body.runtimes();
+    if !runtimes.is_empty() {
+        page.push_str("SHA-256 of the runtimes:\n\n");
+    }
+    for (number, runtime, sha256) in runtimes {
         let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
     }
     page
@@ -103,6 +121,13 @@ fn comparison(page: &mut String, result: &CheckResult) {
     if let Some(repeats) = &result.repeats {
         let _ = writeln!(page, "\n{}", text::repeats(repeats));
     }
+    for (name, value) in text::classes(result) {
+        let _ = writeln!(page, "\n{name}: {}", one_line(&value));
+    }
+    if !result.without_golden.is_empty() {
+        let names = result.without_golden.join(", ");
+        let _ = writeln!(page, "\nwithout golden, and not compared: {names}");
+    }
 }
 
 fn output_cells(output: &OutputResult) -> Vec<String> {
@@ -140,14 +165,23 @@ fn faults(page: &mut String, faults: &[FaultResult]) {
         "flagged",
     ];
     page.push_str("\n## Faults\n\n");
-    page.push_str(&table(&columns, faults.iter().map(fault_cells).collect()));
+    if faults.len() > MANY {
+        page.push_str(&by_bit::sums(faults));
+        page.push('\n');
+    }
+    let listed = by_bit::listed(faults, SHOWN).into_iter();
+    page.push_str(&table(&columns, listed.map(fault_cells).collect()));
+    if faults.len() > SHOWN {
+        let more = faults.len() - SHOWN;
+        let _ = writeln!(page, "\n… and {more} more; the JSON report lists them all.");
+    }
 }
 
 fn fault_cells(fault: &FaultResult) -> Vec<String> {
     vec![
         format!("`{}`", fault.fault),
         fault.outcome.name().to_owned(),
-        text::change(fault),
+        injected::change(fault),
         fault.samples_beyond.to_string(),
         fault.samples_flagged.to_string(),
     ]
@@ -157,22 +191,17 @@ fn faulty(page: &mut String, faulty: &[FaultyOutput]) {
     if faulty.is_empty() {
         return;
     }
-    let columns = [
-        "sample",
-        "image",
-        "label",
-        "output",
-        "outside",
-        "not finite",
-        "pattern",
-        "worst element",
-        "golden",
-        "actual",
-        "XOR",
-    ];
+    let shown = &faulty[..faulty.len().min(SHOWN)];
+    let is_known = |(_, of): &&Fact| shown.iter().any(|faulty| of(&faulty.info).is_some());
+    let facts: Vec<&Fact> = FACTS.iter().filter(is_known).collect();
+    let names = facts.iter().map(|(name, _)| *name);
+    let columns: Vec<&str> = std::iter::once("sample")
+        .chain(names)
+        .chain(OF_FAULTY)
+        .collect();
     page.push_str("\n## Faulty samples\n\n");
-    let rows = faulty.iter().take(SHOWN).map(faulty_cells).collect();
-    page.push_str(&table(&columns, rows));
+    let rows = shown.iter().map(|faulty| faulty_cells(faulty, &facts));
+    page.push_str(&table(&columns, rows.collect()));
     if faulty.len() > SHOWN {
         let more = faulty.len() - SHOWN;
         let _ = writeln!(
@@ -182,15 +211,12 @@ fn faulty(page: &mut String, faulty: &[FaultyOutput]) {
     }
 }
 
-fn faulty_cells(faulty: &FaultyOutput) -> Vec<String> {
+fn faulty_cells(faulty: &FaultyOutput, facts: &[&Fact]) -> Vec<String> {
     let worst = &faulty.worst;
-    vec![
-        faulty.sample.to_string(),
-        faulty.info.sample_index.to_string(),
-        faulty
-            .info
-            .label
-            .map_or_else(|| "–".to_owned(), |label| label.to_string()),
+    let facts = facts.iter().map(|(_, of)| of(&faulty.info));
+    let mut cells = vec![faulty.sample.to_string()];
+    cells.extend(facts.map(|fact| fact.unwrap_or_else(|| "–".to_owned())));
+    cells.extend([
         faulty.output.clone(),
         faulty.mismatched_elements.to_string(),
         faulty.non_finite_elements.to_string(),
@@ -202,5 +228,10 @@ fn faulty_cells(faulty: &FaultyOutput) -> Vec<String> {
             Some(xor) => format!("`{xor:08x}`"),
             None => text::NO_BITS.to_owned(),
         },
-    ]
+        match &faulty.class {
+            Some(change) => text::class_change(change),
+            None => "–".to_owned(),
+        },
+    ]);
+    cells
 }

@@ -11,23 +11,31 @@ use serde::{Deserialize, Serialize};
 use super::record::Record;
 use super::table::{one_line, range_text, table};
 use crate::compare::{Difference, Tolerance};
-use crate::matrix::{Configuration, Outcome, Pair};
+use crate::engine::command::Expected;
+use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran};
 
-const COLUMNS: [&str; 11] = [
+/// What [`cells`] are.
+pub(super) const COLUMNS: [&str; 14] = [
     "",
-    "runtime",
+    "engine",
     "device",
     "graph",
+    "batch",
+    "threads",
     "verdict",
     "largest error",
     "ULP",
     "same bits",
+    "faulty samples",
     "same class",
-    "outside",
+    "running",
     "process",
 ];
 
 const PAIR_COLUMNS: [&str; 5] = ["", "largest difference", "ULP", "same bits", "same class"];
+
+/// Where there is no figure.
+const NONE: &str = "–";
 
 /// What was asked for, and what every configuration came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +45,9 @@ pub struct Matrix {
     pub configurations: Vec<Configuration>,
     /// Those that ran against each other.
     pub pairs: Vec<Pair>,
+    /// Numbers of configurations whose outputs have the same bits in every element.
+    #[serde(default)]
+    pub same_bits: Vec<Vec<usize>>,
 }
 
 /// What was asked for.
@@ -49,15 +60,11 @@ pub struct MatrixOptions {
     pub part: String,
     #[serde(flatten)]
     pub tolerance: Tolerance,
-    /// Samples in one run; absent when each run chose it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_size: Option<usize>,
     /// First sample and the one after the last; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<[usize; 2]>,
-    /// Threads for one operation; absent when left to the runtime.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
+    /// Whether TF32 and other reduced precision were left to ONNX Runtime's providers.
+    pub allow_reduced_precision: bool,
     /// Seconds after which a child is killed.
     pub timeout_seconds: f64,
 }
@@ -67,14 +74,10 @@ impl Record<Matrix> {
     pub fn full_setting(&self) -> Vec<(&'static str, String)> {
         let Matrix { options, .. } = &self.body;
         let Tolerance { atol, rtol } = options.tolerance;
-        let left = |number: Option<usize>, otherwise: &str| {
-            number.map_or_else(|| otherwise.to_owned(), |number| number.to_string())
-        };
         let mut rows = vec![
             ("bundle", options.bundle.display().to_string()),
             ("part", options.part.clone()),
             ("tolerance", format!("atol {atol:e}, rtol {rtol:e}")),
-            ("batch size", left(options.batch_size, "chosen by each run")),
         ];
         if let Some(samples) = options.samples {
             rows.push(("samples", range_text(samples)));
@@ -82,10 +85,35 @@ impl Record<Matrix> {
         if let Some(compared) = self.body.samples_compared() {
             rows.push(("compared", format!("{} samples", grouped(compared))));
         }
-        rows.push(("threads", left(options.threads, "left to the runtime")));
+        rows.push(("arithmetic", options.arithmetic().to_owned()));
         rows.push(("time limit", format!("{} s", options.timeout_seconds)));
         rows.extend(self.setting());
         rows
+    }
+}
+
+impl Record<Matrix> {
+    /// The verdict in words.
+    pub fn sentence(&self) -> String {
+        let configurations = &self.body.configurations;
+        let all = configurations.len();
+        let as_expected = configurations.iter().filter(|one| one.is_as_expected());
+        match as_expected.count() {
+            _ if all == 0 => "Nothing ran, so nothing can be concluded.".to_owned(),
+            count if count == all => format!("All {all} configurations ended as expected."),
+            count => format!("{count} of {all} configurations ended as expected."),
+        }
+    }
+}
+
+impl MatrixOptions {
+    /// What every run was told about its arithmetic.
+    pub fn arithmetic(&self) -> &'static str {
+        if self.allow_reduced_precision {
+            "TF32 and other reduced precision left to the providers"
+        } else {
+            "TF32 and other reduced precision not allowed"
+        }
     }
 }
 
@@ -94,7 +122,7 @@ impl Matrix {
         let mut outcomes = self.configurations.iter().map(|one| &one.outcome);
         outcomes.find_map(|outcome| match outcome {
             Outcome::Ran(ran) => Some(ran.golden.samples),
-            Outcome::Failed { .. } => None,
+            Outcome::Cannot { .. } | Outcome::Failed { .. } => None,
         })
     }
 
@@ -103,7 +131,7 @@ impl Matrix {
         let rows = self.configurations.iter().map(cells).collect();
         let mut text = table(&COLUMNS, rows);
         for configuration in &self.configurations {
-            if let Outcome::Failed { reason } = &configuration.outcome {
+            if let Some(reason) = configuration.reason() {
                 let _ = write!(text, "\n{}: {}\n", configuration.number, one_line(reason));
             }
         }
@@ -111,49 +139,154 @@ impl Matrix {
             text.push('\n');
             let rows = self.pairs.iter().map(pair_cells).collect();
             text.push_str(&table(&PAIR_COLUMNS, rows));
+            let _ = write!(text, "\n{}\n", self.same_bits_text());
         }
         text
     }
+
+    /// Number, file and SHA-256 of each ONNX Runtime library.
+    pub fn runtimes(&self) -> Vec<(usize, String, &str)> {
+        let configurations = self.configurations.iter();
+        configurations
+            .filter_map(|configuration| match &configuration.engine {
+                Computer::OnnxRuntime {
+                    runtime, sha256, ..
+                } => Some((
+                    configuration.number,
+                    runtime.display().to_string(),
+                    sha256.as_deref().unwrap_or("not loaded"),
+                )),
+                Computer::Command { .. } | Computer::Outputs { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Which configurations gave the same bits.
+    pub fn same_bits_text(&self) -> String {
+        if self.same_bits.is_empty() {
+            return "No two gave the same bits in every element.".to_owned();
+        }
+        let clusters = self.same_bits.iter().map(|cluster| and(cluster));
+        let clusters: Vec<String> = clusters.collect();
+        format!("The same bits in every element: {}.", clusters.join("; "))
+    }
 }
 
-fn cells(configuration: &Configuration) -> Vec<String> {
-    let version = configuration.version.clone();
+impl Configuration {
+    /// What computed, for a table.
+    pub fn name(&self) -> String {
+        match &self.engine {
+            Computer::OnnxRuntime {
+                runtime, version, ..
+            } => match version {
+                Some(version) => format!("ONNX Runtime {version}"),
+                None => file_name(runtime),
+            },
+            Computer::Command { name, says, .. } => match &says.version {
+                Some(version) => format!("{name} {version}"),
+                None => name.clone(),
+            },
+            Computer::Outputs { name, .. } => format!("{name} (files)"),
+        }
+    }
+
+    /// The verdict on it in a word or two.
+    pub fn verdict(&self) -> String {
+        let verdict = match &self.outcome {
+            Outcome::Ran(ran) if ran.within_tolerance => "pass",
+            Outcome::Ran(_) => "FAIL",
+            Outcome::Cannot { .. } => "cannot",
+            Outcome::Failed { .. } => "none",
+        };
+        let is_control = match &self.engine {
+            Computer::Command { expected, .. } => !expected.include(Expected::Pass),
+            Computer::OnnxRuntime { .. } | Computer::Outputs { .. } => false,
+        };
+        match (is_control, self.is_as_expected()) {
+            (true, true) => format!("{verdict}, as expected"),
+            (true, false) => format!("{verdict}, NOT expected"),
+            (false, _) => verdict.to_owned(),
+        }
+    }
+
+    /// Why it has no result.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Ran(_) => None,
+            Outcome::Cannot { reason } | Outcome::Failed { reason } => Some(reason),
+        }
+    }
+}
+
+/// A row of the table.
+pub(super) fn cells(configuration: &Configuration) -> Vec<String> {
+    let optional = |number: Option<usize>| number.map_or(NONE.to_owned(), |one| one.to_string());
+    let (device, graph) = match &configuration.engine {
+        Computer::OnnxRuntime {
+            device,
+            optimization,
+            ..
+        } => (device.to_string(), optimization.name()),
+        Computer::Command { .. } | Computer::Outputs { .. } => (NONE.to_owned(), NONE),
+    };
     let mut cells = vec![
         configuration.number.to_string(),
-        version.unwrap_or_else(|| file_name(&configuration.runtime)),
-        configuration.device.to_string(),
-        configuration.optimization.name().to_owned(),
+        configuration.name(),
+        device,
+        graph.to_owned(),
+        optional(configuration.batch_size),
+        optional(configuration.threads),
+        configuration.verdict(),
     ];
     match &configuration.outcome {
-        Outcome::Ran(ran) => {
-            let verdict = if ran.within_tolerance { "pass" } else { "FAIL" };
-            cells.push(verdict.to_owned());
-            cells.extend(difference(&ran.golden));
-            cells.push(ran.outside_elements.to_string());
-        }
-        Outcome::Failed { .. } => {
-            cells.extend(["none", "–", "–", "–", "–", "–"].map(str::to_owned));
+        Outcome::Ran(ran) => cells.extend(result_cells(ran)),
+        Outcome::Cannot { .. } | Outcome::Failed { .. } => {
+            cells.extend([NONE; 6].map(str::to_owned))
         }
     }
     cells.push(format!("{:.1} s", configuration.seconds));
     cells
 }
 
-fn pair_cells(pair: &Pair) -> Vec<String> {
-    let [a, b] = pair.configurations;
-    [vec![format!("{a} and {b}")], difference(&pair.difference)].concat()
+fn result_cells(ran: &Ran) -> Vec<String> {
+    let [largest, ulp, same_bits, _] = difference(&ran.golden);
+    let class = match &ran.top1 {
+        Some(top1) => percent(top1.same_as_golden, top1.samples),
+        None => NONE.to_owned(),
+    };
+    let running = match ran.running_seconds {
+        Some(seconds) => format!("{seconds:.2} s"),
+        None => NONE.to_owned(),
+    };
+    let faulty = grouped(ran.faulty_samples);
+    vec![largest, ulp, same_bits, faulty, class, running]
 }
 
-fn difference(found: &Difference) -> Vec<String> {
+/// Numbers in a row: `1, 2 and 3`.
+fn and(numbers: &[usize]) -> String {
+    let texts: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    match texts.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => texts.concat(),
+    }
+}
+
+fn pair_cells(pair: &Pair) -> Vec<String> {
+    let [a, b] = pair.configurations;
+    let difference = difference(&pair.difference);
+    [&[format!("{a} and {b}")], difference.as_slice()].concat()
+}
+
+fn difference(found: &Difference) -> [String; 4] {
     let largest = match found.non_finite_elements {
         0 => format!("{:.3e}", found.max_abs_difference),
         count => format!("{:.3e}, {count} not finite", found.max_abs_difference),
     };
     let class = match found.same_argmax {
         Some(same) => percent(same, found.samples),
-        None => "–".to_owned(),
+        None => NONE.to_owned(),
     };
-    vec![
+    [
         largest,
         found.max_ulp.to_string(),
         percent(found.identical_elements, found.elements),

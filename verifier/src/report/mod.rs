@@ -2,17 +2,22 @@
 //! page, a table, a list or text.
 
 pub mod bench;
+mod by_bit;
 mod chart;
 pub mod check;
+pub mod command;
 mod csv;
 pub mod floor_plot;
 mod html;
+pub mod injected;
 mod junit;
 mod markdown;
 pub mod matrix;
+pub mod other_model;
 pub mod outputs;
 pub mod record;
 mod render;
+mod sample;
 mod schema;
 pub mod table;
 pub mod text;

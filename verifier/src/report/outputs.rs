@@ -6,8 +6,9 @@ use console::grouped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::files::FileRecord;
+use crate::engine::recorded::Recorded;
 use crate::engine::recorded::element_type::{ElementType, FloatType};
-use crate::engine::recorded::{FileRecord, Recorded};
 
 /// Which outputs were asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -14,12 +14,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::other_model::OtherModelRecord;
 use crate::engine::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options, Session};
 use crate::engine::placement::Placement;
+use crate::samples::of_part::Computed;
 
 /// `major.minor` of the record's layout; a reader refuses another major one.
-pub const RECORD_VERSION: &str = "3.1";
+pub const RECORD_VERSION: &str = "3.2";
 
 /// 9999-12-31T23:59:59Z, in seconds since 1970-01-01 UTC.
 const LAST_OF_9999: u64 = 253_402_300_799;
@@ -121,6 +123,15 @@ pub struct TargetRecord {
     pub threads: Option<usize>,
 }
 
+/// An input that the bundle does not record, and what computed it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FromPixelsRecord {
+    #[serde(flatten)]
+    pub computed: Computed,
+    /// ONNX Runtime's device that computed it.
+    pub device: Device,
+}
+
 /// The runtime, and where it ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeRecord {
@@ -130,6 +141,9 @@ pub struct RuntimeRecord {
     pub provider: String,
     /// Its arithmetic.
     pub precision: String,
+    /// The model, unless it is the bundle's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_model: Option<OtherModelRecord>,
     /// Nodes that ran on each provider in the profiled first run.
     pub nodes: Placement,
     /// Graph optimisation level.
@@ -319,13 +333,30 @@ impl fmt::Display for TargetRecord {
     }
 }
 
+impl FromPixelsRecord {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let (Computed { tensor, parts }, device) = (&self.computed, &self.device);
+        format!(
+            "{tensor} from pixels by {} on {device}",
+            parts.join(" and ")
+        )
+    }
+}
+
 impl RuntimeRecord {
     /// Of a loaded session.
-    pub fn new(library: &LibraryInfo, session: &Session, options: &Options) -> Self {
+    pub fn new(
+        library: &LibraryInfo,
+        session: &Session,
+        options: &Options,
+        other_model: Option<OtherModelRecord>,
+    ) -> Self {
         Self {
             library: library.clone(),
             provider: options.device.provider(),
             precision: options.precision(),
+            other_model,
             nodes: session.placement().clone(),
             optimization: options.optimization,
             deterministic: true,
@@ -350,7 +381,8 @@ impl RuntimeRecord {
             sha256,
             ..
         } = &self.library;
-        vec![
+        let mut rows = self.model_rows();
+        rows.extend([
             ("nodes", self.nodes_text()),
             ("arithmetic", self.precision.clone()),
             (
@@ -359,7 +391,14 @@ impl RuntimeRecord {
             ),
             ("runtime SHA-256", sha256.clone()),
             ("optimization", self.optimization.name().to_owned()),
-        ]
+        ]);
+        rows
+    }
+
+    /// The files of a model that is not the bundle's own.
+    pub fn model_rows(&self) -> Vec<(&'static str, String)> {
+        let model = self.other_model.iter();
+        model.flat_map(OtherModelRecord::rows).collect()
     }
 }
 

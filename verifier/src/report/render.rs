@@ -22,7 +22,7 @@ impl Body for Check {
         match format {
             Format::Csv => csv::faulty_outputs(record),
             Format::Junit => junit::document(record),
-            Format::Html => Ok(html::page(record)),
+            Format::Html => Ok(html::check(record)),
             _ => Ok(markdown::check(record)),
         }
     }
@@ -30,10 +30,13 @@ impl Body for Check {
 
 impl Body for Matrix {
     const COMMAND: &'static str = "compare";
-    const FORMATS: &'static [Format] = &[Format::Json, Format::Markdown];
+    const FORMATS: &'static [Format] = &[Format::Html, Format::Json, Format::Markdown];
 
-    fn render(record: &Record<Self>, _: Format) -> io::Result<String> {
-        Ok(markdown::matrix(record))
+    fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
+        match format {
+            Format::Html => Ok(html::matrix(record)),
+            _ => Ok(markdown::matrix(record)),
+        }
     }
 }
 
@@ -43,7 +46,8 @@ impl Body for Bench {
 
     fn render(record: &Record<Self>, format: Format) -> io::Result<String> {
         match format {
-            Format::Csv => csv::rows(&record.body.timings),
+            Format::Csv if record.body.processes.is_empty() => csv::rows(&record.body.timings),
+            Format::Csv => csv::rows(&record.body.processes),
             _ => Ok(markdown::bench(record)),
         }
     }

@@ -4,7 +4,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bench::Bench;
 use super::check::Check;
@@ -70,7 +70,8 @@ fn close_alternatives(value: &mut Value, shared: &mut Vec<String>) {
         }
         Value::Object(fields) => {
             let has_fields = fields.contains_key("properties");
-            if has_fields && let Some(Value::Array(alternatives)) = fields.get_mut("oneOf") {
+            let alternatives = alternatives(fields);
+            if has_fields && !alternatives.is_empty() {
                 for alternative in alternatives {
                     let reference = alternative.get("$ref").and_then(Value::as_str);
                     shared.extend(reference.map(str::to_owned));
@@ -85,6 +86,22 @@ fn close_alternatives(value: &mut Value, shared: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// Those of one enum whose fields are among an object's own, or of several.
+fn alternatives(fields: &mut Map<String, Value>) -> Vec<&mut Value> {
+    let mut found = Vec::new();
+    for (key, value) in fields {
+        match (key.as_str(), value) {
+            ("oneOf", Value::Array(values)) => found.extend(values),
+            ("allOf", Value::Array(parts)) => {
+                let lists = parts.iter_mut().filter_map(|part| part.get_mut("oneOf"));
+                found.extend(lists.filter_map(Value::as_array_mut).flatten());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn open(schema: &mut Value) {

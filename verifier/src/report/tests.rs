@@ -2,8 +2,10 @@
 
 use console::Host;
 use insta::assert_snapshot;
+use ndarray::Array3;
 use proto::manifest::Golden;
 use proto::npy::Dtype;
+use proto::preprocessing::CIFAR10_CLASSES;
 
 use super::bench::{Bench, BenchOptions};
 use super::check::{Check, CheckOptions, ToleranceOrigin};
@@ -11,7 +13,7 @@ use super::matrix::{Matrix, MatrixOptions};
 use super::record::{
     Body, BundleRecord, Format, RECORD_VERSION, Record, RuntimeRecord, TargetRecord, Verdict,
 };
-use super::text;
+use super::{injected, text};
 use crate::bench::Timing;
 use crate::check::result::Seconds;
 use crate::check::worst::WorstSample;
@@ -19,11 +21,14 @@ use crate::check::{
     BitsResult, CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
 };
 use crate::compare::error_map::ErrorMap;
-use crate::compare::{Difference, ElementPair, Histogram, Largest, Pattern, Tolerance};
+use crate::compare::{
+    ClassChange, ClassCounts, Difference, ElementPair, Histogram, Largest, Pattern, Tolerance, Top1,
+};
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
+use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
-use crate::matrix::{Configuration, Outcome, Pair, Ran};
+use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
 fn record<B: Body>(body: B) -> Record<B> {
@@ -80,6 +85,7 @@ fn runtime() -> RuntimeRecord {
             sha256: "cc".to_owned(),
         },
         provider: "CUDAExecutionProvider".to_owned(),
+        other_model: None,
         precision: "float32, TF32 off".to_owned(),
         nodes: [("CUDAExecutionProvider".to_owned(), 15)].into(),
         optimization: Optimization::All,
@@ -94,6 +100,7 @@ fn check() -> Record<Check> {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
             target: Some(target()),
+            engine: None,
             outputs: None,
             tolerance: Tolerance::DEFAULT,
             tolerance_origin: ToleranceOrigin::Default,
@@ -106,6 +113,9 @@ fn check() -> Record<Check> {
             expect_detected: false,
         },
         runtime: Some(runtime()),
+        engine: None,
+        from_pixels: None,
+        cannot_run: None,
         outputs: None,
         result: Some(clean_result()),
         worst: vec![],
@@ -136,6 +146,7 @@ fn clean_result() -> CheckResult {
     CheckResult {
         stopped: None,
         recorded_in: Origin::Npy,
+        without_golden: vec![],
         samples: 4,
         differing_samples: Some(4),
         faulty_samples: 0,
@@ -149,6 +160,9 @@ fn clean_result() -> CheckResult {
         faults: vec![],
         flagged_without_fault: 0,
         faulty: vec![],
+        classes: None,
+        classes_unknown: None,
+        top1: None,
         seconds: Seconds {
             reading: 0.1,
             running: 1.5,
@@ -167,16 +181,33 @@ fn check_with_faults() -> Record<Check> {
         faulty_output(1, Pattern::Row, 12.0, -0.5),
         faulty_output(2, Pattern::Single, f32::INFINITY, 0.25),
     ];
-    let map = ErrorMap::new(65, 96, [34 * 96 + 13].into_iter());
+    let mut actual = vec![0.0; 65 * 96];
+    actual[96] = 2e-7;
+    actual[97] = 3e-6;
+    actual[34 * 96 + 13] = f32::NAN;
+    let pixel = |(row, column, channel)| (10 * row + 5 * column + channel) as u8;
     record.body.worst = vec![WorstSample {
         output: faulty[1].clone(),
-        map,
+        map: ErrorMap::new(&actual, &[0.0; 65 * 96], 96, Tolerance::DEFAULT),
+        image: Some(Array3::from_shape_fn((2, 2, 3), pixel)),
     }];
     let result = record.body.result.as_mut().expect("a result");
     result.samples = 3;
     result.stopped = Some(Stop::Interrupted);
     result.faulty_samples = faulty.len();
     result.faulty = faulty;
+    result.classes = Some(ClassCounts {
+        tolerable: 0,
+        critical: 1,
+        non_finite: 1,
+    });
+    result.top1 = Some(Top1 {
+        samples: 3,
+        same_as_golden: 2,
+        labelled: 3,
+        correct: 1,
+        golden_correct: 2,
+    });
     result.total.mismatched_elements = 2;
     result.total.non_finite_elements = 1;
     result.repeats = Some(Repeats {
@@ -195,6 +226,30 @@ fn check_with_faults() -> Record<Check> {
     ]
     .map(|(text, outcome, change)| fault(text, outcome, change))
     .to_vec();
+    record
+}
+
+/// More faults than are listed: two of each bit and two other values, one of them missed.
+fn check_with_many_faults() -> Record<Check> {
+    let mut record = check();
+    record.verdict = Verdict::Fail;
+    let result = record.body.result.as_mut().expect("a result");
+    let flips = (0..32u8).flat_map(|bit| {
+        let (first, second) = match bit {
+            0..8 => (FaultOutcome::Masked, FaultOutcome::WithinTolerance),
+            8..20 => (FaultOutcome::WithinTolerance, FaultOutcome::Detected),
+            _ => (FaultOutcome::Detected, FaultOutcome::Detected),
+        };
+        let text = |sample: u8| format!("output[{sample},34,13]^{bit}");
+        [fault(&text(0), first, 1e-9), fault(&text(1), second, 1.0)]
+    });
+    result.faults = flips.collect();
+    result
+        .faults
+        .push(fault("golden[2,0,0]=12", FaultOutcome::Missed, 12.0));
+    result
+        .faults
+        .push(fault("golden[3,0,0]=inf", FaultOutcome::NotReached, 0.0));
     record
 }
 
@@ -227,6 +282,7 @@ fn faulty_output(sample: usize, pattern: Pattern, golden: f32, actual: f32) -> F
         pattern,
         first: pair.clone(),
         worst: pair,
+        class: ClassChange::new(&[0.0, 1.0], &[golden, 0.5]),
     }
 }
 
@@ -253,7 +309,8 @@ fn bench() -> Record<Bench> {
         options: BenchOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
-            target: target(),
+            target: Some(target()),
+            engine: None,
             tolerance: Tolerance::DEFAULT,
             batch_sizes: vec![1, 64],
             warmup: 3,
@@ -262,7 +319,9 @@ fn bench() -> Record<Bench> {
             samples: None,
         },
         runtime: Some(runtime()),
+        engine: None,
         timings: vec![timing(1, 0.5), timing(64, 12.0)],
+        processes: vec![],
     })
 }
 
@@ -276,44 +335,88 @@ fn matrix() -> Record<Matrix> {
         same_argmax: None,
         samples: 4,
     };
-    let ran = Ran {
+    let within = Ran {
         within_tolerance: true,
         nodes: [("CPUExecutionProvider".to_owned(), 15)].into(),
         faulty_samples: 0,
         outside_elements: 0,
         golden: difference,
-        running_seconds: 0.5,
+        top1: Some(Top1 {
+            samples: 4,
+            same_as_golden: 4,
+            labelled: 4,
+            correct: 3,
+            golden_correct: 3,
+        }),
+        running_seconds: Some(0.5),
     };
-    let configuration = |number: usize, device: Device, outcome: Outcome| Configuration {
+    let outside = Ran {
+        within_tolerance: false,
+        faulty_samples: 4,
+        outside_elements: 24_000,
+        ..within.clone()
+    };
+    let configuration = |number: usize, engine: Computer, outcome: Outcome| Configuration {
         number,
+        engine,
+        batch_size: Some(64),
+        threads: None,
+        outcome,
+        seconds: 1.25,
+    };
+    let onnxruntime = |device: Device| Computer::OnnxRuntime {
         runtime: "/opt/libonnxruntime.so".into(),
         device,
         optimization: Optimization::None,
         version: Some("1.31.1".to_owned()),
         sha256: Some("cc".to_owned()),
-        outcome,
-        seconds: 1.25,
+    };
+    let control = Computer::Command {
+        name: "bf16".to_owned(),
+        says: EngineSays {
+            version: Some("2.0".to_owned()),
+            ..EngineSays::default()
+        },
+        expected: Ends::Several(vec![Expected::Fail, Expected::Cannot]),
+    };
+    let files = Computer::Outputs {
+        name: "jetson".to_owned(),
+        path: "a/outputs".into(),
     };
     let reason = "device `cuda` is not available:\nno CUDA-capable device".to_owned();
+    let ran = |ran: &Ran| Outcome::Ran(Box::new(ran.clone()));
+    let same = Difference {
+        identical_elements: 24_960,
+        max_abs_difference: 0.0,
+        max_ulp: 0,
+        ..difference
+    };
+    let pair = |configurations, difference| Pair {
+        configurations,
+        difference,
+    };
+    let pairs = vec![
+        pair([1, 3], difference),
+        pair([1, 4], same),
+        pair([3, 4], difference),
+    ];
     let mut record = record(Matrix {
         options: MatrixOptions {
             bundle: "bundles/nano".into(),
             part: "submodel".to_owned(),
             tolerance: Tolerance::DEFAULT,
-            batch_size: None,
             samples: None,
-            threads: Some(2),
+            allow_reduced_precision: true,
             timeout_seconds: 600.0,
         },
         configurations: vec![
-            configuration(1, Device::Cpu, Outcome::Ran(Box::new(ran.clone()))),
-            configuration(2, Device::Cuda, Outcome::Failed { reason }),
-            configuration(3, Device::OpenVino, Outcome::Ran(Box::new(ran))),
+            configuration(1, onnxruntime(Device::Cpu), ran(&within)),
+            configuration(2, onnxruntime(Device::Cuda), Outcome::Failed { reason }),
+            configuration(3, control, ran(&outside)),
+            configuration(4, files, ran(&within)),
         ],
-        pairs: vec![Pair {
-            configurations: [1, 3],
-            difference,
-        }],
+        same_bits: clusters(&pairs),
+        pairs,
     });
     record.verdict = Verdict::Error;
     record.exit_status = 2;
@@ -363,7 +466,7 @@ fn a_record_of_another_command_or_layout_is_refused() {
     let error = Record::<Check>::read(&path)
         .expect_err("a later layout")
         .to_string();
-    assert_eq!(error, "record 4.0 of `check`, expected 3.1 of `check`");
+    assert_eq!(error, "record 4.0 of `check`, expected 3.2 of `check`");
     bench().write(&path).expect("written");
     assert!(Record::<Check>::read(&path).is_err());
     later.record_version = "3.9".to_owned();
@@ -412,6 +515,80 @@ fn a_page_with_pictures() {
         "check_faults.html",
         rendered(&check_with_faults(), Format::Html)
     );
+    assert_snapshot!("compare.html", rendered(&matrix(), Format::Html));
+}
+
+#[test]
+fn many_faults_are_summed_up_before_some_are_listed() {
+    let record = check_with_many_faults();
+    let result = record.body.result.as_ref().expect("a result");
+    assert_snapshot!("check_many_faults.txt", injected::text(result));
+    let page = rendered(&record, Format::Markdown);
+    let (_, faults) = page.split_once("## Faults").expect("a section");
+    assert_snapshot!("check_many_faults.md", faults);
+    let page = rendered(&record, Format::Html);
+    let place = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("no {text} in\n{page}"))
+    };
+    let figure = place("Faults by the bit that they invert");
+    let [sums, missed] = [place("22 to 16 mantissa"), place("golden[2,0,0]=12")];
+    assert!(figure < sums && sums < missed, "{figure}, {sums}, {missed}");
+    assert!(
+        !page.contains("output[0,34,13]^31"),
+        "one that is not listed"
+    );
+}
+
+#[test]
+fn sums_of_faults_are_made_from_a_record_that_is_read_back() {
+    let record = check_with_many_faults();
+    let text = serde_json::to_string(&record).expect("JSON");
+    let back: Record<Check> = serde_json::from_str(&text).expect("a record");
+    for format in [Format::Html, Format::Markdown] {
+        assert_eq!(rendered(&back, format), rendered(&record, format));
+    }
+}
+
+#[test]
+fn a_map_of_logits_names_the_classes() {
+    let mut record = check_with_faults();
+    let worst = &mut record.body.worst[0];
+    worst.output.output = "logits".to_owned();
+    worst.output.worst.index = vec![2, 4];
+    let mut actual = [0.0; 10];
+    actual[4] = 2.5;
+    worst.map = ErrorMap::new(&actual, &[0.0; 10], 10, Tolerance::DEFAULT);
+    let page = rendered(&record, Format::Html);
+    for text in CIFAR10_CLASSES.iter().chain(&[">class<", ">1e1<"]) {
+        assert!(page.contains(text), "no {text} in\n{page}");
+    }
+    assert!(
+        !page.contains(">token<") && !page.contains("not finite</text>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn what_no_bundle_says_has_no_place_on_a_page() {
+    let mut record = check_with_faults();
+    record.body.worst[0].image = None;
+    record.body.worst[0].output.info = SampleInfo::default();
+    let result = record.body.result.as_mut().expect("a result");
+    result
+        .faulty
+        .iter_mut()
+        .for_each(|faulty| faulty.info = SampleInfo::default());
+    let page = rendered(&record, Format::Html);
+    assert!(
+        !page.contains("<img") && !page.contains("prediction"),
+        "{page}"
+    );
+    let page = rendered(&record, Format::Markdown);
+    assert!(
+        !page.contains("| label") && !page.contains("| tier"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -433,7 +610,7 @@ fn a_check_on_a_terminal() {
     let result = record.body.result.as_ref().expect("a result");
     let mut shown = text::setting(&record, Origin::Npy);
     shown += &text::comparison(result);
-    shown += &text::faults(result);
+    shown += &injected::text(result);
     shown += &text::verdict(&record, result, 4);
     assert_snapshot!("check_faults.txt", shown);
     let record = check();

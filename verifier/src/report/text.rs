@@ -1,4 +1,4 @@
-//! The record on a terminal: what ran where, how it compares, what became of the faults.
+//! The record on a terminal: what ran where, how it compares, the verdict.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use console::grouped;
 use proto::manifest::part;
 
 use super::check::{Check, outputs_rows};
-use super::record::{Record, Verdict};
-use crate::check::{
-    CheckResult, FaultOutcome, FaultResult, FaultyOutput, OutputResult, Repeats, Stop,
-};
-use crate::compare::Largest;
+use super::command::CommandRecord;
+use super::record::{Record, RuntimeRecord, Verdict};
+use super::sample;
+use crate::check::{CheckResult, FaultOutcome, FaultyOutput, OutputResult, Repeats, Stop};
+use crate::compare::{Class, ClassChange, ClassCounts, Largest, Top1};
 use crate::engine::placement::Placement;
-use crate::samples::{Origin, SampleInfo};
+use crate::samples::Origin;
 
 /// Outputs of faulty samples shown to a person; the record has all of them.
 const SHOWN: usize = 20;
@@ -27,6 +27,7 @@ macro_rules! line {
         let _ = writeln!($text, $($argument)*);
     }};
 }
+pub(super) use line;
 
 /// Why a check ended early.
 pub fn stopped(stop: Stop) -> &'static str {
@@ -55,30 +56,6 @@ pub fn repeats(repeats: &Repeats) -> String {
         grouped(repeats.differing_samples),
         repeats.largest_difference
     )
-}
-
-/// How far a fault changed the outputs.
-pub fn change(fault: &FaultResult) -> String {
-    match (fault.outcome, fault.non_finite) {
-        (FaultOutcome::NotReached, _) => "–".to_owned(),
-        (_, true) => "not finite".to_owned(),
-        (_, false) => format!("{:.3e}", fault.largest_change),
-    }
-}
-
-/// What the bundle says of a sample.
-pub fn sample_info(info: &SampleInfo) -> String {
-    let mut text = format!("image {}", info.sample_index);
-    if let (Some(label), Some(prediction)) = (info.label, info.prediction) {
-        let _ = write!(text, ", class {label}, predicted {prediction}");
-    }
-    if let Some(confidence) = info.confidence {
-        let _ = write!(text, ", confidence {confidence:.4}");
-    }
-    if let Some(tier) = info.tier {
-        let _ = write!(text, ", tier {tier}");
-    }
-    text
 }
 
 /// How many elements are outside, and the shape they make.
@@ -114,6 +91,7 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         options,
         runtime,
         outputs,
+        engine,
         ..
     } = &record.body;
     let mut text = String::new();
@@ -139,6 +117,15 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
         let (device, nodes) = (options.computed_by(), nodes(&runtime.nodes));
         line!(text, "device", "{device} ({nodes}), {}", runtime.precision);
     }
+    for (name, value) in runtime.iter().flat_map(RuntimeRecord::model_rows) {
+        line!(text, name, "{value}");
+    }
+    if let Some((name, value)) = record.body.from_pixels_row() {
+        line!(text, name, "{value}");
+    }
+    for (name, value) in engine.iter().flat_map(CommandRecord::rows) {
+        line!(text, name, "{value}");
+    }
     for (name, value) in outputs_rows(options, outputs.as_ref()) {
         line!(text, name, "{value}");
     }
@@ -153,6 +140,10 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
 pub fn comparison(result: &CheckResult) -> String {
     let mut text = String::new();
     let total = &result.total;
+    if !result.without_golden.is_empty() {
+        let names = result.without_golden.join(", ");
+        line!(text, "without", "golden, and not compared: {names}");
+    }
     if result.samples == 0 {
         line!(text, "compared", "nothing");
         return text;
@@ -208,7 +199,59 @@ pub fn comparison(result: &CheckResult) -> String {
         let more = grouped(result.faulty.len() - SHOWN);
         let _ = writeln!(text, "  … and {more} more (--report lists them all)");
     }
+    for (name, value) in classes(result) {
+        line!(text, name, "{value}");
+    }
     text
+}
+
+/// What is known of classes, as names and values; nothing where nothing is.
+pub fn classes(result: &CheckResult) -> Vec<(&'static str, String)> {
+    let counts = result.classes.as_ref().map(class_counts);
+    let unknown = result.classes_unknown.as_ref();
+    let unknown = unknown.map(|reason| format!("not known: {reason}"));
+    let top1 = result.top1.as_ref().map(top1_text);
+    let rows = [("classes", counts), ("classes", unknown), ("top-1", top1)];
+    let known = rows.into_iter().map(|(name, text)| Some((name, text?)));
+    known.flatten().collect()
+}
+
+/// What became of the classes of faulty outputs.
+fn class_counts(classes: &ClassCounts) -> String {
+    format!(
+        "{} critical (another class), {} tolerable (the same class), {} not finite",
+        grouped(classes.critical),
+        grouped(classes.tolerable),
+        grouped(classes.non_finite)
+    )
+}
+
+/// How many classes are right.
+fn top1_text(top1: &Top1) -> String {
+    let percent = |part: usize, all: usize| format!("{:.2} %", 100.0 * part as f64 / all as f64);
+    let mut text = format!(
+        "{} of {} samples have the golden's class",
+        grouped(top1.same_as_golden),
+        grouped(top1.samples)
+    );
+    if top1.labelled > 0 {
+        let _ = write!(
+            text,
+            "; accuracy {} (golden {}) of {}",
+            percent(top1.correct, top1.labelled),
+            percent(top1.golden_correct, top1.labelled),
+            grouped(top1.labelled)
+        );
+    }
+    text
+}
+
+/// What an error did to the class of a sample.
+pub fn class_change(change: &ClassChange) -> String {
+    let of = |class: &Class| format!("{} ({:.4})", class.class, class.confidence);
+    let after = change.after.as_ref().map_or("none".to_owned(), of);
+    let (before, outcome) = (of(&change.before), change.outcome.name());
+    format!("class {before} to {after}, {outcome}")
 }
 
 fn largest_errors(output: &OutputResult) -> String {
@@ -223,7 +266,7 @@ fn largest_errors(output: &OutputResult) -> String {
 }
 
 fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
-    let mut about = sample_info(&faulty.info);
+    let mut about = sample::line(&faulty.info);
     if faulty.run > 0 {
         let _ = write!(about, ", run {}", faulty.run);
     }
@@ -235,9 +278,13 @@ fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
         Some(xor) => format!(", xor {xor:08x}"),
         None => String::new(),
     };
+    let class = match &faulty.class {
+        Some(change) => format!("; {}", class_change(change)),
+        None => String::new(),
+    };
     format!(
         "  sample {} ({about}): {} outside, {} not finite, {}; worst {:?}: golden {:e}, actual \
-         {:e}{xor}\n",
+         {:e}{xor}{class}\n",
         faulty.sample,
         faulty.mismatched_elements,
         faulty.non_finite_elements,
@@ -245,57 +292,6 @@ fn faulty_line(faulty: &FaultyOutput, has_several_outputs: bool) -> String {
         &worst.index[1..],
         worst.golden,
         worst.actual
-    )
-}
-
-/// What became of the faults; nothing where there are none.
-pub fn faults(result: &CheckResult) -> String {
-    let mut text = String::new();
-    if result.faults.is_empty() {
-        return text;
-    }
-    let count = |outcome: FaultOutcome| {
-        let faults = result.faults.iter();
-        faults.filter(|fault| fault.outcome == outcome).count()
-    };
-    let mut counts = vec![
-        format!("{} detected", count(FaultOutcome::Detected)),
-        format!("{} missed", count(FaultOutcome::Missed)),
-        format!("{} within tolerance", count(FaultOutcome::WithinTolerance)),
-        format!("{} masked", count(FaultOutcome::Masked)),
-    ];
-    if count(FaultOutcome::NotReached) > 0 {
-        counts.push(format!("{} not reached", count(FaultOutcome::NotReached)));
-    }
-    line!(
-        text,
-        "injected",
-        "{} faults: {}; {} samples without one were flagged",
-        result.faults.len(),
-        counts.join(", "),
-        grouped(result.flagged_without_fault)
-    );
-    for fault in &result.faults {
-        text.push_str(&fault_line(fault));
-    }
-    text
-}
-
-fn fault_line(fault: &FaultResult) -> String {
-    let (name, outcome) = (&fault.fault, fault.outcome.name());
-    if fault.outcome == FaultOutcome::NotReached {
-        return format!("  {outcome:<16} {name}: its sample was not run\n");
-    }
-    let change = if fault.non_finite {
-        "to or from a value that is not finite".to_owned()
-    } else {
-        format!("by up to {:.3e}", fault.largest_change)
-    };
-    format!(
-        "  {outcome:<16} {name}: changed {change}; beyond the tolerance in {} samples, flagged in \
-         {}\n",
-        grouped(fault.samples_beyond),
-        grouped(fault.samples_flagged)
     )
 }
 
@@ -309,10 +305,7 @@ pub fn verdict(record: &Record<Check>, result: &CheckResult, asked: usize) -> St
         ),
         None => String::new(),
     };
-    let count = |outcome: FaultOutcome| {
-        let faults = result.faults.iter();
-        faults.filter(|fault| fault.outcome == outcome).count()
-    };
+    let count = |outcome| result.faults_that_are(outcome);
     let mut text = String::new();
     match (record.verdict, record.body.options.expect_detected) {
         (Verdict::Pass, true) => line!(

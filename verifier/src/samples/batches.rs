@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ndarray::ArrayViewD;
-use proto::npy::{NpyError, NpyFault};
+use proto::npy::NpyFault;
 
+use super::error::SamplesError;
 use super::of_part::Recordings;
 use super::recording::{Reader, Recording, Window};
 use super::tensors::elements;
@@ -34,52 +35,6 @@ pub struct Batches<'a> {
     batch_size: usize,
     stop: &'a AtomicBool,
     is_stopped: bool,
-}
-
-/// Samples that cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum SamplesError {
-    #[error("the bundle holds no sample: nothing would be compared")]
-    Nothing,
-    #[error(
-        "samples {} up to {}, which is not one of them, are asked for; expected START < END, and \
-         END at most {available}, the samples there are",
-        samples.start, samples.end
-    )]
-    Range {
-        samples: Range<usize>,
-        available: usize,
-    },
-    #[error(
-        "samples {} to {} are asked for, there are {available}",
-        samples.start, samples.end.saturating_sub(1)
-    )]
-    Outside {
-        samples: Range<usize>,
-        available: usize,
-    },
-    #[error("{found} samples of `{name}`, {expected} of `{of}`")]
-    Counts {
-        name: String,
-        found: usize,
-        of: String,
-        expected: usize,
-    },
-    #[error(
-        "`{name}` of sample {sample} has {value} at element {element}: a recorded tensor must be \
-         finite\n\
-         hint: the bundle was made from broken weights or was damaged before its hashes were \
-         taken; export it again"
-    )]
-    NotFinite {
-        name: String,
-        sample: usize,
-        /// Flat index in the sample.
-        element: usize,
-        value: f32,
-    },
-    #[error(transparent)]
-    Npy(#[from] NpyError),
 }
 
 impl<'a> Batches<'a> {
@@ -182,7 +137,7 @@ impl Batch<'_> {
 fn windows<'a>(
     readers: &mut [Reader<'a>],
     samples: &Range<usize>,
-) -> Result<Vec<Window<'a>>, NpyError> {
+) -> Result<Vec<Window<'a>>, SamplesError> {
     let windows = readers
         .iter_mut()
         .map(|reader| reader.window(samples.clone()));

@@ -23,8 +23,21 @@ pub struct Recordings {
     pub info: Vec<SampleInfo>,
     /// Where the tensors come from.
     pub origin: Origin,
-    /// The bundle's files that hold inputs and goldens, and that are hashed as they are read.
+    /// Outputs of the part of which the bundle has no golden.
+    pub without_golden: Vec<String>,
+    /// The input that is computed from pixels, if one is.
+    pub from_pixels: Option<Computed>,
+    /// The bundle's files that hold inputs, and then goldens, which are hashed as they are read.
     pub files: Vec<String>,
+}
+
+/// An input that parts of the bundle compute from pixels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Computed {
+    /// The input's name.
+    pub tensor: String,
+    /// The parts that compute it, one after the other.
+    pub parts: Vec<String>,
 }
 
 /// What a bundle says of a sample; what it does not say is absent.
@@ -52,6 +65,9 @@ pub enum Origin {
     /// The bundle's datasets.
     #[serde(rename = "npy")]
     Npy,
+    /// Goldens in the bundle's datasets, an input computed from pixels.
+    #[serde(rename = "pixels")]
+    Pixels,
     /// ONNX's test data sets beside the model.
     #[serde(rename = "test data sets")]
     TestDataSets,
@@ -97,18 +113,23 @@ pub enum RecordingError {
 }
 
 impl Recordings {
-    /// The datasets that bear the names of the part's tensors; where a part other than the submodel
-    /// lacks one, its test data sets.
-    pub fn of(bundle: &Bundle, name: &str) -> Result<Self, RecordingError> {
+    /// The datasets that bear the names of the part's tensors, and for the inputs of parts other
+    /// than the submodel that are not among them the pixels that they are computed from. Where a
+    /// bundle has neither, or if `test_data` asks for them, the part's test data sets.
+    pub fn of(bundle: &Bundle, name: &str, test_data: bool) -> Result<Self, RecordingError> {
         let (_, part) = bundle.part(name)?;
         check_float32(name, part)?;
-        let datasets = &bundle.manifest().datasets;
-        let mut tensors = part.inputs.iter().chain(&part.outputs);
-        let has_datasets = tensors.all(|tensor| datasets.contains_key(&tensor.name));
+        let has = |tensor: &Tensor| bundle.manifest().datasets.contains_key(&tensor.name);
         // The submodel's datasets are what a bundle is for: without them a few test data sets would
         // pass for all samples.
-        let recordings = if has_datasets || name == part::SUBMODEL {
-            Self::from_datasets(bundle, part)?
+        let is_recorded = name == part::SUBMODEL
+            || part.outputs.iter().any(has)
+                && part
+                    .inputs
+                    .iter()
+                    .all(|input| has(input) || computed(bundle, input).is_some());
+        let recordings = if is_recorded && !test_data {
+            Self::from_datasets(bundle, name, part)?
         } else {
             Self::from_test_data_sets(bundle, name, part)?
         };
@@ -131,23 +152,61 @@ impl Recordings {
         })
     }
 
+    /// For outputs that are there already: without the inputs, whose files then are hashed with all
+    /// others of the bundle, and with goldens that every core reads.
+    pub fn goldens_alone(mut self) -> Self {
+        let goldens = self.files.len().saturating_sub(self.inputs.len());
+        self.files = self.files.split_off(self.files.len() - goldens);
+        self.inputs = vec![];
+        let goldens = self.goldens.into_iter();
+        self.goldens = goldens.map(Recording::on_all_cores).collect();
+        self
+    }
+
     /// The names of [`Self::files`].
     pub fn file_names(&self) -> Vec<&str> {
         self.files.iter().map(String::as_str).collect()
     }
 
-    fn from_datasets(bundle: &Bundle, part: &Part) -> Result<Self, RecordingError> {
-        let inputs = datasets(bundle, &part.inputs)?;
-        let goldens = datasets(bundle, &part.outputs)?;
+    fn from_datasets(bundle: &Bundle, name: &str, part: &Part) -> Result<Self, RecordingError> {
         let of_bundle = &bundle.manifest().datasets;
-        let tensors = part.inputs.iter().chain(&part.outputs);
-        let files = tensors.map(|tensor| of_bundle[&tensor.name].file.clone());
+        let is_submodel = name == part::SUBMODEL;
+        let (with_golden, without): (Vec<_>, Vec<_>) = part
+            .outputs
+            .iter()
+            .partition(|tensor| is_submodel || of_bundle.contains_key(&tensor.name));
+        let (mut inputs, mut files, mut from_pixels) = (vec![], vec![], None);
+        for tensor in &part.inputs {
+            match computed(bundle, tensor) {
+                Some(computed) if !of_bundle.contains_key(&tensor.name) => {
+                    inputs.push(input_from_pixels(bundle, tensor)?);
+                    files.push(of_bundle[dataset::PIXELS].file.clone());
+                    from_pixels = Some(computed);
+                }
+                _ => {
+                    inputs.push(dataset_of(bundle, tensor)?);
+                    files.push(of_bundle[&tensor.name].file.clone());
+                }
+            }
+        }
+        let goldens = with_golden.iter().map(|tensor| dataset_of(bundle, tensor));
+        let goldens = goldens.collect::<Result<_, _>>()?;
+        files.extend(
+            with_golden
+                .iter()
+                .map(|tensor| of_bundle[&tensor.name].file.clone()),
+        );
         Ok(Self {
             inputs,
             goldens,
             info: sample_info(bundle)?,
-            origin: Origin::Npy,
-            files: files.collect(),
+            origin: match from_pixels {
+                None => Origin::Npy,
+                Some(_) => Origin::Pixels,
+            },
+            without_golden: without.iter().map(|tensor| tensor.name.clone()).collect(),
+            from_pixels,
+            files,
         })
     }
 
@@ -188,6 +247,8 @@ impl Recordings {
             goldens,
             info: info.collect(),
             origin: Origin::TestDataSets,
+            without_golden: vec![],
+            from_pixels: None,
             files: vec![],
         })
     }
@@ -236,17 +297,49 @@ fn all_verified(
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Npy => "npy",
+            Self::Npy | Self::Pixels => "npy",
             Self::TestDataSets => "test data sets",
         })
     }
 }
 
-fn datasets(bundle: &Bundle, tensors: &[Tensor]) -> Result<Vec<Recording>, RecordingError> {
-    tensors
-        .iter()
-        .map(|tensor| dataset_of(bundle, tensor))
-        .collect()
+/// How a tensor is computed from pixels, if the bundle has them and the parts for it.
+pub fn computed(bundle: &Bundle, tensor: &Tensor) -> Option<Computed> {
+    let manifest = bundle.manifest();
+    if !manifest.datasets.contains_key(dataset::PIXELS) {
+        return None;
+    }
+    let gives = |name: &str| {
+        let part = manifest.parts.get(name);
+        part.is_some_and(|part| part.outputs.iter().any(|output| output.name == tensor.name))
+    };
+    let parts: &[&str] = if gives(part::PREPROCESS) {
+        &[part::PREPROCESS]
+    } else if gives(part::HEAD) && manifest.parts.contains_key(part::PREPROCESS) {
+        &[part::PREPROCESS, part::HEAD]
+    } else {
+        return None;
+    };
+    Some(Computed {
+        tensor: tensor.name.clone(),
+        parts: parts.iter().map(|&part| part.to_owned()).collect(),
+    })
+}
+
+/// An input that is read as pixels, and computed from them.
+pub fn input_from_pixels(bundle: &Bundle, tensor: &Tensor) -> Result<Recording, RecordingError> {
+    let pixels: Npy<u8> = bundle.dataset(dataset::PIXELS)?;
+    let (_, preprocess) = bundle.part(part::PREPROCESS)?;
+    let expected = preprocess.inputs.first().and_then(Tensor::sample_shape);
+    if expected.as_deref() != Some(&pixels.shape()[1..]) {
+        return Err(RecordingError::Shape {
+            name: dataset::PIXELS.to_owned(),
+            found: pixels.shape().to_vec(),
+            expected: expected.unwrap_or_default(),
+        });
+    }
+    let axes = tensor.sample_shape().unwrap_or_default();
+    Ok(Recording::from_pixels(&tensor.name, pixels, &axes))
 }
 
 fn dataset_of(bundle: &Bundle, tensor: &Tensor) -> Result<Recording, RecordingError> {
@@ -365,6 +458,8 @@ pub(crate) mod fixtures {
                 })
                 .collect(),
             origin: Origin::Npy,
+            without_golden: vec![],
+            from_pixels: None,
             files: vec![],
         }
     }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 use proto::npy::{HashedRows, Npy, NpyError, Rows, VerifiedRows};
 
+use super::error::SamplesError;
+use super::from_pixels::{FromPixels, PixelReader, Pixels, PixelsError};
+
 /// Float32 values `[samples, …]`, at least one axis. A copy shares the values.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -14,6 +17,7 @@ pub struct Recording {
     /// Where its first sample lies in the values.
     first: usize,
     values: Values,
+    on_all_cores: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -21,6 +25,7 @@ enum Values {
     File(Arc<Npy<f32>>),
     Verified(Arc<VerifiedRows<f32>>),
     Memory(ArcArray<f32, IxDyn>),
+    Pixels(Pixels),
 }
 
 /// Consecutive samples of a recording.
@@ -30,11 +35,14 @@ pub enum Window<'a> {
     Read(Rows<f32>),
     /// In memory.
     Memory(ArrayViewD<'a, f32>),
+    /// Computed from pixels.
+    Computed(ArrayD<f32>),
 }
 
 /// Reads a recording's samples in ascending order and hashes its file on the way.
 #[derive(Debug)]
 pub struct Reader<'a> {
+    name: &'a str,
     /// Where the first sample lies in the values.
     first: usize,
     source: Source<'a>,
@@ -46,6 +54,7 @@ enum Source<'a> {
     Hashed(Box<HashedRows<'a, f32>>),
     Verified(&'a VerifiedRows<f32>),
     Memory(&'a ArcArray<f32, IxDyn>),
+    Pixels(PixelReader<'a>),
 }
 
 impl Recording {
@@ -56,7 +65,32 @@ impl Recording {
             shape: npy.shape().to_vec(),
             first: 0,
             values: Values::File(Arc::new(npy)),
+            on_all_cores: false,
         }
+    }
+
+    /// Samples of which a file holds the pixels, `[samples, 32, 32, 3]`; each is `[…]`, of the
+    /// sample's shape, and can be read when [`Self::compute_with`] has said what computes it.
+    pub fn from_pixels(name: &str, pixels: Npy<u8>, sample_shape: &[usize]) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: [&[pixels.rows_len()], sample_shape].concat(),
+            first: 0,
+            values: Values::Pixels(Pixels::in_file(pixels)),
+            on_all_cores: false,
+        }
+    }
+
+    /// Sets what computes the samples, if they come from pixels; the first one stays.
+    pub fn compute_with(&self, compute: Box<dyn FromPixels>) {
+        if let Values::Pixels(pixels) = &self.values {
+            pixels.set(compute);
+        }
+    }
+
+    /// Whether its samples are computed from pixels.
+    pub fn is_from_pixels(&self) -> bool {
+        matches!(self.values, Values::Pixels(_))
     }
 
     /// Samples in memory, `[samples, …]`; `None` for a scalar.
@@ -66,6 +100,7 @@ impl Recording {
             shape: values.shape().to_vec(),
             first: 0,
             values: Values::Memory(values.as_standard_layout().to_shared()),
+            on_all_cores: false,
         })
     }
 
@@ -79,6 +114,12 @@ impl Recording {
         part.first += samples.start;
         part.shape[0] = samples.len();
         part
+    }
+
+    /// The same, read by every core, where no engine runs between two windows.
+    pub fn on_all_cores(mut self) -> Self {
+        self.on_all_cores = true;
+        self
     }
 
     /// The tensor's name.
@@ -111,6 +152,7 @@ impl Recording {
     pub fn verified(self, go_on: impl FnMut(u64) -> bool) -> Result<Self, NpyError> {
         let values = match self.values {
             Values::File(npy) => Values::Verified(Arc::new(npy.verified(go_on)?)),
+            Values::Pixels(pixels) => Values::Pixels(pixels.verified(go_on)?),
             others => others,
         };
         Ok(Self { values, ..self })
@@ -119,11 +161,16 @@ impl Recording {
     /// Begins to read samples in order.
     pub fn reader(&self) -> Reader<'_> {
         Reader {
+            name: &self.name,
             first: self.first,
             source: match &self.values {
+                Values::File(npy) if self.on_all_cores => {
+                    Source::Hashed(Box::new(npy.hashed().on_all_cores()))
+                }
                 Values::File(npy) => Source::Hashed(Box::new(npy.hashed())),
                 Values::Verified(rows) => Source::Verified(rows),
                 Values::Memory(values) => Source::Memory(values),
+                Values::Pixels(pixels) => Source::Pixels(pixels.reader()),
             },
         }
     }
@@ -134,12 +181,23 @@ impl<'a> Reader<'a> {
     ///
     /// # Panics
     /// If its file is hashed as it is read, and the samples lie before the end of those read last.
-    pub fn window(&mut self, samples: Range<usize>) -> Result<Window<'a>, NpyError> {
+    pub fn window(&mut self, samples: Range<usize>) -> Result<Window<'a>, SamplesError> {
         let rows = self.first + samples.start..self.first + samples.end;
         Ok(match &mut self.source {
             Source::Hashed(hashed) => Window::Read(hashed.rows(rows)?),
             Source::Verified(verified) => Window::Read(verified.rows(rows)?),
             Source::Memory(values) => Window::Memory(values.slice_axis(Axis(0), Slice::from(rows))),
+            Source::Pixels(pixels) => {
+                let computed = pixels.compute(rows).map_err(|error| match error {
+                    PixelsError::Npy(error) => SamplesError::Npy(error),
+                    PixelsError::Compute(reason) => SamplesError::FromPixels {
+                        name: self.name.to_owned(),
+                        samples,
+                        reason,
+                    },
+                });
+                Window::Computed(computed?)
+            }
         })
     }
 
@@ -148,6 +206,7 @@ impl<'a> Reader<'a> {
     pub fn finish(self, go_on: impl FnMut(u64) -> bool) -> Result<(), NpyError> {
         match self.source {
             Source::Hashed(rows) => rows.finish(go_on),
+            Source::Pixels(pixels) => pixels.finish(go_on),
             Source::Verified(_) | Source::Memory(_) => Ok(()),
         }
     }
@@ -159,6 +218,7 @@ impl Window<'_> {
         match self {
             Self::Read(rows) => rows.view(),
             Self::Memory(values) => values.view(),
+            Self::Computed(values) => values.view(),
         }
     }
 }

@@ -8,7 +8,7 @@ use verifier::calibrate::file::{self, LookUp};
 use verifier::report::Record;
 use verifier::report::check::{CalibrationRecord, Check, ToleranceOrigin};
 
-use super::super::prepare::Opened;
+use super::super::opened::Opened;
 use super::super::source::Source;
 use crate::cli::CheckArgs;
 

@@ -1,6 +1,7 @@
 //! `verifier check`: load the engines, run the check, keep and say what it finds.
 
 mod calibrated;
+mod classes;
 mod keepers;
 
 use std::sync::Arc;
@@ -12,15 +13,18 @@ use console::{grouped, note, say};
 use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
+use verifier::engine::command::CommandError;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
-use verifier::report::{Record, Verdict, text};
+use verifier::report::{Record, Verdict, injected, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
+use self::classes::Classes;
 use self::keepers::Keepers;
-use super::prepare::Opened;
+use super::command_engine::EngineError;
+use super::opened::Opened;
 use super::recorded::recorded;
-use super::source::Source;
+use super::source::{Asked, Source};
 use crate::cli::CheckArgs;
 
 /// The last sample that `--inject` changes.
@@ -48,18 +52,26 @@ fn run(
     let started = Instant::now();
     let opened = Opened::new(&arguments.input, Some(record))?;
     check_possible(arguments, &opened)?;
-    let mut source = Source::open(
-        opened,
-        &arguments.outputs,
-        &arguments.target,
-        arguments.batch_size,
-        &record.body.options.faults,
-        stop.clone(),
-    )?;
+    let asked = Asked {
+        target: &arguments.target,
+        outputs: &arguments.outputs,
+        engine: &arguments.engine,
+        batch_size: arguments.batch_size,
+    };
+    let source = Source::open(opened, &asked, &record.body.options.faults, stop.clone());
+    if let Err(error) = &source
+        && let Some(CommandError::CannotRun { reason }) =
+            error.downcast_ref().map(|error: &EngineError| &error.error)
+    {
+        record.body.cannot_run = Some(reason.clone());
+    }
+    let mut source = source?;
+    record.body.engine = source.command().cloned();
     record.body.runtime = source.runtime().cloned();
+    record.body.from_pixels = source.computed_input().cloned();
     record.body.outputs = source.outputs();
-    if record.body.runtime.is_some() {
-        record.body.options.batch_size = Some(source.batch_size());
+    if let Some(batch_size) = source.run_size() {
+        record.body.options.batch_size = Some(batch_size);
     }
     let calibration = apply_calibration(arguments, &source, record)?;
     let mut keepers = Keepers::new(arguments, source.opened(), record.body.options.tolerance)?;
@@ -69,7 +81,8 @@ fn run(
     say_about_calibration(calibration.as_ref(), opened);
 
     let batch_size = source.batch_size();
-    let (opened, mut engines) = source.split();
+    let (opened, library, mut engines) = source.split();
+    let mut classes = Classes::new(arguments, opened);
     let request = Request {
         recordings: &opened.recordings,
         samples: opened.samples.clone(),
@@ -81,7 +94,11 @@ fn run(
         histogram: !arguments.reports.is_empty(),
         stop: &stop,
     };
-    let mut result = check::check(&request, &mut engines, &mut |event| keepers.take(event))?;
+    let mut result = check::check(&request, &mut engines, &mut |event| {
+        classes.take(&event, library);
+        keepers.take(event);
+    })?;
+    classes.finish(&mut result);
     source.finish()?;
     record.body.outputs = source.outputs();
     if record
@@ -93,7 +110,7 @@ fn run(
         result.without_bits();
     }
     say_text(&text::comparison(&result));
-    say_text(&text::faults(&result));
+    say_text(&injected::text(&result));
     conclude(arguments, record, result, keepers)?;
     let verdict = record.verdict;
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
@@ -117,8 +134,9 @@ fn check_possible(arguments: &CheckArgs, opened: &Opened) -> Result<()> {
         LAST_INJECTED + 1
     );
     ensure!(
-        arguments.repeat == 1 || arguments.outputs.outputs.is_none(),
-        "--repeat {} with --outputs: nothing is run that could be repeated",
+        arguments.repeat == 1
+            || !(arguments.outputs.outputs.is_some() || arguments.engine.engine.is_some()),
+        "--repeat {}: outputs from files, and those of another engine, are there once",
         arguments.repeat
     );
     Ok(())
@@ -132,7 +150,8 @@ fn conclude(
     keepers: Keepers,
 ) -> Result<()> {
     let Keepers {
-        worst,
+        mut worst,
+        images,
         outputs,
         dump,
         mut failures,
@@ -140,7 +159,13 @@ fn conclude(
         asked,
     } = keepers;
     progress.finish();
+    if let Some(images) = &images {
+        worst.add_images(images)?;
+    }
     record.body.worst = worst.into_samples();
+    for worst in &mut record.body.worst {
+        worst.output.class = result.class_of(&worst.output);
+    }
     if let (Some(dump), Some(folder)) = (dump, &arguments.dump_faulty) {
         match dump.finish() {
             Ok(0) => {}
@@ -208,10 +233,12 @@ fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
         options: CheckOptions {
             bundle: arguments.input.bundle.clone(),
             part: arguments.input.part.clone(),
-            target: match &outputs {
-                Some(_) => None,
-                None => Some(arguments.target.record()),
+            // Files have no device, and another engine's is its own.
+            target: match (&outputs, &arguments.engine.engine) {
+                (None, None) => Some(arguments.target.record()),
+                _ => None,
             },
+            engine: arguments.engine.engine.clone(),
             outputs,
             tolerance: Tolerance {
                 atol: arguments.atol.unwrap_or(default.atol),
@@ -235,6 +262,9 @@ fn body(arguments: &CheckArgs, faults: Vec<Fault>) -> Check {
             expect_detected: arguments.expect_detected,
         },
         runtime: None,
+        from_pixels: None,
+        cannot_run: None,
+        engine: None,
         outputs: None,
         result: None,
         worst: vec![],

@@ -10,6 +10,7 @@ mod guarded;
 mod library;
 pub mod locate;
 mod options;
+mod ports;
 mod provider;
 mod session;
 
@@ -17,4 +18,5 @@ pub use environment::prepare_environment;
 pub use error::LoadError;
 pub use library::{Library, LibraryInfo};
 pub use options::{Optimization, Options};
+pub use ports::{Expected, Ports};
 pub use session::{Session, Source};

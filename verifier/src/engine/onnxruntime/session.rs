@@ -5,21 +5,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::{ArrayViewD, Axis, IxDyn};
+use ndarray::{ArrayViewD, Axis};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
-use ort::value::{DynValue, Outlet, TensorRef, ValueType};
-use proto::manifest::{Part, Tensor};
 use proto::staging::ScratchFolder;
 
 use super::error::{LoadError, one_line};
 use super::guarded::guarded;
 use super::library::{LOG_LEVEL, Library};
 use super::options::{Optimization, Options};
+use super::ports::{self, Expected, Interface, Output, failed};
 use super::provider::register;
 use crate::engine::interface::{Engine, RunError};
 use crate::engine::placement::{self, Placement, PlacementError};
-use crate::samples::elements;
 
 /// Where the model is.
 #[derive(Debug, Clone, Copy)]
@@ -35,21 +33,21 @@ pub enum Source<'a> {
 pub struct Session {
     session: OrtSession,
     placement: Placement,
-    /// Names of the outputs, in the part's order.
-    names: Vec<String>,
+    /// In the part's order.
+    interface: Interface,
     /// What the last run gave.
-    outputs: Vec<DynValue>,
+    outputs: Vec<Output>,
     load_seconds: f64,
 }
 
 impl Session {
-    /// Loads a model, runs `first_inputs`, a batch `[batch, …]` each, and proves where every node
-    /// ran. `path` is the model's name in messages.
+    /// Loads a model whose inputs and outputs fit the part's, runs `first_inputs`, a batch
+    /// `[batch, …]` each, and proves where every node ran. `path` is the model's name in messages.
     pub fn load(
         library: &Library,
         model: Source<'_>,
         path: &Path,
-        part: &Part,
+        expected: &Expected<'_>,
         options: &Options,
         first_inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Self, LoadError> {
@@ -71,16 +69,11 @@ impl Session {
         let session = session
             .map_err(unusable)?
             .map_err(|error| unusable(one_line(&error.to_string())))?;
-        check_interface(path, "inputs", &part.inputs, session.inputs())?;
-        check_interface(path, "outputs", &part.outputs, session.outputs())?;
+        let interface = Interface::new(path, expected, session.inputs(), session.outputs())?;
         let mut session = Self {
             session,
             placement: Placement::new(),
-            names: part
-                .outputs
-                .iter()
-                .map(|tensor| tensor.name.clone())
-                .collect(),
+            interface,
             outputs: vec![],
             load_seconds: started.elapsed().as_secs_f64(),
         };
@@ -91,6 +84,11 @@ impl Session {
     /// Where the nodes of the first run ran.
     pub fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    /// Samples of every run, if the model fixes them.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        self.interface.batch
     }
 
     /// Seconds that creating the session took.
@@ -138,36 +136,35 @@ impl Engine for Session {
         inputs: &[ArrayViewD<'_, f32>],
     ) -> Result<Vec<ArrayViewD<'_, f32>>, RunError> {
         self.outputs.clear();
+        let Interface {
+            inputs: ports,
+            outputs: given,
+            batch,
+        } = &self.interface;
         let mut tensors: Vec<SessionInputValue<'_>> = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let tensor = TensorRef::from_array_view((input.shape(), elements(input)));
-            tensors.push(tensor.map_err(failed)?.into());
+        for (port, input) in ports.iter().zip(inputs) {
+            tensors.push(ports::value(port, input, *batch)?);
         }
+        // By name where a model has its inputs in another order.
+        let named: Vec<_> = ports
+            .iter()
+            .map(|port| port.name.as_str())
+            .zip(tensors)
+            .collect();
         let session = &mut self.session;
-        let results = guarded(|| session.run(tensors.as_slice())).map_err(RunError)?;
+        let results = guarded(|| session.run(named)).map_err(RunError)?;
         let mut results = results.map_err(failed)?;
-        for name in &self.names {
+        let samples = inputs.first().map_or(0, |input| input.len_of(Axis(0)));
+        for port in given {
+            let name = &port.name;
             let output = results.remove(name);
             let output = output.ok_or_else(|| RunError(format!("no output `{name}`")))?;
-            self.outputs.push(output);
+            let output = guarded(|| ports::output(port, output, samples, *batch));
+            self.outputs.push(output.map_err(RunError)??);
         }
         let outputs = &self.outputs;
-        guarded(|| outputs.iter().map(view).collect()).map_err(RunError)?
+        guarded(|| outputs.iter().map(Output::view).collect()).map_err(RunError)?
     }
-}
-
-fn view(output: &DynValue) -> Result<ArrayViewD<'_, f32>, RunError> {
-    let (shape, elements) = output.try_extract_tensor::<f32>().map_err(failed)?;
-    let axes: Vec<usize> = shape
-        .iter()
-        .map(|&axis| usize::try_from(axis).unwrap_or_default())
-        .collect();
-    ArrayViewD::from_shape(IxDyn(&axes), elements)
-        .map_err(|error| RunError(format!("an output of shape {shape:?}: {error}")))
-}
-
-fn failed(error: ort::Error) -> RunError {
-    RunError(one_line(&error.to_string()))
 }
 
 /// Everything that could change results is set on purpose.
@@ -200,49 +197,4 @@ fn configure(
 
 fn text(error: ort::Error<SessionBuilder>) -> String {
     error.to_string()
-}
-
-/// The model must have the inputs and outputs of the manifest.
-fn check_interface(
-    model: &Path,
-    what: &'static str,
-    expected: &[Tensor],
-    found: &[Outlet],
-) -> Result<(), LoadError> {
-    let has_shapes = expected
-        .iter()
-        .all(|tensor| tensor.sample_shape().is_some());
-    let expected: Vec<String> = expected.iter().map(describe).collect();
-    let found: Vec<String> = found.iter().map(describe_outlet).collect();
-    if has_shapes && !expected.is_empty() && expected == found {
-        return Ok(());
-    }
-    Err(LoadError::Interface {
-        path: model.to_owned(),
-        what,
-        expected: expected.join(", "),
-        found: found.join(", "),
-    })
-}
-
-fn describe(tensor: &Tensor) -> String {
-    let axes = tensor.sample_shape().unwrap_or_default();
-    let (name, dtype) = (&tensor.name, tensor.dtype.name());
-    format!("{name} {dtype} [batch, {}]", join(&axes))
-}
-
-fn describe_outlet(outlet: &Outlet) -> String {
-    match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => {
-            let axes: Vec<i64> = shape.iter().skip(1).copied().collect();
-            let dtype = ty.to_string().replace("f32", "float32");
-            format!("{} {dtype} [batch, {}]", outlet.name(), join(&axes))
-        }
-        other => format!("{} {other:?}", outlet.name()),
-    }
-}
-
-fn join(axes: &[impl ToString]) -> String {
-    let axes: Vec<String> = axes.iter().map(ToString::to_string).collect();
-    axes.join(", ")
 }

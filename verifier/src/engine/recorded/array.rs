@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::element_type::ElementType;
 use super::error::FileFault;
-use super::file::HashedFile;
+use crate::engine::files::HashedFile;
 
 /// How an array is stored.
 #[derive(Debug, Clone, PartialEq)]

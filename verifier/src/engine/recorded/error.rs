@@ -41,6 +41,13 @@ pub enum RecordedError {
         expected: Vec<usize>,
         first: usize,
     },
+    #[error("{file}: expected {expected}, found {found}")]
+    Exact {
+        file: String,
+        /// Type and shape, such as `float32 [8, 10]`.
+        expected: String,
+        found: String,
+    },
     #[error(
         "{source_name}: {elements} elements of `{output}` are not a whole number of samples of \
          {sample_elements}"

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::array::{Array, Layout};
 use super::element_type::FloatType;
 use super::error::{FileFault, RecordedError};
-use super::file::FileRecord;
 use super::forms::{Form, open_streamed, read_all};
+use crate::engine::files::FileRecord;
 
 /// Folders within folders that are looked into.
 const DEPTH: usize = 3;

@@ -10,9 +10,9 @@ use proto::onnx::{TensorProto, tensor_proto::DataType};
 use super::array::{Array, Layout, Named, Values, unnamed};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
-use super::file::{FileRecord, HashedFile, read_whole};
 use super::json;
 use super::npy::{npy_array, npy_layout};
+use crate::engine::files::{FileRecord, HashedFile, read_whole};
 
 /// Bytes within which the header of an NPY file ends.
 const LONGEST_HEADER: usize = 4096;

@@ -7,7 +7,7 @@
 mod array;
 pub mod element_type;
 mod error;
-mod file;
+mod exact;
 mod find;
 mod forms;
 mod json;
@@ -25,11 +25,14 @@ use self::array::Values;
 use self::element_type::{ElementType, FloatType};
 use self::find::{Found, Piece, Source, find};
 use self::forms::open_streamed;
+use super::files::FileRecord;
 use super::interface::{Engine, RunError};
 use crate::samples::Recording;
 
 pub use error::{FileFault, RecordedError};
-pub use file::FileRecord;
+
+/// Samples that are read at a time where they are not asked for.
+const SKIPPED: usize = 16;
 
 /// How files are to be read, where they do not say it themselves.
 #[derive(Debug, Clone, Default)]
@@ -243,6 +246,18 @@ impl Recorded {
         Ok(())
     }
 
+    /// Reads samples that are not asked for.
+    fn skip_to(&mut self, sample: usize) -> Result<(), RecordedError> {
+        while self.next < sample {
+            let samples = (sample - self.next).min(SKIPPED);
+            for number in 0..self.outputs.len() {
+                self.read(number, samples)?;
+            }
+            self.next += samples;
+        }
+        Ok(())
+    }
+
     /// Begins with the first sample again.
     fn rewind(&mut self) -> Result<(), RecordedError> {
         for number in 0..self.outputs.len() {
@@ -264,12 +279,13 @@ impl Engine for Recorded {
         if samples.start == self.samples.start && self.next > samples.start {
             self.rewind().map_err(failed)?;
         }
-        if samples.start != self.next || samples.end > self.samples.end {
+        if samples.start < self.next || samples.end > self.samples.end {
             return Err(RunError(format!(
                 "samples {samples:?} are asked for, the next in the files is {}",
                 self.next
             )));
         }
+        self.skip_to(samples.start).map_err(failed)?;
         for number in 0..self.outputs.len() {
             self.read(number, samples.len()).map_err(failed)?;
         }

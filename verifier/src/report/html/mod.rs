@@ -1,21 +1,66 @@
 //! The record to look at: one page with pictures, that needs nothing beside itself and no script.
 
+mod bits;
 mod histogram;
+mod image;
 mod map;
+mod matrix;
 mod result;
+mod sample;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::check::Check;
-use super::record::{Record, Verdict};
+use super::matrix::Matrix;
+use super::record::{Body, Record, Verdict};
 
 const STYLE: &str = include_str!("style.css");
 
 /// The page of a check.
-pub(super) fn page(record: &Record<Check>) -> String {
+pub(super) fn check(record: &Record<Check>) -> String {
     let options = &record.body.options;
+    let sections = record.body.result.as_ref();
+    let sections = sections.map(|result| result::sections(record, result));
+    let what = format!("{} on {}", options.part, options.computed_by());
+    page(
+        record,
+        &what,
+        &record.sentence(),
+        sections,
+        &record.full_setting(),
+    )
+}
+
+/// The page of several engines.
+pub(super) fn matrix(record: &Record<Matrix>) -> String {
+    let Matrix {
+        options,
+        configurations,
+        ..
+    } = &record.body;
+    let what = format!(
+        "{} by {} configurations",
+        options.part,
+        configurations.len()
+    );
+    let sections = matrix::sections(&record.body);
+    page(
+        record,
+        &what,
+        &record.sentence(),
+        Some(sections),
+        &record.full_setting(),
+    )
+}
+
+fn page<B: Body>(
+    record: &Record<B>,
+    what: &str,
+    sentence: &str,
+    sections: Option<Markup>,
+    rows: &[(&str, String)],
+) -> String {
     let verdict = shout(record.verdict);
-    let title = format!("{verdict}: {} on {}", options.part, options.computed_by());
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -24,20 +69,18 @@ pub(super) fn page(record: &Record<Check>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Some browsers ask for an icon; this page asks nobody for anything.
                 link rel="icon" href="data:,";
-                title { (title) }
+                title { (verdict) ": " (what) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
                     header class=(record.verdict.name()) {
                         h1 { (verdict) }
-                        p { (record.sentence()) }
+                        p { (sentence) }
                     }
                     @if let Some(error) = &record.error { p.notice { (error) } }
-                    @if let Some(result) = &record.body.result {
-                        (result::sections(record, result))
-                    }
-                    (setting(record))
+                    @if let Some(sections) = sections { (sections) }
+                    (setting(rows))
                     footer {
                         "vit-part verifier " (record.verifier)
                         ", record layout " (record.record_version)
@@ -57,12 +100,12 @@ fn shout(verdict: Verdict) -> &'static str {
     }
 }
 
-fn setting(record: &Record<Check>) -> Markup {
+fn setting(rows: &[(&str, String)]) -> Markup {
     html! {
         h2 { "What ran, and where" }
         table {
             tbody {
-                @for (name, value) in record.full_setting() {
+                @for (name, value) in rows {
                     tr { th { (name) } td { (value) } }
                 }
             }

@@ -3,13 +3,16 @@
 use console::grouped;
 use maud::{Markup, html};
 
+use super::super::by_bit::{self, ByBit, MANY};
 use super::super::check::Check;
 use super::super::record::Record;
-use super::super::text;
-use super::{histogram, map};
-use crate::check::worst::WorstSample;
+use super::super::{injected, text};
+use super::{bits, histogram, sample};
 use crate::check::{CheckResult, FaultOutcome, FaultResult, OutputResult};
 use crate::compare::Largest;
+
+/// Faults in the table; the JSON report has all of them.
+const FAULTS_SHOWN: usize = 50;
 
 const COUNTS: [&str; 6] = [
     "elements",
@@ -33,6 +36,10 @@ pub(super) fn sections(record: &Record<Check>, result: &CheckResult) -> Markup {
         (figures(result))
         h2 { "Comparison with the golden" }
         (comparison(result))
+        @for (name, value) in text::classes(result) { p { (name) ": " (value) } }
+        @if !result.without_golden.is_empty() {
+            p { "Without golden, and not compared: " (result.without_golden.join(", ")) }
+        }
         @for output in &result.outputs {
             @if let Some(counts) = &output.histogram {
                 (histogram::figure(name_of(output), counts, record.body.options.tolerance))
@@ -45,7 +52,7 @@ pub(super) fn sections(record: &Record<Check>, result: &CheckResult) -> Markup {
         @if !worst.is_empty() {
             h2 { "Worst samples" }
             p.soft { (legend(worst.len(), result.faulty.len())) }
-            div.samples { @for sample in worst { (worst_sample(sample)) } }
+            div.samples { @for worst in worst { (sample::article(worst)) } }
         }
     }
 }
@@ -55,10 +62,7 @@ fn name_of(output: &OutputResult) -> &str {
 }
 
 fn figures(result: &CheckResult) -> Markup {
-    let count = |outcome: FaultOutcome| {
-        let faults = result.faults.iter();
-        faults.filter(|fault| fault.outcome == outcome).count()
-    };
+    let count = |outcome| grouped(result.faults_that_are(outcome));
     html! {
         dl.figures {
             (figure("samples", &grouped(result.samples)))
@@ -68,8 +72,8 @@ fn figures(result: &CheckResult) -> Markup {
             @if result.faults.is_empty() {
                 (figure("samples/s", &format!("{:.0}", result.samples_per_second())))
             } @else {
-                (figure("faults detected", &count(FaultOutcome::Detected).to_string()))
-                (figure("faults missed", &count(FaultOutcome::Missed).to_string()))
+                (figure("faults detected", &count(FaultOutcome::Detected)))
+                (figure("faults missed", &count(FaultOutcome::Missed)))
             }
         }
     }
@@ -80,8 +84,9 @@ fn figure(name: &str, value: &str) -> Markup {
 }
 
 fn legend(shown: usize, all: usize) -> String {
-    let legend = "Each map is the tensor, rows are tokens and columns features; coloured cells \
-                  hold elements outside.";
+    let legend = "Each map is the tensor. Colours are elements outside the tolerance, greys those \
+                  within; where nothing is drawn, the output equals the golden. A cell of a large \
+                  tensor shows its largest error.";
     if all > shown {
         let all = grouped(all);
         format!("The {shown} worst of {all}; the JSON and CSV reports list them all. {legend}")
@@ -137,6 +142,46 @@ fn largest<T>(largest: &Largest<T>, value: String) -> Markup {
 
 fn faults(faults: &[FaultResult]) -> Markup {
     html! {
+        @if faults.len() > MANY {
+            @let sums = ByBit::of(faults);
+            (bits::figure(&sums))
+            (sums_table(&sums))
+        }
+        (faults_table(&by_bit::listed(faults, FAULTS_SHOWN)))
+        @if faults.len() > FAULTS_SHOWN {
+            @let more = grouped(faults.len() - FAULTS_SHOWN);
+            p.soft { "… and " (more) " more; the JSON report lists them all." }
+        }
+    }
+}
+
+fn sums_table(sums: &ByBit) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead {
+                    tr {
+                        @for (number, name) in by_bit::columns().iter().enumerate() {
+                            th.n[number > 0] { (name) }
+                        }
+                    }
+                }
+                tbody {
+                    @for line in &sums.lines() {
+                        tr {
+                            @for (number, cell) in by_bit::cells(line).iter().enumerate() {
+                                td.n[number > 0] { (cell) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn faults_table(faults: &[&FaultResult]) -> Markup {
+    html! {
         div.wide {
             table {
                 thead {
@@ -150,47 +195,12 @@ fn faults(faults: &[FaultResult]) -> Markup {
                         tr {
                             td { code { (fault.fault) } }
                             td { (fault.outcome.name()) }
-                            td.n { (text::change(fault)) }
+                            td.n { (injected::change(fault)) }
                             td.n { (grouped(fault.samples_beyond)) }
                             td.n { (grouped(fault.samples_flagged)) }
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-fn worst_sample(sample: &WorstSample) -> Markup {
-    let output = &sample.output;
-    let worst = &output.worst;
-    html! {
-        article {
-            h3 { "Sample " (output.sample) @if output.run > 0 { ", run " (output.run) } }
-            div.soft { (text::sample_info(&output.info)) ", " (output.output) }
-            (map::picture(&sample.map))
-            dl {
-                dt { "outside" }
-                dd { (text::outside(output)) }
-                dt { "worst at" } dd { (format!("{:?}", &worst.index[1..])) }
-                dt { "golden" } dd { (format!("{:e}", worst.golden)) }
-                dt { "actual" } dd { (format!("{:e}", worst.actual)) }
-                @if let Some(xor) = worst.xor {
-                    dt.line { "bits that differ: sign, exponent, mantissa" }
-                    dd.line { (bits(xor)) }
-                }
-            }
-        }
-    }
-}
-
-/// The bits that differ, as sign, exponent and mantissa.
-fn bits(xor: u32) -> Markup {
-    let text = format!("{xor:032b}");
-    html! {
-        div.bits {
-            @for part in [&text[..1], &text[1..9], &text[9..]] {
-                span { @for bit in part.chars() { @if bit == '1' { b { "1" } } @else { "·" } } }
             }
         }
     }

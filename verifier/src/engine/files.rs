@@ -1,10 +1,10 @@
-//! One file as it is read: the bytes that are used are the bytes that are hashed.
+//! Files outside of a bundle: the bytes that are used are the bytes that are hashed.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use proto::digest::{StreamHash, blake3_bytes};
+use proto::digest::{StreamHash, blake3_bytes, read_at_on_all_cores};
 use proto::regular_file;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,11 @@ pub struct FileRecord {
 
 /// A file that is read in order and hashed on the way.
 #[derive(Debug)]
-pub(super) struct HashedFile {
+pub(crate) struct HashedFile {
     path: PathBuf,
     file: File,
     /// Its size when it was opened.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     read: u64,
     hash: StreamHash,
     /// Read and hashed already, and not given yet.
@@ -34,7 +34,7 @@ pub(super) struct HashedFile {
 }
 
 impl HashedFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = regular_file::open(path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -47,7 +47,7 @@ impl HashedFile {
     }
 
     /// The first bytes, at most `most`; they are still to be read. Called before anything is read.
-    pub(super) fn beginning(&mut self, most: usize) -> io::Result<&[u8]> {
+    pub(crate) fn beginning(&mut self, most: usize) -> io::Result<&[u8]> {
         let mut bytes = Vec::new();
         self.by_ref().take(most as u64).read_to_end(&mut bytes)?;
         self.pending = bytes;
@@ -55,12 +55,12 @@ impl HashedFile {
     }
 
     /// Leaves out the next bytes, which [`HashedFile::beginning`] has given.
-    pub(super) fn skip(&mut self, bytes: usize) {
+    pub(crate) fn skip(&mut self, bytes: usize) {
         self.pending.drain(..bytes);
     }
 
     /// Reads what is left, and gives the record.
-    pub(super) fn finish(mut self) -> io::Result<FileRecord> {
+    pub(crate) fn finish(mut self) -> io::Result<FileRecord> {
         let mut block = vec![0; StreamHash::BLOCK];
         while self.read(&mut block)? > 0 {}
         Ok(FileRecord {
@@ -78,15 +78,18 @@ impl Read for HashedFile {
             self.pending.drain(..read);
             return Ok(read);
         }
-        let read = self.file.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        self.read += read as u64;
-        Ok(read)
+        // What was added since it was opened is no part of it.
+        let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
+        let length = buffer.len().min(left);
+        let buffer = &mut buffer[..length];
+        read_at_on_all_cores(&self.file, self.read, buffer, &mut self.hash)?;
+        self.read += length as u64;
+        Ok(length)
     }
 }
 
 /// A whole file, and its record.
-pub(super) fn read_whole(path: &Path) -> io::Result<(Vec<u8>, FileRecord)> {
+pub(crate) fn read_whole(path: &Path) -> io::Result<(Vec<u8>, FileRecord)> {
     let bytes = regular_file::read(path)?;
     let record = FileRecord {
         path: path.to_owned(),

@@ -1,0 +1,111 @@
+//! An input that a bundle does not record: it is computed from a sample's pixels when it is read.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ndarray::{ArrayD, ArrayViewD};
+use proto::npy::{HashedRows, Npy, NpyError, VerifiedRows};
+
+/// Computes an input of a part.
+pub trait FromPixels: Send {
+    /// Takes pixels `[samples, 32, 32, 3]` and gives the input `[samples, …]`.
+    fn compute(&mut self, pixels: &ArrayViewD<'_, u8>) -> Result<ArrayD<f32>, String>;
+}
+
+/// Pixels `[samples, 32, 32, 3]`, and what makes an input of them once it is set.
+#[derive(Clone)]
+pub(super) struct Pixels {
+    values: Values,
+    compute: Arc<OnceLock<Mutex<Box<dyn FromPixels>>>>,
+}
+
+#[derive(Clone)]
+enum Values {
+    File(Arc<Npy<u8>>),
+    Verified(Arc<VerifiedRows<u8>>),
+}
+
+/// Reads pixels in order, hashed on the way unless they are already.
+pub(super) struct PixelReader<'a> {
+    source: Source<'a>,
+    pixels: &'a Pixels,
+}
+
+enum Source<'a> {
+    Hashed(Box<HashedRows<'a, u8>>),
+    Verified(&'a VerifiedRows<u8>),
+}
+
+/// Why an input could not be had.
+pub(super) enum PixelsError {
+    Npy(NpyError),
+    Compute(String),
+}
+
+impl Pixels {
+    pub(super) fn in_file(npy: Npy<u8>) -> Self {
+        Self {
+            values: Values::File(Arc::new(npy)),
+            compute: Arc::default(),
+        }
+    }
+
+    pub(super) fn verified(self, go_on: impl FnMut(u64) -> bool) -> Result<Self, NpyError> {
+        let values = match self.values {
+            Values::File(npy) => Values::Verified(Arc::new(npy.verified(go_on)?)),
+            verified => verified,
+        };
+        Ok(Self { values, ..self })
+    }
+
+    /// Sets what computes; the first one stays.
+    pub(super) fn set(&self, compute: Box<dyn FromPixels>) {
+        let _ = self.compute.set(Mutex::new(compute));
+    }
+
+    pub(super) fn reader(&self) -> PixelReader<'_> {
+        PixelReader {
+            source: match &self.values {
+                Values::File(npy) => Source::Hashed(Box::new(npy.hashed())),
+                Values::Verified(rows) => Source::Verified(rows),
+            },
+            pixels: self,
+        }
+    }
+}
+
+impl PixelReader<'_> {
+    /// The input of some consecutive samples, `[samples, …]`.
+    pub(super) fn compute(&mut self, rows: Range<usize>) -> Result<ArrayD<f32>, PixelsError> {
+        let rows = match &mut self.source {
+            Source::Hashed(hashed) => hashed.rows(rows),
+            Source::Verified(verified) => verified.rows(rows),
+        };
+        let rows = rows.map_err(PixelsError::Npy)?;
+        let compute = self.pixels.compute.get();
+        let compute = compute.ok_or_else(|| "nothing computes it".to_owned());
+        let compute = compute.map_err(PixelsError::Compute)?;
+        let mut compute = compute.lock().unwrap_or_else(PoisonError::into_inner);
+        compute.compute(&rows.view()).map_err(PixelsError::Compute)
+    }
+
+    pub(super) fn finish(self, go_on: impl FnMut(u64) -> bool) -> Result<(), NpyError> {
+        match self.source {
+            Source::Hashed(rows) => rows.finish(go_on),
+            Source::Verified(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Pixels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pixels")
+    }
+}
+
+impl fmt::Debug for PixelReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PixelReader")
+    }
+}
