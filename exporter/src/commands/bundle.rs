@@ -38,13 +38,10 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
     );
     let split = images(arguments, indices.len())?;
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| {
-            let name = arguments.model.as_ref().map_or(info.preset_name(), Network::name);
-            Path::new("bundles").join(name)
-        });
+    let network = Network::of(&info.config);
+    let name = arguments.model.as_ref().unwrap_or(&network).name();
+    let named = || Path::new("bundles").join(name);
+    let out = arguments.out.clone().unwrap_or_else(named);
     check_out(&out)?;
     remove_leftovers(&out);
     let progress = Progress::count("samples", indices.len() as u64);

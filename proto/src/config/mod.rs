@@ -4,6 +4,7 @@
 mod network;
 mod parameters;
 mod preset;
+mod shapes;
 mod vit;
 
 #[cfg(test)]
@@ -12,4 +13,5 @@ mod tests;
 pub use network::{Network, NetworkError};
 pub use parameters::{Parameter, ParameterKind};
 pub use preset::Preset;
+pub use shapes::{Shapes, ShapesError, Told, refuse_others};
 pub use vit::{ConfigError, Pool, VitConfig};

@@ -20,6 +20,8 @@ const LONGEST_NAME: usize = 60;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     name: String,
+    /// As it was asked for.
+    argument: String,
     config: VitConfig,
 }
 
@@ -58,6 +60,27 @@ impl Network {
         &self.name
     }
 
+    /// What reads the same network again: the preset's name, or the file's.
+    pub fn argument(&self) -> &str {
+        &self.argument
+    }
+
+    /// Named by its preset, else by its sizes, such as `dim512_layers6_heads8_patch4_image32`.
+    pub fn of(config: &VitConfig) -> Self {
+        let by_sizes = || {
+            format!(
+                "dim{}_layers{}_heads{}_patch{}_image{}",
+                config.dim, config.layers, config.heads, config.patch_size, config.image_size
+            )
+        };
+        let name = Preset::of(config).map_or_else(by_sizes, |preset| preset.name().to_owned());
+        Self {
+            argument: name.clone(),
+            name,
+            config: config.clone(),
+        }
+    }
+
     pub fn config(&self) -> &VitConfig {
         &self.config
     }
@@ -94,6 +117,7 @@ impl Network {
         }
         Ok(Self {
             name: name.to_owned(),
+            argument: path.display().to_string(),
             config,
         })
     }
@@ -122,10 +146,7 @@ fn is_plain(name: &str) -> bool {
 
 impl From<Preset> for Network {
     fn from(preset: Preset) -> Self {
-        Self {
-            name: preset.name().to_owned(),
-            config: preset.config(),
-        }
+        Self::of(&preset.config())
     }
 }
 
@@ -168,6 +189,8 @@ mod tests {
         assert_eq!(network.preset(), None);
         let all = serde_json::to_string(&expected).expect("JSON");
         assert_eq!(read("w.json", &all).expect("numbers").config(), &expected);
+        let by_sizes = Network::of(&expected);
+        assert_eq!(by_sizes.name(), "dim512_layers6_heads8_patch4_image32");
         let preset = Network::read("base").expect("a preset");
         assert_eq!((preset.name(), preset.preset()), ("base", Some(Preset::Base)));
     }

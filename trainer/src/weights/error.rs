@@ -26,7 +26,7 @@ pub enum WeightsFault {
     /// A file of PyTorch.
     #[error(
         "a PyTorch checkpoint, not a weights file\n\
-         hint: `trainer import --pth FILE --model PRESET` makes one of it"
+         hint: `trainer import --pth FILE` makes one of it"
     )]
     PyTorch,
     /// Not the format.
@@ -45,11 +45,12 @@ pub enum WeightsFault {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The network is not the one asked for.
-    #[error("weights of network {found}, expected {expected}")]
+    #[error("weights of network {found}, expected {expected}: {difference}")]
     Network {
         expected: String,
-        /// The file's preset, or `custom`.
-        found: &'static str,
+        /// The file's preset, or what its sizes are.
+        found: String,
+        difference: String,
     },
     /// The network is not one for CIFAR-10.
     #[error(

@@ -108,14 +108,16 @@ pub fn load_chosen(
         .or_else(by_name)
         .unwrap_or_default();
     let loaded = load(&path, device)?;
+    let found = &loaded.info.config;
     match network {
-        Some(expected) if loaded.info.config != *expected.config() => {
-            let found = loaded.info.preset_name();
+        Some(expected) if !found.is_same_but_for_dropout(expected.config()) => {
+            let difference = found.first_difference(expected.config());
             Err(WeightsError {
                 path,
                 fault: WeightsFault::Network {
                     expected: expected.name().to_owned(),
-                    found,
+                    found: Network::of(found).name().to_owned(),
+                    difference: difference.unwrap_or_default(),
                 },
             })
         }

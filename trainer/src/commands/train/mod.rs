@@ -61,7 +61,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let start = Start::now(device, &session.progress);
     run.describe(arguments.model.name(), &session, start, arguments.resume)?;
     show::introduce(arguments, &session);
-    let training_seconds = run::to_the_end(&mut session, &run, arguments.model.name(), &stop)?;
+    let training_seconds = run::to_the_end(&mut session, &run, &arguments.model, &stop)?;
 
     let training = save::finish(&mut session, &path)?;
     show::print_accuracy(&training);
