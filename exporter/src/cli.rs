@@ -96,8 +96,8 @@ pub(crate) struct BundleArgs {
     /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
-    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an
-    /// .npy of int64
+    /// Use these images: a text with their positions in the split, apart by spaces, commas or
+    /// lines, or an .npy; or a mask of all images
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
     /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    Ended, bundle, check, export_command, fresh_weights, images, python, python_command, root, run,
-    scratch, utf8,
+    Ended, Program, bundle, check, export_command, fresh_weights, images, python, python_command,
+    root, run, scratch, utf8,
 };
 
 const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
@@ -262,4 +262,52 @@ fn raw_arrays_and_the_float64_golden_agree_with_numpy() {
     python("raw_and_float64", &[&bundle, &images()])
         .expect_status(0)
         .says("same");
+}
+
+#[test]
+fn inspect_shows_every_array_that_numpy_saves() {
+    let folder = scratch();
+    python("any_arrays", &[folder.path()]).expect_status(0);
+    let inspect = |name: &str| {
+        let path = folder.path().join(name);
+        let ended = Program::Verifier.run(["inspect".as_ref(), path.as_os_str()]);
+        ended.expect_status(0)
+    };
+    inspect("fortran.npy")
+        .says("float32 (<f4)")
+        .says("[2, 3], Fortran order (column by column)")
+        .says("0, 3, 1, 4, 2, 5");
+    inspect("big.npy")
+        .says("float32, big endian (>f4)")
+        .says("0, 1, 2, 3, 4, 5");
+    inspect("half.npy")
+        .says("float16 (<f2)")
+        .says("0.5, -2, 65504");
+    inspect("mask.npy").says("bool (|b1)").says("true, false");
+    inspect("record.npy")
+        .says("record of index (int16), point (float32 [2])")
+        .says("(7, [0.5, 1.5])");
+    inspect("text.npy")
+        .says("3 characters")
+        .says("\"cat\", \"dog\"");
+    inspect("scalar.npy").says("shape        []").says("0.1");
+    inspect("objects.npy").says("Python objects, as a pickle");
+    inspect("version_2.npy").says("(NPY 2.0)").says("float64");
+    inspect("version_3.npy").says("(NPY 3.0)").says("float64");
+    inspect("some.npz")
+        .says("(7 entries)")
+        .says("fortran              float32  [2, 3], Fortran order")
+        .says("half                 float16  [3]");
+
+    let tensors = root().join("trainer/tests/fixtures/layouts/metadata.safetensors");
+    Program::Verifier
+        .run(["inspect".as_ref(), tensors.as_os_str()])
+        .expect_status(0)
+        .says("metadata     format: pt")
+        .says("module.cls_token")
+        .says("[1, 1, 8]");
+    let checkpoint = root().join("trainer/tests/fixtures/checkpoint.pth");
+    Program::Verifier
+        .run(["inspect".as_ref(), checkpoint.as_os_str()])
+        .refuses(&["a checkpoint of PyTorch", "trainer import"]);
 }

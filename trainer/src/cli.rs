@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
-use proto::config::Network;
+use proto::config::{Network, Pool};
 use trainer::device::DeviceChoice;
 use trainer::recipe::{Keep, Optimizer, Precision, Recipe, Schedule};
 use trainer::weights::DEFAULT_FOLDER;
@@ -53,8 +53,9 @@ initialised weights.")]
     #[command(after_help = "Example:
   trainer import --pth vit_base_cifar10.pth --model base
 
-The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is
-a state dict or a dict that has one under model_state_dict. Nothing in it is run.")]
+The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. They are found in
+the checkpoint by names and shapes, under any entry and behind a prefix such as module. that
+all names share. Nothing in it is run. A .safetensors file of Python is read as well.")]
     Import(ImportArgs),
     /// Turn a weights file into a PyTorch checkpoint (.pth)
     #[command(after_help = "Example:
@@ -261,14 +262,35 @@ fn positive_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn pool(text: &str) -> Result<Pool, String> {
+    match text {
+        "cls" => Ok(Pool::Cls),
+        "mean" => Ok(Pool::Mean),
+        _ => Err("expected cls or mean".to_owned()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Checkpoint that torch.save wrote
+    /// Checkpoint that torch.save wrote, or a .safetensors file of Python
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,
-    /// Network the checkpoint must be of: tiny, small, base, nano, micro, or a file .toml or .json
-    #[arg(long, value_name = "NETWORK")]
-    pub(crate) model: Network,
+    /// Entry that holds the weights, keys apart by dots, where several fit
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Round float64 to float32
+    #[arg(long)]
+    pub(crate) convert: bool,
+    /// Network the checkpoint must be of, a preset or a file .toml or .json [default: by its
+    /// tensors' shapes]
+    #[arg(long, value_name = "NETWORK", conflicts_with_all = ["heads", "pool"])]
+    pub(crate) model: Option<Network>,
+    /// Attention heads, which no shape tells [default: heads of 64]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
+    pub(crate) heads: Option<usize>,
+    /// How tokens are pooled, which no shape tells: cls or mean [default: cls]
+    #[arg(long, value_name = "cls|mean", value_parser = pool)]
+    pub(crate) pool: Option<Pool>,
     /// Folder for the weights
     #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
     pub(crate) out: PathBuf,

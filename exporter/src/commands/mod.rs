@@ -3,6 +3,7 @@
 mod bundle;
 mod hints;
 mod images;
+mod list;
 mod subset;
 mod tiers;
 

@@ -13,5 +13,5 @@ mod tests;
 pub use network::{Network, NetworkError};
 pub use parameters::{Parameter, ParameterKind};
 pub use preset::Preset;
-pub use shapes::{Shapes, ShapesError, Told, refuse_others};
+pub use shapes::{Shapes, ShapesError, Told, refuse_other_networks};
 pub use vit::{ConfigError, Pool, VitConfig};

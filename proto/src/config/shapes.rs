@@ -104,7 +104,7 @@ impl VitConfig {
     /// what vit-pytorch does. No shape tells dropout and the epsilon of the norms either; they are
     /// the Python repository's.
     pub fn of_shapes(shapes: &Shapes, told: Told) -> Result<Self, ShapesError> {
-        refuse_others(shapes.keys().map(String::as_str))?;
+        refuse_other_networks(shapes.keys().map(String::as_str))?;
         let found = Found(shapes);
         let [classes, dim] = found.matrix("mlp_head.1.weight", "[classes, dim]")?;
         let (patch_size, channels) = found.patch()?;
@@ -145,7 +145,7 @@ impl VitConfig {
 }
 
 /// Refuses the names of networks that have another forward pass.
-pub fn refuse_others<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), ShapesError> {
+pub fn refuse_other_networks<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), ShapesError> {
     for (ending, network) in OTHERS {
         let is_one = |name: &&str| {
             let start = name.strip_suffix(ending);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use proto::config::{Network, VitConfig};
 use proto::digest::DigestReader;
 use proto::regular_file::{self, Stamp};
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
+use safetensors::tensor::{Dtype, Metadata};
 use tch::{Kind, Tensor};
 
 use super::error::{WeightsError, WeightsFault};
@@ -22,11 +22,8 @@ pub const DEFAULT_FOLDER: &str = "trained_models";
 /// The extension of a weights file.
 pub const EXTENSION: &str = "safetensors";
 
-/// Bytes before a safetensors file's header, which hold its length.
-const PREFIX: u64 = 8;
-
-/// As the safetensors library has it.
-const LONGEST_HEADER: u64 = 100_000_000;
+/// The first bytes of a zip archive, as torch.save writes it.
+const ZIP: &[u8] = b"PK\x03\x04";
 
 /// The file that a network's weights go to inside a folder, named as in the Python repository.
 pub fn default_path(folder: &Path, network: &Network) -> PathBuf {
@@ -131,7 +128,15 @@ pub(super) fn read(
     length: u64,
     device: tch::Device,
 ) -> Result<(Vit, WeightsInfo), WeightsFault> {
-    let header = read_header(source, length)?;
+    let mut beginning = Vec::new();
+    source
+        .by_ref()
+        .take(ZIP.len() as u64)
+        .read_to_end(&mut beginning)?;
+    if beginning == ZIP {
+        return Err(WeightsFault::PyTorch);
+    }
+    let header = tensor_file::read_header(&mut beginning.chain(source.by_ref()), length)??;
     let info = info_of(&header)?;
     check(&header, &info.config)?;
     let vit = Vit::new(&info.config, device, 1.0);
@@ -151,36 +156,6 @@ pub(super) fn read(
         ));
     }
     Ok((vit, info))
-}
-
-/// Reads up to the first tensor; refuses a header that does not fit a file of this length.
-fn read_header(source: &mut impl Read, length: u64) -> Result<Metadata, WeightsFault> {
-    let mut beginning = Vec::new();
-    source.by_ref().take(PREFIX).read_to_end(&mut beginning)?;
-    if beginning.starts_with(b"PK\x03\x04") {
-        return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
-    }
-    let header_length = beginning
-        .as_slice()
-        .try_into()
-        .map_or(0, u64::from_le_bytes);
-    if header_length > length.saturating_sub(PREFIX) {
-        return Err(SafeTensorError::InvalidHeaderLength.into());
-    }
-    if header_length > LONGEST_HEADER {
-        return Err(SafeTensorError::HeaderTooLarge.into());
-    }
-    source
-        .by_ref()
-        .take(header_length)
-        .read_to_end(&mut beginning)?;
-    let header: Metadata =
-        serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
-            .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
-    if header.data_len() as u64 != length - PREFIX - header_length {
-        return Err(SafeTensorError::MetadataIncompleteBuffer.into());
-    }
-    Ok(header)
 }
 
 /// What the file says about itself; refuses a network that is not for CIFAR-10.

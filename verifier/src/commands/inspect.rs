@@ -1,4 +1,4 @@
-//! `verifier inspect`: what a bundle, an ONNX file or an NPY file holds.
+//! `verifier inspect`: what a bundle, an ONNX file or a file of arrays holds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,13 +8,14 @@ use console::{ensure_printed, grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
 use proto::manifest::{Axis, Manifest, Tensor};
-use proto::npy::{self, Dtype};
+use proto::npy::Dtype;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
 use proto::regular_file;
 use verifier::report::Verdict;
 
+use super::inspect_arrays::{inspect_npy, inspect_npz, inspect_safetensors};
 use crate::cli::InspectArgs;
 
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
@@ -26,11 +27,19 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
     match extension {
         _ if path.is_dir() => inspect_bundle(path)?,
         _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
-        "onnx" | "npy" if !path.is_file() => bail!("{}: not a regular file", path.display()),
+        _ if !path.is_file() => bail!("{}: not a regular file", path.display()),
         "onnx" => inspect_onnx(path)?,
         "npy" => inspect_npy(path)?,
+        "npz" => inspect_npz(path)?,
+        "safetensors" => inspect_safetensors(path)?,
+        "pth" | "pt" => bail!(
+            "{}: a checkpoint of PyTorch, which the verifier does not read\n\
+             hint: `trainer import --pth FILE --model PRESET` does, and says what is in it",
+            path.display()
+        ),
         _ => bail!(
-            "{}: expected a bundle's folder, or a file that ends in .onnx or .npy",
+            "{}: expected a bundle's folder, or a file that ends in .onnx, .npy, .npz or \
+             .safetensors",
             path.display()
         ),
     }
@@ -169,23 +178,6 @@ fn inspect_onnx(path: &Path) -> Result<()> {
             tensor.dims
         );
     }
-    Ok(())
-}
-
-fn inspect_npy(path: &Path) -> Result<()> {
-    let header = npy::read_header(path)?;
-    say!("array        {}", path.display());
-    say!(
-        "dtype        {} ({})",
-        header.dtype.name(),
-        header.dtype.descr()
-    );
-    say!("shape        {:?}", header.shape);
-    say!(
-        "elements     {} in {} bytes",
-        grouped(header.elements()?),
-        grouped(header.data_bytes()? as usize)
-    );
     Ok(())
 }
 

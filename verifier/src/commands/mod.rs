@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod inspect_arrays;
 mod model;
 mod opened;
 mod prepare;
