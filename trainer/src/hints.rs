@@ -1,19 +1,21 @@
 //! What a user may do about an error of the library, by the flags of the command that met it.
 
 use anyhow::{Error, anyhow};
+use proto::config::{ShapesError, Told};
 use trainer::cifar10::{DataError, FetchError};
 use trainer::device::DeviceError;
 use trainer::failure::TorchFailure;
-use trainer::pth::{PthError, PthFault};
+use trainer::pth::{self, PthError, PthFault, SizesError};
 use trainer::state::{StateError, StateFault};
 use trainer::train::{PlanError, TrainError};
 
-use crate::cli::Command;
+use crate::cli::{Command, ImportArgs};
+use crate::commands::sizes;
 
-const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into an empty DIR; \
-                        --data names a folder that has it";
-const FETCH_YOURSELF: &str = "check the network, or unpack cifar-10-binary.tar.gz yourself \
-                              and name its folder with --data";
+const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into DIR, or makes it of what \
+                        lies there; --data names a folder that has it";
+const FETCH_YOURSELF: &str = "check the network, or put cifar-10-binary.tar.gz or torchvision's \
+                              cifar-10-python.tar.gz into the folder: it is taken from there";
 const OTHER_DEVICE: &str = "`make build DEVICE=cuda` fetches the CUDA libraries and builds with \
                             them; --device cpu runs on the CPU";
 const SMALLER_BATCH: &str = "a smaller --batch-size needs less";
@@ -21,6 +23,7 @@ const BEGIN_AGAIN: &str = "--force begins the run again";
 const SMALLER_STEPS: &str = "a lower --learning-rate or --clip-norm 1 is the usual remedy";
 const LOWER_RATE: &str = "a lower --learning-rate is the usual remedy";
 const ROUND: &str = "--convert rounds the numbers to float32";
+const SAY_HEADS: &str = "--heads N --pool cls or mean, as the network was trained";
 const ONE_OF_SEVERAL: &str = "--key NAME takes one of them";
 const NO_IMPORT: &str = "`trainer eval --weights FILE`, `exporter bundle --weights FILE`";
 
@@ -91,10 +94,11 @@ fn of_training(error: &Error) -> Option<String> {
 }
 
 fn of_import(error: &Error, arguments: &ImportArgs) -> Option<String> {
-    match error.downcast_ref()? {
-        SizesError::Several { .. } => Some(ONE_OF_SEVERAL.to_owned()),
-        SizesError::Shapes { fault, .. } => of_shapes(fault),
-        SizesError::Pth(error) => of_checkpoint(error, arguments),
+    match error.downcast_ref() {
+        Some(SizesError::Several { .. }) => Some(ONE_OF_SEVERAL.to_owned()),
+        Some(SizesError::Shapes { fault, .. }) => of_shapes(fault),
+        Some(SizesError::Pth(error)) => of_checkpoint(error, arguments),
+        None => of_checkpoint(error.downcast_ref()?, arguments),
     }
 }
 
