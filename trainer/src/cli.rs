@@ -29,11 +29,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Fetch CIFAR-10 and check it
+    /// Fetch CIFAR-10, or take it as it lies there, and check it
     #[command(after_help = "Example:
   trainer data --data data
 
-The images go to data/cifar-10-batches-bin, in the official binary format.")]
+The images go to data/cifar-10-batches-bin, in the official binary format. They are made of
+torchvision's cifar-10-batches-py, of cifar-10-python.tar.gz or of cifar-10-binary.tar.gz if one
+of these lies in data; nothing in them is run. Else they are fetched. A download that was
+interrupted is gone on with.")]
     Data(DataArgs),
     /// Train a network and write its weights
     #[command(after_help = "Example:
@@ -42,7 +45,10 @@ The images go to data/cifar-10-batches-bin, in the official binary format.")]
 The weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in
 trained_models/vit_base_cifar10/: run.json, metrics.jsonl, curve.svg, the best and the last epoch's
 weights, and the state that --resume goes on from. --epochs 0 writes the freshly
-initialised weights.")]
+initialised weights.
+
+--model wide.toml trains a network of other sizes, such as: like = \"nano\", dim = 192, heads = 6.
+Its weights go to trained_models/vit_wide_cifar10.safetensors.")]
     Train(Box<TrainArgs>),
     /// Measure the accuracy of trained weights on the 10,000 test images
     #[command(after_help = "Example:
@@ -52,10 +58,14 @@ initialised weights.")]
     /// Turn a PyTorch checkpoint (.pth) into a weights file
     #[command(after_help = "Example:
   trainer import --pth vit_base_cifar10.pth --model base
+  trainer import --pth net.pth --heads 4 --pool mean
 
 The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. They are found in
 the checkpoint by names and shapes, under any entry and behind a prefix such as module. that
-all names share. Nothing in it is run. A .safetensors file of Python is read as well.")]
+all names share. Nothing in it is run. A .safetensors file of Python is read as well.
+
+Without --model the shapes tell the sizes: image, patch, dim, layers, mlp. They do not tell how
+many heads there are, which are of 64 unless --heads says otherwise, and how tokens are pooled.")]
     Import(ImportArgs),
     /// Turn a weights file into a PyTorch checkpoint (.pth)
     #[command(after_help = "Example:
@@ -67,7 +77,7 @@ In Python: model.load_state_dict(torch.load(\"vit_base_cifar10.pth\", weights_on
 
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Folder that holds CIFAR-10; `trainer data` fetches it
+    /// Folder that holds CIFAR-10; `trainer data` puts it there
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
@@ -104,7 +114,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// One flag for each number of a recipe; those left out are the preset's, or those of the run that
-/// is resumed.
+/// is resumed. A network of a file has the recipe of `nano`, or of `tiny` beyond 32 pixels.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe (the preset's own unless given)")]
 pub(crate) struct RecipeArgs {

@@ -128,7 +128,10 @@ fn of_checkpoint(error: &PthError, arguments: &ImportArgs) -> Option<String> {
             let key = arguments.key.as_deref();
             match pth::config_of(&arguments.pth, key, Told::default()) {
                 Ok(config) => Some(format!("its shapes are {}: leave out --model", sizes(&config))),
-                Err(SizesError::Shapes { fault, .. }) => Some(fault.to_string()),
+                Err(SizesError::Shapes { fault, .. }) => match of_shapes(&fault) {
+                    Some(said) => Some(format!("leave out --model, and say {said}")),
+                    None => Some(fault.to_string()),
+                },
                 Err(_) => None,
             }
         }
