@@ -39,7 +39,10 @@ fn has_the_files(folder: &Path) {
     let folder = folder.join("cifar-10-batches-bin");
     for file in ["data_batch_1.bin", "data_batch_5.bin", "test_batch.bin"] {
         let found = fs::read(folder.join(file)).expect("read");
-        assert!(found == fs::read(images().join(file)).expect("read"), "{file}");
+        assert!(
+            found == fs::read(images().join(file)).expect("read"),
+            "{file}"
+        );
     }
     fs::remove_dir_all(folder).expect("remove");
 }
@@ -66,7 +69,12 @@ fn torchvisions_folder_and_both_archives_are_taken() {
     // One label differs: these are other images, or none.
     let file = pickles.join("cifar-10-batches-py/data_batch_2");
     let mut bytes = fs::read(&file).expect("read");
-    let label = 1 + bytes.windows(2).position(|two| two == b"](").expect("labels") + 2;
+    let label = 1
+        + bytes
+            .windows(2)
+            .position(|two| two == b"](")
+            .expect("labels")
+        + 2;
     bytes[label] = (bytes[label] + 1) % 10;
     fs::write(&file, &bytes).expect("write");
     let not_cifar = "cifar-10-batches-py is not used: ";

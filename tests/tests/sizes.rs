@@ -57,9 +57,16 @@ fn a_file_of_numbers_stands_wherever_a_preset_does() {
     check(&path.join("bundles/wide"), &[]).expect_status(0);
     let manifest = read_json(&path.join("bundles/wide/manifest.json"));
     let found = &manifest["model"];
-    assert_eq!((&found["preset"], &found["config"]["dim_head"]), (&"custom".into(), &24.into()));
+    assert_eq!(
+        (&found["preset"], &found["config"]["dim_head"]),
+        (&"custom".into(), &24.into())
+    );
 
-    fs::write(path.join("other.json"), json_of(&found["config"], "dim", 96)).expect("write");
+    fs::write(
+        path.join("other.json"),
+        json_of(&found["config"], "dim", 96),
+    )
+    .expect("write");
     let weights = "trained_models/vit_wide_cifar10.safetensors";
     let other = ["eval", "--weights", weights, "--model", "other.json"];
     with_model(Program::Trainer, path, &other).refuses(&["expected other: dim is 64, expected 96"]);
@@ -79,11 +86,27 @@ fn a_checkpoint_tells_its_sizes_and_what_it_cannot_tell_is_asked_for() {
     let folder = scratch();
     let path = folder.path();
     fs::write(path.join("wide.toml"), WIDE).expect("write");
-    let arguments = ["train", "--epochs", "0", "--out", ".", "--model", "wide.toml", "--data"];
+    let arguments = [
+        "train",
+        "--epochs",
+        "0",
+        "--out",
+        ".",
+        "--model",
+        "wide.toml",
+        "--data",
+    ];
     let images = data();
     let arguments = [&arguments[..], &[utf8(&images)]].concat();
     with_model(Program::Trainer, path, &arguments).expect_status(0);
-    let export = ["export", "--model", "wide.toml", "--pth", "wide.pth", "--weights"];
+    let export = [
+        "export",
+        "--model",
+        "wide.toml",
+        "--pth",
+        "wide.pth",
+        "--weights",
+    ];
     let weights = "vit_wide_cifar10.safetensors";
     with_model(Program::Trainer, path, &[&export[..], &[weights]].concat()).expect_status(0);
 
@@ -91,15 +114,19 @@ fn a_checkpoint_tells_its_sizes_and_what_it_cannot_tell_is_asked_for() {
     import(&checkpoint, &out, &[]).refuses(&["no heads of 64", "hint: --heads N"]);
     import(&checkpoint, &out, &["--heads", "5"]).refuses(&["5 heads", "3·48 outputs"]);
     import(&checkpoint, &out, &["--heads", "2", "--pool", "max"]).refuses(&["cls or mean"]);
-    import(&checkpoint, &out, &["--model", "nano"]).refuses(&[
-        "tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 65, 64]",
-    ]);
+    import(&checkpoint, &out, &["--model", "nano"])
+        .refuses(&["tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 65, 64]"]);
     assert!(!out.exists());
     import(&checkpoint, &out, &["--heads", "2"])
         .expect_status(0)
         .says("image 32, patch 4, dim 64, 2 layers, 2 heads of 24, mlp 192, pool cls")
         .says("assumed      pool cls");
-    import(&checkpoint, &out, &["--heads", "2", "--pool", "mean", "--force"]).expect_status(0);
+    import(
+        &checkpoint,
+        &out,
+        &["--heads", "2", "--pool", "mean", "--force"],
+    )
+    .expect_status(0);
     let imported = out.join("vit_dim64_layers2_heads2_patch4_image32_cifar10.safetensors");
     bundled(&imported, &path.join("bundle"));
     let manifest = read_json(&path.join("bundle/manifest.json"));
@@ -131,10 +158,26 @@ fn other_sizes_compute_what_pytorch_computes() {
     };
     run(make.arg("make").arg(path)).expect_status(0);
     for (name, told, sizes) in [
-        ("patch16", &[][..], "image 224, patch 16, dim 768, 2 layers, 12 heads of 64, mlp 768"),
-        ("patch4", &[], "image 32, patch 4, dim 512, 6 layers, 8 heads of 64, mlp 1024"),
-        ("mean", &["--heads", "5", "--pool", "mean"], "3 layers, 5 heads of 24, mlp 100, pool mean"),
-        ("odd", &["--heads", "1"], "image 48, patch 16, dim 72, 1 layers, 1 heads of 40, mlp 33"),
+        (
+            "patch16",
+            &[][..],
+            "image 224, patch 16, dim 768, 2 layers, 12 heads of 64, mlp 768",
+        ),
+        (
+            "patch4",
+            &[],
+            "image 32, patch 4, dim 512, 6 layers, 8 heads of 64, mlp 1024",
+        ),
+        (
+            "mean",
+            &["--heads", "5", "--pool", "mean"],
+            "3 layers, 5 heads of 24, mlp 100, pool mean",
+        ),
+        (
+            "odd",
+            &["--heads", "1"],
+            "image 48, patch 16, dim 72, 1 layers, 1 heads of 40, mlp 33",
+        ),
     ] {
         compares(path, name, told, sizes);
     }

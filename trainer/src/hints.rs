@@ -127,7 +127,10 @@ fn of_checkpoint(error: &PthError, arguments: &ImportArgs) -> Option<String> {
         PthFault::Difference { .. } if arguments.model.is_some() => {
             let key = arguments.key.as_deref();
             match pth::config_of(&arguments.pth, key, Told::default()) {
-                Ok(config) => Some(format!("its shapes are {}: leave out --model", sizes(&config))),
+                Ok(config) => Some(format!(
+                    "its shapes are {}: leave out --model",
+                    sizes(&config)
+                )),
                 Err(SizesError::Shapes { fault, .. }) => match of_shapes(&fault) {
                     Some(said) => Some(format!("leave out --model, and say {said}")),
                     None => Some(fault.to_string()),

@@ -31,7 +31,11 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         vit,
         info,
         sha256,
-    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model.as_ref(), device)?;
+    } = weights::load_chosen(
+        arguments.weights.as_deref(),
+        arguments.model.as_ref(),
+        device,
+    )?;
     let indices = chosen_images(arguments)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),

@@ -193,7 +193,13 @@ mod tests {
         let header =
             format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
         let length = (header.len() as u16).to_le_bytes();
-        [&b"\x93NUMPY\x01\0"[..], &length[..], header.as_bytes(), data].concat()
+        [
+            &b"\x93NUMPY\x01\0"[..],
+            &length[..],
+            header.as_bytes(),
+            data,
+        ]
+        .concat()
     }
 
     #[test]

@@ -126,7 +126,9 @@ impl Network {
 /// The numbers, those of a preset where they are left out.
 fn config_of(mut numbers: Map<String, Value>) -> Result<VitConfig, String> {
     if let Some(like) = numbers.remove(LIKE) {
-        let like = like.as_str().ok_or("`like`: expected the name of a preset")?;
+        let like = like
+            .as_str()
+            .ok_or("`like`: expected the name of a preset")?;
         let preset: Preset = like.parse().map_err(|error| format!("`like`: {error}"))?;
         let own = serde_json::to_value(preset.config()).map_err(|error| error.to_string())?;
         if let Value::Object(own) = own {
@@ -177,7 +179,10 @@ mod tests {
 
     #[test]
     fn a_file_gives_numbers_and_a_preset_those_that_it_leaves_out() {
-        let network = read("wide.toml", "like = \"nano\"\ndim = 512\nlayers = 6\nheads = 8");
+        let network = read(
+            "wide.toml",
+            "like = \"nano\"\ndim = 512\nlayers = 6\nheads = 8",
+        );
         let network = network.expect("numbers");
         let expected = VitConfig {
             dim: 512,
@@ -192,7 +197,10 @@ mod tests {
         let by_sizes = Network::of(&expected);
         assert_eq!(by_sizes.name(), "dim512_layers6_heads8_patch4_image32");
         let preset = Network::read("base").expect("a preset");
-        assert_eq!((preset.name(), preset.preset()), ("base", Some(Preset::Base)));
+        assert_eq!(
+            (preset.name(), preset.preset()),
+            ("base", Some(Preset::Base))
+        );
     }
 
     #[test]
@@ -203,8 +211,16 @@ mod tests {
         };
         refused("a.toml", "dim = 512", "missing field");
         refused("a.toml", "like = \"huge\"", "unknown preset `huge`");
-        refused("a.toml", "like = \"nano\"\nwidth = 3", "unknown field `width`");
-        refused("a.toml", "like = \"nano\"\npatch_size = 5", "not a multiple");
+        refused(
+            "a.toml",
+            "like = \"nano\"\nwidth = 3",
+            "unknown field `width`",
+        );
+        refused(
+            "a.toml",
+            "like = \"nano\"\npatch_size = 5",
+            "not a multiple",
+        );
         refused("a.toml", "dim = ", "a.toml");
         refused("a b.toml", "like = \"nano\"", "its name is the network's");
         let message = Network::read("huge").expect_err("no preset").to_string();

@@ -145,7 +145,9 @@ impl VitConfig {
 }
 
 /// Refuses the names of networks that have another forward pass.
-pub fn refuse_other_networks<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Result<(), ShapesError> {
+pub fn refuse_other_networks<'n>(
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<(), ShapesError> {
     for (ending, network) in OTHERS {
         let is_one = |name: &&str| {
             let start = name.strip_suffix(ending);
@@ -349,9 +351,15 @@ mod tests {
         let (inner, preset) = (96, Some(Preset::Nano));
         assert_eq!(error(&nano, None), ShapesError::Heads { inner, preset });
         let (inner, preset) = (128, Preset::Micro);
-        assert_eq!(error(&micro, None), ShapesError::Ambiguous { inner, preset });
+        assert_eq!(
+            error(&micro, None),
+            ShapesError::Ambiguous { inner, preset }
+        );
         for heads in [0, 5, 256] {
-            assert_eq!(error(&micro, Some(heads)), ShapesError::WrongHeads { heads, inner });
+            assert_eq!(
+                error(&micro, Some(heads)),
+                ShapesError::WrongHeads { heads, inner }
+            );
         }
         let narrow = VitConfig {
             dim: 64,
@@ -370,7 +378,10 @@ mod tests {
         let [config, _] = networks();
         for (name, network) in [
             ("transformer.norm.weight", "a newer layout of vit-pytorch"),
-            ("to_patch_embedding.2.weight", "norms in the patch embedding"),
+            (
+                "to_patch_embedding.2.weight",
+                "norms in the patch embedding",
+            ),
             ("transformer.layers.0.0.to_qkv.weight", "a newer layout"),
             ("blocks.0.attn.qkv.weight", "timm"),
         ] {
@@ -394,14 +405,25 @@ mod tests {
             }
             let error = VitConfig::of_shapes(&shapes, Told::default());
             let message = error.expect_err("no network").to_string();
-            assert!(message.contains(name) && message.contains(expected), "{message}");
+            assert!(
+                message.contains(name) && message.contains(expected),
+                "{message}"
+            );
         };
         let qkv = "transformer.layers.0.0.fn.to_qkv.weight";
-        refused(qkv, None, "is missing, expected with shape [3·heads·dim_head, dim]");
+        refused(
+            qkv,
+            None,
+            "is missing, expected with shape [3·heads·dim_head, dim]",
+        );
         refused("pos_embedding", Some(&[1, 196, 768]), "found [1, 196, 768]");
         refused("pos_embedding", Some(&[1, 1, 768]), "found [1, 1, 768]");
         refused("pos_embedding", Some(&[]), "found []");
-        refused("to_patch_embedding.1.weight", Some(&[768, 770]), "found [768, 770]");
+        refused(
+            "to_patch_embedding.1.weight",
+            Some(&[768, 770]),
+            "found [768, 770]",
+        );
         refused("mlp_head.1.weight", Some(&[10]), "found [10]");
         let mut zero = shapes(&config);
         zero.insert("mlp_head.1.weight".to_owned(), vec![0, 768]);

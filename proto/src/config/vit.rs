@@ -118,10 +118,12 @@ impl VitConfig {
         };
         let other = numbers(other);
         let mut own = numbers(self).into_iter();
-        let (name, found) = own.find(|(name, found)| {
-            !name.ends_with("dropout") && other[name.as_str()] != *found
-        })?;
-        Some(format!("{name} is {found}, expected {}", other[name.as_str()]))
+        let (name, found) =
+            own.find(|(name, found)| !name.ends_with("dropout") && other[name.as_str()] != *found)?;
+        Some(format!(
+            "{name} is {found}, expected {}",
+            other[name.as_str()]
+        ))
     }
 
     /// Patches along one side of the image.

@@ -52,7 +52,10 @@ pub(super) fn fetch_archive(
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), ArchiveError> {
     if partial.is_symlink() {
-        let message = format!("{}: a link, which is not written through", partial.display());
+        let message = format!(
+            "{}: a link, which is not written through",
+            partial.display()
+        );
         return Err(io::Error::other(message).into());
     }
     let mut options = File::options();

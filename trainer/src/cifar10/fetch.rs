@@ -107,11 +107,7 @@ pub fn fetch(data: &Path, mut report: impl FnMut(Step<'_>)) -> Result<Source, Fe
 
 /// Makes the files of the first thing in `data` that they can be made of, if there is one; gives
 /// its path.
-fn from_local(
-    data: &Path,
-    folder: &Path,
-    report: &mut dyn FnMut(Step<'_>),
-) -> Option<PathBuf> {
+fn from_local(data: &Path, folder: &Path, report: &mut dyn FnMut(Step<'_>)) -> Option<PathBuf> {
     for local in Local::all_in(data) {
         let path = local.path.display();
         report(Step::Begins(&format!("reading {path}")));
@@ -140,7 +136,9 @@ fn download(
 ) -> Result<Source, FetchError> {
     let partial = data.join(format!("{ARCHIVE}.part"));
     let url = sources.archive.url;
-    report(Step::Begins(&format!("fetching the official archive, 170 MB: {url}")));
+    report(Step::Begins(&format!(
+        "fetching the official archive, 170 MB: {url}"
+    )));
     let Err(archive) = archived(sources.archive, &partial, folder, report) else {
         return Ok(Source::Archive);
     };

@@ -68,8 +68,8 @@ fn write_classes(folder: &Path) -> io::Result<()> {
 fn convert(name: &str, pickle: impl Read, target: &Path) -> io::Result<()> {
     let mut bytes = Vec::new();
     pickle.take(LARGEST).read_to_end(&mut bytes)?;
-    let (labels, pixels) = images(&bytes)
-        .map_err(|message| io::Error::other(format!("`{name}`: {message}")))?;
+    let (labels, pixels) =
+        images(&bytes).map_err(|message| io::Error::other(format!("`{name}`: {message}")))?;
     let images = pixels.chunks_exact(IMAGE_BYTES);
     let images = images.map(|image| Image::try_from(image).expect("a chunk of an image's length"));
     write_file(target, labels.into_iter().zip(images))

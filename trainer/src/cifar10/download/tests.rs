@@ -30,7 +30,9 @@ pub(in crate::cifar10) struct Host {
 }
 
 fn content() -> Vec<u8> {
-    (0..10_000_usize).map(|byte| (byte * byte / 7) as u8).collect()
+    (0..10_000_usize)
+        .map(|byte| (byte * byte / 7) as u8)
+        .collect()
 }
 
 fn host(behaviours: &[Behaviour]) -> Host {
@@ -101,7 +103,11 @@ fn answer(
             content
         }
     };
-    write!(stream, "Content-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
+    write!(
+        stream,
+        "Content-Length: {}\r\nConnection: close\r\n\r\n",
+        rest.len()
+    )?;
     if let Behaviour::Trickles = behaviour {
         for byte in rest {
             stream.write_all(&[*byte])?;
@@ -177,7 +183,10 @@ fn what_an_earlier_process_fetched_is_not_fetched_again() {
 
 #[test]
 fn a_host_without_ranges_or_with_others_gives_the_file_from_its_beginning() {
-    for first in [Behaviour::KnowsNoRanges(usize::MAX), Behaviour::GivesOtherRange] {
+    for first in [
+        Behaviour::KnowsNoRanges(usize::MAX),
+        Behaviour::GivesOtherRange,
+    ] {
         let host = host(&[first, Behaviour::Serves]);
         let (found, ended) = download(&host, &content()[..7000], LIMITS);
         ended.expect("whole");
@@ -217,7 +226,10 @@ fn a_host_slower_than_the_least_rate_is_given_up_and_what_came_is_kept() {
         ..LIMITS
     };
     let (found, ended) = download(&host, b"", limits);
-    assert!(matches!(ended, Err(DownloadError::Slow { .. })), "{ended:?}");
+    assert!(
+        matches!(ended, Err(DownloadError::Slow { .. })),
+        "{ended:?}"
+    );
     assert!(!found.is_empty() && content().starts_with(&found));
 }
 

