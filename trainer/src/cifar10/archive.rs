@@ -62,16 +62,19 @@ pub(super) fn fetch_archive(
     options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(partial)?;
     let had = file.metadata()?.len();
-    let mut found = download(host, &mut file, progress)?;
-    if found != host.md5 && had > 0 {
+    let mut found = download(host, &mut file, progress);
+    if had > 0 && found.as_ref().is_ok_and(|found| found != host.md5) {
         // The beginning may have been of another file.
         file.set_len(0)?;
-        found = download(host, &mut file, progress)?;
+        found = download(host, &mut file, progress);
     }
+    if found.is_ok() || file.metadata()?.len() == 0 {
+        fs::remove_file(partial)?; // open as long as it is read
+    }
+    let found = found?;
     if found == host.md5 {
         unpack(&file, folder)?;
     }
-    fs::remove_file(partial)?;
     match found == host.md5 {
         true => Ok(()),
         false => Err(ArchiveError::Md5 {
