@@ -72,16 +72,11 @@ pub(super) fn fetch_archive(
         fs::remove_file(partial)?; // open as long as it is read
     }
     let found = found?;
-    if found == host.md5 {
-        unpack(&file, folder)?;
+    if found != host.md5 {
+        let expected = host.md5.to_owned();
+        return Err(ArchiveError::Md5 { found, expected });
     }
-    match found == host.md5 {
-        true => Ok(()),
-        false => Err(ArchiveError::Md5 {
-            found,
-            expected: host.md5.to_owned(),
-        }),
-    }
+    Ok(unpack(&file, folder)?)
 }
 
 /// Fetches what the file lacks; gives the MD5 of all of it, and the file at its beginning.
