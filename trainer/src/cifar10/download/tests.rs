@@ -74,7 +74,10 @@ fn answer(
     let _ = asked.send(range);
     let (start, most) = match behaviour {
         Behaviour::Status(status) => {
-            return write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            return write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
         }
         Behaviour::KnowsNoRanges(most) => (None, most),
         Behaviour::BreaksAfter(most) => (range, most),
@@ -87,7 +90,7 @@ fn answer(
             return write!(
                 stream,
                 "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{all}\r\n\
-                 Content-Length: 0\r\n\r\n"
+                 Content-Length: 0\r\nConnection: close\r\n\r\n"
             );
         }
         Some(start) => {

@@ -26,7 +26,7 @@ fn archive() -> Vec<u8> {
 
 fn batch() -> Vec<u8> {
     (0..5000_u64)
-        .map(|byte| (byte * byte * 7919 >> 5) as u8)
+        .map(|byte| (byte * byte * 7919 / 32) as u8)
         .collect()
 }
 
