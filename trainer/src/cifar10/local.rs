@@ -10,9 +10,9 @@ use super::python::{self, PICKLES_ARCHIVE, PICKLES_FOLDER};
 
 /// A form that the official binary files can be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Local {
+pub(super) struct Local {
     /// The folder or archive.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     form: Form,
 }
 
