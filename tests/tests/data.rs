@@ -51,20 +51,21 @@ fn has_the_files(folder: &Path) {
 fn torchvisions_folder_and_both_archives_are_taken() {
     let forms = forms();
     let folder = forms.path();
-    let made_from = |data: &Path, source: &str| {
+    let made_from = |data: &Path, source: &Path| {
         trainer_data(data)
             .expect_status(0)
-            .says(&format!("(made from {})", data.join(source).display()))
+            .says(&format!("(made from {})", source.display()))
             .says("SHA-256 of every file");
         has_the_files(data);
     };
     for archive in ["cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"] {
         let data = alone(folder, &folder.join("archives").join(archive));
-        made_from(&data, archive);
+        made_from(&data, &data.join(archive));
     }
     let pickles = alone(folder, &folder.join("cifar-10-batches-py"));
-    made_from(&pickles, "cifar-10-batches-py");
-    made_from(&pickles.join("cifar-10-batches-py"), "");
+    let folder_itself = pickles.join("cifar-10-batches-py");
+    made_from(&pickles, &folder_itself);
+    made_from(&folder_itself, &folder_itself);
 
     // One label differs: these are other images, or none.
     let file = pickles.join("cifar-10-batches-py/data_batch_2");
@@ -85,9 +86,8 @@ fn torchvisions_folder_and_both_archives_are_taken() {
 }
 
 #[test]
-fn the_binary_folder_itself_and_the_folder_it_lies_in_are_taken_as_they_are() {
-    let folder = images();
-    trainer_data(&folder)
+fn the_binary_files_are_taken_as_they_are_by_the_folder_that_they_are_in() {
+    trainer_data(&images())
         .expect_status(0)
         .says("was there already");
 }

@@ -88,7 +88,7 @@ pub(crate) fn sizes(config: &VitConfig) -> String {
         Pool::Mean => "mean",
     };
     format!(
-        "image {}, patch {}, dim {}, {} layers, {} heads of {}, mlp {}, pool {pool}",
+        "image {}, patch {}, dim {}, layers {}, heads {} of {}, mlp {}, pool {pool}",
         config.image_size,
         config.patch_size,
         config.dim,
