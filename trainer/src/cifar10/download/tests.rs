@@ -54,12 +54,8 @@ pub(in crate::cifar10) fn host_of(content: Vec<u8>, behaviours: &[Behaviour]) ->
     Host { url, asked }
 }
 
-fn answer(
-    mut stream: TcpStream,
-    content: &[u8],
-    behaviour: Behaviour,
-    asked: &Sender<Option<usize>>,
-) -> io::Result<()> {
+/// The first byte that a request asks for.
+fn range(stream: &TcpStream) -> io::Result<Option<usize>> {
     let mut range = None;
     for line in BufReader::new(stream.try_clone()?).lines() {
         let line = line?.to_ascii_lowercase();
@@ -70,47 +66,38 @@ fn answer(
             break;
         }
     }
+    Ok(range)
+}
+
+fn answer(
+    mut stream: TcpStream,
+    content: &[u8],
+    behaviour: Behaviour,
+    asked: &Sender<Option<usize>>,
+) -> io::Result<()> {
+    let range = range(&stream)?;
     // Nobody listens once the test has ended.
     let _ = asked.send(range);
     let (start, most) = match behaviour {
-        Behaviour::Status(status) => {
-            return write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-        }
+        Behaviour::Status(status) => return write_head(&mut stream, status, "", 0),
         Behaviour::KnowsNoRanges(most) => (None, most),
         Behaviour::BreaksAfter(most) => (range, most),
         Behaviour::GivesOtherRange => (range.map(|start| start - 1), usize::MAX),
         Behaviour::Serves | Behaviour::Trickles => (range, usize::MAX),
     };
-    let rest = match start {
-        Some(start) if start >= content.len() => {
-            let all = content.len();
-            return write!(
-                stream,
-                "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */{all}\r\n\
-                 Content-Length: 0\r\nConnection: close\r\n\r\n"
-            );
+    let all = content.len();
+    let rest = &content[start.unwrap_or(0).min(all)..];
+    match start {
+        Some(start) if start >= all => {
+            let range = format!("Content-Range: bytes */{all}\r\n");
+            write_head(&mut stream, "416 Range Not Satisfiable", &range, 0)?;
         }
         Some(start) => {
-            let (last, all) = (content.len() - 1, content.len());
-            write!(
-                stream,
-                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {start}-{last}/{all}\r\n"
-            )?;
-            &content[start..]
+            let range = format!("Content-Range: bytes {start}-{}/{all}\r\n", all - 1);
+            write_head(&mut stream, "206 Partial Content", &range, rest.len())?;
         }
-        None => {
-            write!(stream, "HTTP/1.1 200 OK\r\n")?;
-            content
-        }
-    };
-    write!(
-        stream,
-        "Content-Length: {}\r\nConnection: close\r\n\r\n",
-        rest.len()
-    )?;
+        None => write_head(&mut stream, "200 OK", "", rest.len())?,
+    }
     if let Behaviour::Trickles = behaviour {
         for byte in rest {
             stream.write_all(&[*byte])?;
@@ -118,6 +105,13 @@ fn answer(
         }
     }
     stream.write_all(&rest[..most.min(rest.len())])
+}
+
+fn write_head(stream: &mut TcpStream, status: &str, range: &str, length: usize) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\n{range}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
 }
 
 pub(in crate::cifar10) const LIMITS: Limits = Limits {
