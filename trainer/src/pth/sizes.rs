@@ -173,3 +173,61 @@ fn in_dict<'a>(tree: &Tree<'a>, candidate: Candidate<'a>) -> Place {
         beside: beside.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADS: Told = Told {
+        heads: Some(2),
+        pool: None,
+    };
+
+    fn layout(name: &str) -> PathBuf {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        fixtures.join("layouts").join(name)
+    }
+
+    #[test]
+    fn sizes_are_the_same_in_whatever_layout_the_weights_are() {
+        let expected = VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            dim: 8,
+            layers: 1,
+            heads: 2,
+            dim_head: 4,
+            mlp_dim: 8,
+            ..Preset::Tiny.config()
+        };
+        for name in [
+            "averaged.pth",
+            "beside.pth",
+            "compiled.pth",
+            "float16.pth",
+            "lightning.pth",
+            "model_ema.pth",
+            "nested.pth",
+            "net.pth",
+            "parameters.pth",
+            "plain.safetensors",
+            "protocol_4.pth",
+        ] {
+            let found = config_of(&layout(name), None, HEADS);
+            assert_eq!(found.expect(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_leads_to_no_weights_is_refused_with_those_that_do() {
+        let message = |name: &str, key| {
+            let found = config_of(&layout(name), key, HEADS);
+            found.expect_err("no sizes").to_string()
+        };
+        let no_key = message("net.pth", Some("none"));
+        assert!(no_key.contains("no weights under `none`"), "{no_key}");
+        assert!(no_key.contains("`net`"), "{no_key}");
+        let absent = message("none.pth", None);
+        assert!(absent.ends_with("none.pth: no such file"), "{absent}");
+    }
+}
