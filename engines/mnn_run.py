@@ -6,7 +6,9 @@ import tempfile
 
 from common import run
 
-CONVERT = "import sys; from MNN.tools.mnnconvert import main; sys.exit(main())"
+# The converter without `MNN.tools.mnnconvert` around it, which installs a package with pip and sends
+# what was converted to its maker.
+CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"
 
 
 def load(part):
