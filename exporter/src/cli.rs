@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
-use proto::config::Preset;
+use proto::config::Network;
 use proto::graph::{LARGEST_FIXED_BATCH, OPSET_VERSIONS};
 use proto::manifest::Split;
 use proto::module::Module;
@@ -77,11 +77,11 @@ pub(crate) struct BundleArgs {
     /// Weights file that `trainer train` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
-    /// Folder of the bundle [default: bundles/PRESET]
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
+    /// Folder of the bundle [default: bundles/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Module to cut out as the submodel, in block K: transformer.layers.K.0.fn (attention), .0
@@ -154,7 +154,7 @@ pub(crate) struct BundleArgs {
     pub(crate) largest_model: Option<usize>,
 }
 
-/// Weights are named by file, by preset, or by both.
+/// Weights are named by file, by network, or by both.
 fn source() -> ArgGroup {
     let group = ArgGroup::new("source").args(["weights", "model"]);
     group.required(true).multiple(true)

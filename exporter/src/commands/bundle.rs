@@ -9,6 +9,7 @@ use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
 use exporter::golden::RecordedGolden;
+use proto::config::Network;
 use proto::graph::Deployment;
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
@@ -36,17 +37,21 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         vit,
         info,
         sha256,
-    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
+    } = weights::load_chosen(
+        arguments.weights.as_deref(),
+        arguments.model.as_ref(),
+        device,
+    )?;
     let recorded = recorded::open(arguments, &vit)?;
     let (indices, split) = samples(arguments, recorded.as_ref(), &vit, &stop)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
         "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
     );
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("bundles").join(info.preset_name()));
+    let network = Network::of(&info.config);
+    let name = arguments.model.as_ref().unwrap_or(&network).name();
+    let named = || Path::new("bundles").join(name);
+    let out = arguments.out.clone().unwrap_or_else(named);
     check_out(&out)?;
     remove_leftovers(&out);
     let progress = Progress::count("samples", indices.len() as u64);

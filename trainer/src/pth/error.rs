@@ -214,6 +214,6 @@ fn save_alone(is_all: bool) -> &'static str {
     }
 }
 
-fn place(at: Option<&str>) -> String {
+pub(super) fn place(at: Option<&str>) -> String {
     at.map(|at| format!("in `{at}`: ")).unwrap_or_default()
 }

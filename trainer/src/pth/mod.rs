@@ -24,9 +24,10 @@ mod choose;
 mod error;
 mod format;
 mod no_weights;
-mod pickle;
+pub(crate) mod pickle;
 mod printable;
 mod safetensors_file;
+mod sizes;
 mod state_dict;
 mod stored;
 mod tree;
@@ -44,6 +45,7 @@ pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
 pub use format::NotCheckpoint;
 pub use pickle::PickleFault;
+pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;
 
 /// Reads the weights of a network from a checkpoint, as [`load_with`] without options.

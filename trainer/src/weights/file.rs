@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use proto::config::{Preset, VitConfig};
+use proto::config::{Network, VitConfig};
 use proto::digest::DigestReader;
 use proto::regular_file::{self, Stamp};
 use safetensors::tensor::{Dtype, Metadata};
@@ -25,9 +25,9 @@ pub const EXTENSION: &str = "safetensors";
 /// The first bytes of a zip archive, as torch.save writes it.
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// The file that a preset's weights go to inside a folder, named as in the Python repository.
-pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
-    folder.join(format!("vit_{preset}_cifar10.{EXTENSION}"))
+/// The file that a network's weights go to inside a folder, named as in the Python repository.
+pub fn default_path(folder: &Path, network: &Network) -> PathBuf {
+    folder.join(format!("vit_{network}_cifar10.{EXTENSION}"))
 }
 
 /// Writes the parameters of a network; the file is whole or absent.
@@ -92,25 +92,30 @@ pub(super) fn read_open(
     Ok((vit, info, source.sha256()))
 }
 
-/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A
-/// preset alone stands for its file in [`DEFAULT_FOLDER`].
+/// Reads the weights that a user names by file, by network, or by both, which must then agree. A
+/// network alone stands for its file in [`DEFAULT_FOLDER`].
 pub fn load_chosen(
     file: Option<&Path>,
-    preset: Option<Preset>,
+    network: Option<&Network>,
     device: tch::Device,
 ) -> Result<Loaded, WeightsError> {
-    let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
+    let by_name = || network.map(|network| default_path(Path::new(DEFAULT_FOLDER), network));
     let path = file
         .map(Path::to_owned)
-        .or_else(by_preset)
+        .or_else(by_name)
         .unwrap_or_default();
     let loaded = load(&path, device)?;
-    match preset {
-        Some(expected) if loaded.info.config != expected.config() => {
-            let found = loaded.info.preset_name();
+    let found = &loaded.info.config;
+    match network {
+        Some(expected) if !found.is_same_but_for_dropout(expected.config()) => {
+            let difference = found.first_difference(expected.config());
             Err(WeightsError {
                 path,
-                fault: WeightsFault::Preset { expected, found },
+                fault: WeightsFault::Network {
+                    expected: expected.name().to_owned(),
+                    found: Network::of(found).name().to_owned(),
+                    difference: difference.unwrap_or_default(),
+                },
             })
         }
         _ => Ok(loaded),

@@ -35,7 +35,7 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
         "safetensors" => inspect_safetensors(path)?,
         "pth" | "pt" => bail!(
             "{}: a checkpoint of PyTorch, which the verifier does not read\n\
-             hint: `trainer import --pth FILE --model PRESET` does, and says what is in it",
+             hint: `trainer import --pth FILE` does, and says what is in it",
             path.display()
         ),
         _ => bail!(

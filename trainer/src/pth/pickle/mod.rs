@@ -17,7 +17,7 @@ mod value;
 
 pub use fault::PickleFault;
 use value::type_name;
-pub(super) use value::{Name, Object, Storage, Value, View};
+pub(crate) use value::{Name, Object, Storage, Value, View};
 
 /// A pickle, parsed.
 #[derive(Debug)]
