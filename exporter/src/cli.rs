@@ -39,7 +39,7 @@ pub(crate) enum Command {
             --golden-logits golden_base.pt\n\n\
             A bundle is whole or absent: it is written beside its place and renamed when \
             complete.")]
-    Bundle(BundleArgs),
+    Bundle(Box<BundleArgs>),
     /// Count a bundle's samples by confidence, correct and incorrect apart
     #[command(after_help = "Example:\n  \
             exporter tiers bundles/nano --tiers 5 --plot confidence.svg\n\n\

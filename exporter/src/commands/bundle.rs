@@ -1,6 +1,6 @@
 //! `exporter bundle`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -9,10 +9,11 @@ use console::exit::INTERRUPTED;
 use console::{Progress, say, stop_flag};
 use exporter::bundle::{self, PARTS, Request};
 use exporter::golden::RecordedGolden;
-use proto::config::Network;
+use proto::config::{Network, VitConfig};
 use proto::graph::Deployment;
 use proto::graph::write::LARGEST_MESSAGE;
 use proto::manifest::{Manifest, Split, part};
+use tch::Device;
 use trainer::cifar10;
 use trainer::vit::Vit;
 use trainer::weights::{self, Loaded};
@@ -37,21 +38,14 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         vit,
         info,
         sha256,
-    } = weights::load_chosen(
-        arguments.weights.as_deref(),
-        arguments.model.as_ref(),
-        device,
-    )?;
+    } = loaded(arguments, device)?;
     let recorded = recorded::open(arguments, &vit)?;
     let (indices, split) = samples(arguments, recorded.as_ref(), &vit, &stop)?;
     ensure!(
         !indices.is_empty() || !(arguments.raw || arguments.golden == GoldenKind::F64),
         "--raw and --golden f64 are about recorded arrays, of which --samples 0 has none"
     );
-    let network = Network::of(&info.config);
-    let name = arguments.model.as_ref().unwrap_or(&network).name();
-    let named = || Path::new("bundles").join(name);
-    let out = arguments.out.clone().unwrap_or_else(named);
+    let out = folder(arguments, &info.config);
     check_out(&out)?;
     remove_leftovers(&out);
     let progress = Progress::count("samples", indices.len() as u64);
@@ -100,6 +94,20 @@ pub(crate) fn bundle(arguments: &BundleArgs) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The network that the models are of.
+fn loaded(arguments: &BundleArgs, device: Device) -> Result<Loaded> {
+    let (weights, model) = (arguments.weights.as_deref(), arguments.model.as_ref());
+    Ok(weights::load_chosen(weights, model, device)?)
+}
+
+/// Where the bundle goes: by default into a folder that is named after the network.
+fn folder(arguments: &BundleArgs, config: &VitConfig) -> PathBuf {
+    let network = Network::of(config);
+    let name = arguments.model.as_ref().unwrap_or(&network).name();
+    let named = || Path::new("bundles").join(name);
+    arguments.out.clone().unwrap_or_else(named)
 }
 
 /// The parts asked for, in the order they are listed to users.

@@ -86,7 +86,7 @@ fn difference<'a>(tree: &Tree<'a>, best: Candidate<'a>, config: &VitConfig) -> P
     let path = best.path(tree);
     PthFault::Difference {
         at: (path != ".").then_some(path),
-        difference,
+        difference: Box::new(difference),
         fits: state_dict.fitting_preset(config),
     }
 }

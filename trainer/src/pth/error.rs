@@ -114,7 +114,7 @@ pub enum PthFault {
         at: Option<String>,
         /// The first difference, in the order of the network's state dict; tensors without a
         /// parameter come last.
-        difference: Difference,
+        difference: Box<Difference>,
         /// Another preset, whose names and shapes these are.
         fits: Option<Preset>,
     },

@@ -109,8 +109,11 @@ fn read(file: Cursor<Vec<u8>>, config: &VitConfig) -> Result<Checkpoint, PthFaul
     super::read(file, config, &Options::default())
 }
 
+/// Pushes one value.
+type Push<'a> = &'a dyn Fn(&mut Pickler);
+
 /// A dict of entries, each with what a closure writes.
-fn dict(values: &[(&str, &dyn Fn(&mut Pickler))]) -> Pickler {
+fn dict(values: &[(&str, Push<'_>)]) -> Pickler {
     let mut pickler = Pickler::new();
     pickler.op(b'}').op(b'(');
     for (key, write) in values {
@@ -338,7 +341,9 @@ fn other_objects_are_refused() {
 fn the_one_entry_that_fits_is_found_and_two_are_told_apart() {
     let (vit, entries) = entries();
     let weights = |p: &mut Pickler| state_dict(p, &entries);
-    let number = |p: &mut Pickler| drop(p.int(3));
+    let number = |p: &mut Pickler| {
+        p.int(3);
+    };
     let mut others = entries.clone();
     others.iter_mut().for_each(|entry| entry.key += "-ema");
     let ema = |p: &mut Pickler| state_dict(p, &others);
