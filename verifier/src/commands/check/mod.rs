@@ -39,6 +39,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
     faults.extend(arguments.faults.iter().cloned());
     recorded(
         &arguments.reports,
+        &arguments.inputs(),
         body(arguments, faults),
         |record, stop| run(arguments, record, stop),
     )
