@@ -27,7 +27,12 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "ENGINE", conflicts_with_all = OF_ONNXRUNTIME)]
     pub(crate) engine: Option<String>,
     /// File of engines [default: engines/engines.toml, if it is there]
-    #[arg(long, value_name = "FILE.toml", requires = "engine", conflicts_with_all = OF_ONNXRUNTIME)]
+    #[arg(
+        long,
+        value_name = "FILE.toml",
+        requires = "engine",
+        conflicts_with_all = OF_ONNXRUNTIME
+    )]
     pub(crate) engines: Option<PathBuf>,
     /// Seconds after which the engine's process is killed
     #[arg(

@@ -35,10 +35,22 @@ pub(crate) struct OutputsArgs {
     #[arg(long, value_name = "TYPE", requires = "outputs", conflicts_with_all = WHAT_RUNS)]
     pub(crate) dtype: Option<FloatType>,
     /// Reorder the axes as numpy.transpose does, such as 0,2,1; the samples stay the first
-    #[arg(long, value_name = "AXES", value_delimiter = ',', requires = "outputs", conflicts_with_all = WHAT_RUNS)]
+    #[arg(
+        long,
+        value_name = "AXES",
+        value_delimiter = ',',
+        requires = "outputs",
+        conflicts_with_all = WHAT_RUNS
+    )]
     pub(crate) transpose: Option<Vec<usize>>,
     /// What computed them, for the report and for calibrations
-    #[arg(long, value_name = "NAME", requires = "outputs", conflicts_with_all = WHAT_RUNS, value_parser = engine_name)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "outputs",
+        conflicts_with_all = WHAT_RUNS,
+        value_parser = engine_name
+    )]
     pub(crate) engine_name: Option<String>,
     /// Where they come from, for the report
     #[arg(long, value_name = "TEXT", requires = "outputs", conflicts_with_all = WHAT_RUNS)]

@@ -9,7 +9,6 @@ use ndarray::{ArrayD, IxDyn};
 use super::array::Layout;
 use super::element_type::ElementType;
 use super::error::{FileFault, RecordedError};
-
 use super::forms::{Form, open_streamed, read_all};
 use super::piece::{Piece, Source};
 use super::{Output, Recorded};

@@ -58,13 +58,16 @@ fn member_array(
     dtype: Option<FloatType>,
 ) -> Result<Array, FileFault> {
     let mut bytes = Vec::new();
-    member.take(LONGEST_HEADER as u64).read_to_end(&mut bytes)?;
+    member
+        .by_ref()
+        .take(LONGEST_HEADER as u64)
+        .read_to_end(&mut bytes)?;
     let header = AnyHeader::parse(&bytes)?;
     let data = size.saturating_sub(header.data_start as u64);
     npy_layout(&header, data, dtype)?;
     // The layout has as many bytes as the archive says; a member that has more is cut, and refused.
     let left = size.saturating_sub(bytes.len() as u64);
-    member.take(left + 1).read_to_end(&mut bytes)?;
+    member.by_ref().take(left + 1).read_to_end(&mut bytes)?;
     npy_array(&bytes, dtype)
 }
 
