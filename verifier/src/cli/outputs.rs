@@ -9,8 +9,8 @@ use verifier::report::outputs::OutputsOptions;
 
 use super::values::engine_name;
 
-/// What runs something, and so has no part in outputs from files. Each flag of theirs refuses it too:
-/// one that requires `--outputs` does not where that is excluded.
+/// What runs something, and so has no part in outputs from files. Each flag of theirs refuses it
+/// too: one that requires `--outputs` does not where that is excluded.
 const WHAT_RUNS: [&str; 8] = [
     "device",
     "device_id",

@@ -14,8 +14,8 @@ use verifier::report::{Body, Format, Record, Verdict};
 use super::hints::with_hint;
 use super::prepare::stop_flag;
 
-/// Runs a command and writes its record, in the place of none of the files that it reads: before the
-/// long run too, since an earlier run's verdict must not survive this one.
+/// Runs a command and writes its record, in the place of none of the files that it reads: before
+/// the long run too, since an earlier run's verdict must not survive this one.
 pub(super) fn recorded<B: Body>(
     paths: &[PathBuf],
     inputs: &[Option<&Path>],

@@ -27,7 +27,8 @@ pub struct Difference {
     pub non_finite_elements: usize,
     /// Largest absolute difference over pairs of finite numbers.
     pub max_abs_difference: f64,
-    /// Largest ULP distance over pairs of finite numbers; absent where numbers came as decimal text.
+    /// Largest ULP distance over pairs of finite numbers; absent where numbers came as decimal
+    /// text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ulp: Option<u32>,
     /// Samples with the same largest element, where a sample is one row of scores.

@@ -62,8 +62,8 @@ impl Control {
     }
 }
 
-/// The first sample with other inputs and outputs than sample 0: the outputs of two samples with the
-/// same inputs may differ by chance, and show nothing when they are swapped.
+/// The first sample with other inputs and outputs than sample 0: the outputs of two samples with
+/// the same inputs may differ by chance, and show nothing when they are swapped.
 fn other_sample(inputs: &[ArrayD<f32>], outputs: &[ArrayD<f32>]) -> Option<usize> {
     let samples = outputs.first()?.len_of(Axis(0));
     (1..samples).find(|&other| differ(inputs, 0, other) && differ(outputs, 0, other))

@@ -24,8 +24,9 @@ pub(super) fn check_order(pieces: &[Piece]) -> Result<(), RecordedError> {
     Ok(())
 }
 
-/// Refuses pieces whose numbers leave one out. Numbers count pieces, with any step, or samples: each
-/// is that of the first sample of its piece, or of the one after its last; `rows` are their samples.
+/// Refuses pieces whose numbers leave one out. Numbers count pieces, with any step, or samples:
+/// each is that of the first sample of its piece, or of the one after its last. `rows` are how many
+/// samples each piece has.
 pub(super) fn check_sequence(pieces: &[Piece], rows: &[usize]) -> Result<(), RecordedError> {
     let numbers: Vec<Vec<u64>> = pieces.iter().map(|piece| numbers(&piece.key)).collect();
     // The first of two pieces, and how far their numbers are apart.

@@ -1,5 +1,5 @@
-//! How many samples are in each piece of an output, and whether these are the samples that were asked
-//! for.
+//! How many samples are in each piece of an output, and whether these are the samples that were
+//! asked for.
 
 use std::ops::Range;
 
