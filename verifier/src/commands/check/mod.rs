@@ -15,9 +15,9 @@ use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
+use verifier::engine::recorded::OutputsRecord;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
-use verifier::report::outputs::OutputsRecord;
 use verifier::report::{Record, Verdict, injected, text};
 
 use self::calibrated::{apply_calibration, say_about_calibration};
