@@ -26,7 +26,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
-pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
+pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs, inputs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]
@@ -69,7 +69,7 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or an NPY file holds
+/// Show what a bundle, an ONNX file or a file of arrays holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -78,7 +78,7 @@ Examples:
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, an ONNX file or an NPY file
+    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
     pub(crate) path: PathBuf,
     /// List the tensors of a bundle's part that faults can be put into
     #[arg(long, value_name = "PART")]

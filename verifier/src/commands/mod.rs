@@ -10,6 +10,7 @@ pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod inspect_arrays;
 mod model;
 mod opened;
 mod pieces;
@@ -18,5 +19,6 @@ mod recorded;
 mod source;
 mod tail;
 mod upstream;
+mod weights;
 
 pub(crate) use recorded::remove_reports;

@@ -37,13 +37,7 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let index = self
-            .index
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
-        write!(f, "{}[{index}]", self.target)?;
+        write!(f, "{}{}", self.target, index_text(&self.index))?;
         match self.change {
             // Rust writes `inf` and `NaN`; the grammar of faults is in lower case.
             Change::Value(value) => write!(f, "={}", value.to_string().to_lowercase()),
@@ -57,6 +51,12 @@ impl fmt::Display for Fault {
             Change::Stuck { bit, is_one } => write!(f, ":{bit}={}", u8::from(is_one)),
         }
     }
+}
+
+/// An index in its brackets, without spaces.
+pub(super) fn index_text<T: ToString>(index: &[T]) -> String {
+    let numbers: Vec<String> = index.iter().map(T::to_string).collect();
+    format!("[{}]", numbers.join(","))
 }
 
 /// How a fault is written, for messages.
@@ -107,14 +107,16 @@ fn positions(text: &str) -> Result<Vec<Positions>, String> {
 
 /// A number, or a bit pattern of eight hexadecimal digits.
 fn value_of(text: &str) -> Result<Change, String> {
-    match text.strip_prefix("0x") {
-        None => Ok(Change::Value(float(text)?)),
-        Some(digits) => match u32::from_str_radix(digits, 16) {
-            Ok(bits) if digits.len() == 8 => Ok(Change::Pattern(bits)),
-            _ => Err(format!(
-                "bit pattern `{text}`: expected 0x and eight hexadecimal digits"
-            )),
-        },
+    let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) else {
+        return Ok(Change::Value(float(text)?));
+    };
+    // `from_str_radix` takes a sign, too.
+    let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match u32::from_str_radix(digits, 16) {
+        Ok(bits) if digits.len() == 8 && is_hexadecimal => Ok(Change::Pattern(bits)),
+        _ => Err(format!(
+            "bit pattern `{text}`: expected 0x and eight hexadecimal digits"
+        )),
     }
 }
 
@@ -175,7 +177,8 @@ impl FromStr for Target {
     }
 }
 
-/// A float32; a finite number that float32 cannot hold is refused, not made infinite.
+/// A float32; a finite number that float32 cannot hold
+/// is refused, not made infinite.
 fn float(text: &str) -> Result<f32, String> {
     let value: f32 = text
         .parse()
@@ -225,6 +228,8 @@ mod tests {
             "output[3,2::7]:30=1",
             "weight:w[0:2,*]:31=0",
             "input[0,0]=0x7fc00001",
+            "weight:to_qkv.weight[20,10]^23",
+            "output[1,2]=0x41400000",
         ];
         for text in faults {
             let fault: Fault = text.parse().expect(text);
@@ -255,6 +260,28 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_be_the_bits_of_a_float32() {
+        let value = |text: &str| {
+            text.parse::<Fault>()
+                .expect(text)
+                .change
+                .apply(0.0)
+                .to_bits()
+        };
+        for (text, bits, written) in [
+            ("golden[1]=0x7FC00000", 0x7fc0_0000, "golden[1]=nan"),
+            ("golden[1]=0xffc00001", 0xffc0_0001, "golden[1]=0xffc00001"),
+            ("golden[1]=0x7f800000", 0x7f80_0000, "golden[1]=inf"),
+            ("golden[1]=0x41400000", 0x4140_0000, "golden[1]=12"),
+        ] {
+            assert_eq!(value(text), bits, "{text}");
+            let fault: Fault = text.parse().expect(text);
+            assert_eq!(fault.to_string(), written);
+            assert_eq!(value(written), bits, "{written}");
+        }
+    }
+
+    #[test]
     fn what_is_no_fault_says_why() {
         let refusals = [
             ("", "no index"),
@@ -267,6 +294,9 @@ mod tests {
             ("golden[1]=", "is no number"),
             ("golden[1]=one", "is no number"),
             ("golden[1]=1e39", "beyond float32"),
+            ("golden[1]=0x7fc0", "eight hexadecimal digits"),
+            ("golden[1]=0x7fc00000f", "eight hexadecimal digits"),
+            ("golden[1]=0x+fc00000", "eight hexadecimal digits"),
             ("golden[1]^32", "bits 0 to 31"),
             ("golden[1]^-1", "bits 0 to 31"),
             ("golden[1]^3+40", "bits 0 to 31"),

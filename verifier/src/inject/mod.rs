@@ -4,6 +4,7 @@ mod change;
 pub mod cut;
 pub mod fault;
 mod grammar;
+mod parameters;
 pub mod place;
 mod positions;
 pub mod region;
@@ -12,6 +13,7 @@ pub mod weights;
 
 pub use change::Change;
 pub use fault::{Fault, FaultError, Target};
+pub use parameters::{Parameters, WeightElement};
 pub use place::{Injection, Kind, Placed};
 pub use positions::Positions;
 pub use region::{Layout, Region};

@@ -1,11 +1,12 @@
-//! The part of pickle that state dicts are written in: a stack machine that keeps data and calls
-//! nothing.
+//! Pickle, read by a stack machine that keeps data and calls nothing.
 //!
-//! Opcodes are those that `torch.load(weights_only=True)` accepts, protocol 2, and the few that
-//! protocol 4 has instead (CPython's `Lib/pickletools.py` describes them all). Values that weights
-//! do not need are reduced to the name of their type. Objects stand in a list and refer to one
-//! another by index, so that no nesting is too deep and no cycle leaks.
+//! It has the instructions of all protocols (CPython's `Lib/pickletools.py` describes them), and
+//! understands the few calls that state dicts are made by. Values that weights do not need are
+//! reduced to the name of their type; of an object of any other class its name is kept. Objects
+//! stand in a list and refer to one another by index, so that no nesting is too deep and no cycle
+//! leaks.
 
+mod call;
 mod fault;
 mod machine;
 mod opcode;
@@ -15,8 +16,8 @@ mod tests;
 mod value;
 
 pub use fault::PickleFault;
-use value::{Object, type_name};
-pub(super) use value::{Value, View};
+use value::type_name;
+pub(crate) use value::{Name, Object, Storage, Value, View};
 
 /// A pickle, parsed.
 #[derive(Debug)]
@@ -32,29 +33,70 @@ impl<'a> Pickle<'a> {
         Ok(Self { objects, root })
     }
 
+    /// What a pickle of a dict of these tensors would hold.
+    pub(crate) fn of_tensors(tensors: impl Iterator<Item = (&'a str, View<'a>)>) -> Self {
+        let mut objects = vec![Object::Dict(vec![])];
+        let mut entries = Vec::new();
+        for (name, view) in tensors {
+            entries.push((Value::Text(name), Value::Object(objects.len())));
+            objects.push(Object::Tensor(Box::new(view)));
+        }
+        objects[0] = Object::Dict(entries);
+        Self {
+            objects,
+            root: Value::Object(0),
+        }
+    }
+
+    /// How many objects there are.
+    pub(crate) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(crate) fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
+        match value {
+            Value::Object(index) => Some(&self.objects[index]),
+            _ => None,
+        }
+    }
+
     /// The entries of a dict, in order.
     pub(crate) fn dict(&self, value: Value<'a>) -> Option<&[(Value<'a>, Value<'a>)]> {
-        match value {
-            Value::Object(index) => match &self.objects[index] {
-                Object::Dict(entries) => Some(entries),
-                _ => None,
-            },
+        match self.object(value)? {
+            Object::Dict(entries) => Some(entries),
             _ => None,
         }
     }
 
     pub(crate) fn tensor(&self, value: Value<'a>) -> Option<&View<'a>> {
-        match value {
-            Value::Object(index) => match &self.objects[index] {
-                Object::Tensor(view) => Some(view),
-                _ => None,
-            },
+        match self.object(value)? {
+            Object::Tensor(view) => Some(view),
             _ => None,
         }
     }
 
-    /// The name of a value's type.
-    pub(crate) fn type_name(&self, value: Value<'a>) -> &'static str {
-        type_name(&self.objects, value)
+    /// The class or function that a value is, or that would have made it.
+    pub(crate) fn name(&self, value: Value<'a>) -> Option<Name<'a>> {
+        match *self.object(value)? {
+            Object::Named(name) | Object::Inert(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The value of a dict's entry, if it is a tensor.
+    pub(crate) fn entry(&self, dict: Value<'a>, key: &str) -> Option<&View<'a>> {
+        let mut entries = self.dict(dict)?.iter();
+        let is_meant = |name: Value<'a>| matches!(name, Value::Text(name) if name == key);
+        let &(_, value) = entries.find(|(name, _)| is_meant(*name))?;
+        self.tensor(value)
+    }
+
+    /// What a value is: the name of its type, and a tensor's shape.
+    pub(crate) fn describe(&self, value: Value<'a>) -> String {
+        match (self.tensor(value), self.name(value)) {
+            (Some(view), _) => format!("tensor {:?}", view.shape),
+            (_, Some(name)) => name.describe(),
+            _ => type_name(&self.objects, value).to_owned(),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::PickleFault;
-use super::value::{LIST, Object, Value, type_name};
+use super::value::{Name, Object, SET, Value, type_name};
 
 #[derive(Default)]
 pub(super) struct Machine<'a> {
@@ -20,7 +20,7 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// A line of GLOBAL, without its end.
+    /// A line of text, without its end.
     pub(super) fn line(&mut self) -> Result<&'a str, PickleFault> {
         let rest = &self.bytes[self.next..];
         let length = rest
@@ -49,9 +49,7 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn pop(&mut self, expected: &'static str) -> Result<Value<'a>, PickleFault> {
-        let value = self
-            .top()
-            .ok_or_else(|| self.malformed(expected, "nothing"))?;
+        let value = self.peek(expected)?;
         self.stack.pop();
         Ok(value)
     }
@@ -67,16 +65,15 @@ impl<'a> Machine<'a> {
     pub(super) fn pop_text(&mut self) -> Result<&'a str, PickleFault> {
         match self.pop("a str")? {
             Value::Text(text) => Ok(text),
-            other => Err(self.malformed("a str", type_name(&self.objects, other))),
+            other => Err(self.malformed("a str", self.type_name(other))),
         }
     }
 
-    pub(super) fn pop_tuple(&mut self) -> Result<Vec<Value<'a>>, PickleFault> {
-        match self.pop("a tuple")? {
-            Value::Object(index) if let Object::Tuple(items) = &self.objects[index] => {
-                Ok(items.clone())
-            }
-            other => Err(self.malformed("a tuple", type_name(&self.objects, other))),
+    /// The items of a tuple.
+    pub(super) fn tuple(&self, value: Value<'a>) -> Result<&[Value<'a>], PickleFault> {
+        match value {
+            Value::Object(index) if let Object::Tuple(items) = &self.objects[index] => Ok(items),
+            other => Err(self.malformed("a tuple", self.type_name(other))),
         }
     }
 
@@ -89,29 +86,44 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Checks that a list is on top of the stack.
-    pub(super) fn list(&mut self) -> Result<(), PickleFault> {
-        match self.top() {
-            Some(LIST) => Ok(()),
-            other => Err(self.malformed(
-                "a list",
-                other.map_or("nothing", |value| type_name(&self.objects, value)),
-            )),
+    /// Adds items to the list on top of the stack.
+    pub(super) fn extend_list(&mut self, items: &[Value<'a>]) -> Result<(), PickleFault> {
+        match self.top_object() {
+            Some(Object::List(list)) => list.extend(items),
+            Some(Object::Inert(_)) => {} // of a class that is a list with something more
+            _ => return Err(self.unlike("a list")),
+        }
+        Ok(())
+    }
+
+    /// Sets entries of the dict on top of the stack.
+    pub(super) fn extend_dict(&mut self, entries: &[[Value<'a>; 2]]) -> Result<(), PickleFault> {
+        match self.top_object() {
+            Some(Object::Dict(dict)) => {
+                dict.extend(entries.iter().map(|&[key, value]| (key, value)));
+            }
+            Some(Object::Inert(_)) => {}
+            _ => return Err(self.unlike("a dict")),
+        }
+        Ok(())
+    }
+
+    /// Checks that a set is on top of the stack.
+    pub(super) fn expect_set(&mut self) -> Result<(), PickleFault> {
+        let is_inert = matches!(self.top_object(), Some(Object::Inert(_)));
+        match is_inert || self.top() == Some(SET) {
+            true => Ok(()),
+            false => Err(self.unlike("a set")),
         }
     }
 
-    /// The dict on top of the stack.
-    pub(super) fn dict(&mut self) -> Result<&mut Vec<(Value<'a>, Value<'a>)>, PickleFault> {
-        let found = self.top();
-        let fault = self.malformed(
-            "a dict",
-            found.map_or("nothing", |value| type_name(&self.objects, value)),
-        );
-        match found {
-            Some(Value::Object(index)) if let Object::Dict(entries) = &mut self.objects[index] => {
-                Ok(entries)
-            }
-            _ => Err(fault),
+    /// Checks that what is on top of the stack may be given a state, which no weights lie in.
+    pub(super) fn expect_stateful(&mut self) -> Result<(), PickleFault> {
+        // Of an OrderedDict: `_metadata`, the versions of modules.
+        let has_state = matches!(self.top_object(), Some(Object::Dict(_) | Object::Inert(_)));
+        match has_state || matches!(self.top(), Some(Value::Other(_))) {
+            true => Ok(()),
+            false => Err(self.unlike("a dict")),
         }
     }
 
@@ -121,10 +133,37 @@ impl<'a> Machine<'a> {
         self.stack[mark..].last().copied()
     }
 
+    fn top_object(&mut self) -> Option<&mut Object<'a>> {
+        match self.top() {
+            Some(Value::Object(index)) => Some(&mut self.objects[index]),
+            _ => None,
+        }
+    }
+
+    /// The value on top of the stack, which stays there.
+    pub(super) fn peek(&self, expected: &'static str) -> Result<Value<'a>, PickleFault> {
+        self.top()
+            .ok_or_else(|| self.malformed(expected, "nothing"))
+    }
+
+    /// Whether nothing lies above the last mark.
+    pub(super) fn is_at_mark(&self) -> bool {
+        self.top().is_none() && !self.marks.is_empty()
+    }
+
+    /// The name of a class or function that weights do not need, or that made an object.
+    pub(super) fn name(&self, value: Value<'a>) -> Option<Name<'a>> {
+        match value {
+            Value::Object(index) => match self.objects[index] {
+                Object::Named(name) | Object::Inert(name) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(super) fn put(&mut self, index: u32) -> Result<(), PickleFault> {
-        let value = self
-            .top()
-            .ok_or_else(|| self.malformed("a value", "nothing"))?;
+        let value = self.peek("a value")?;
         self.memo.insert(index, value);
         Ok(())
     }
@@ -137,6 +176,16 @@ impl<'a> Machine<'a> {
             .ok_or_else(|| self.malformed("a remembered value", "none"))?;
         self.stack.push(value);
         Ok(())
+    }
+
+    pub(super) fn type_name(&self, value: Value<'a>) -> &'static str {
+        type_name(&self.objects, value)
+    }
+
+    /// Something else than expected is on top of the stack.
+    fn unlike(&self, expected: &'static str) -> PickleFault {
+        let found = self.top().map(|value| self.type_name(value));
+        self.malformed(expected, found.unwrap_or("nothing"))
     }
 
     pub(super) fn malformed(&self, expected: &'static str, found: &'static str) -> PickleFault {

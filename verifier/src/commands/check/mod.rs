@@ -10,10 +10,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use console::{grouped, note, say};
+use verifier::calibrate::file;
 use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
+use verifier::engine::recorded::OutputsRecord;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
 use verifier::report::{Record, Verdict, injected, text};
@@ -37,8 +39,12 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
         vec![]
     };
     faults.extend(arguments.faults.iter().cloned());
+    let calibration = file::beside(&arguments.input.bundle);
+    let mut inputs = arguments.inputs();
+    inputs.push(calibration.as_deref());
     recorded(
         &arguments.reports,
+        &inputs,
         body(arguments, faults),
         |record, stop| run(arguments, record, stop),
     )
@@ -99,14 +105,13 @@ fn run(
         keepers.take(event);
     })?;
     classes.finish(&mut result);
+    if arguments.target.model.is_none() {
+        result.name_weights(&opened.parameters());
+    }
     source.finish()?;
     record.body.outputs = source.outputs();
-    if record
-        .body
-        .outputs
-        .as_ref()
-        .is_some_and(|outputs| outputs.decimal_text)
-    {
+    let is_decimal = |outputs: &OutputsRecord| outputs.decimal_text;
+    if record.body.outputs.as_ref().is_some_and(is_decimal) {
         result.without_bits();
     }
     say_text(&text::comparison(&result));
