@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use self::array::Values;
-use self::element_type::ElementType;
+use self::element_type::{ElementType, FloatType};
 use self::find::{Found, find};
 use self::forms::open_streamed;
 use self::order::check_sequence;
