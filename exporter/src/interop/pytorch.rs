@@ -12,7 +12,9 @@ const HEADER: &str = r#"import numpy, torch
 from safetensors.torch import load_file
 from torch.nn.functional import gelu, layer_norm, linear
 w = load_file("weights/submodel.safetensors")
-x, golden = (torch.from_numpy(numpy.load(f"npy/{name}.npy", mmap_mode="c")[:@BATCH@]) for name in ("submodel_input", "submodel_output"))
+def first(name):
+    return torch.from_numpy(numpy.load(f"npy/{name}.npy", mmap_mode="c")[:@BATCH@])
+x, golden = first("submodel_input"), first("submodel_output")
 "#;
 
 /// Places: `@PREFIX@` of names in the weights, `@HEADS@`, `@DIM_HEAD@` and `@TO_OUT@`.

@@ -15,7 +15,7 @@ use super::archive::for_each_file;
 use super::binary::{RECORDS_PER_FILE, write_file};
 use super::files::{TEST_FILE, TRAIN_FILES};
 use super::split::{IMAGE_BYTES, Image};
-use crate::pth::pickle::{Object, Pickle, Value};
+use crate::pickle::{Object, Pickle, Value};
 
 /// The folder that torchvision unpacks.
 pub(super) const PICKLES_FOLDER: &str = "cifar-10-batches-py";

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::error::PthFault;
 use super::format::NotCheckpoint;
-use super::printable::printable;
+use crate::printable::printable;
 
 /// The largest pickle accepted. That of `base` with Adam's state has 62 KB; the numbers of NumPy
 /// arrays stand in the pickle itself.

@@ -10,9 +10,9 @@ use super::archive::Archive;
 use super::choose::{Chosen, choose};
 use super::error::PthFault;
 use super::format::{Format, HEAD};
-use super::pickle::{Pickle, View};
 use super::safetensors_file::SafetensorsFile;
 use super::view::{Float, tensor};
+use crate::pickle::{Pickle, View};
 use crate::vit::Vit;
 
 #[cfg(test)]

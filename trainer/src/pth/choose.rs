@@ -4,9 +4,9 @@ use proto::config::{Parameter, VitConfig};
 
 use super::error::PthFault;
 use super::no_weights::no_weights;
-use super::pickle::{Pickle, Value};
 use super::state_dict::{Candidate, StateDict};
 use super::tree::{Tree, listed};
+use crate::pickle::{Pickle, Value};
 
 /// How many places that have every name are looked at.
 const MOST_COMPARED: usize = 16;

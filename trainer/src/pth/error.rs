@@ -8,7 +8,7 @@ use safetensors::tensor::SafeTensorError;
 use zip::result::ZipError;
 
 use super::format::NotCheckpoint;
-use super::pickle::PickleFault;
+use crate::pickle::PickleFault;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]

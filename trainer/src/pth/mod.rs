@@ -11,7 +11,7 @@
 //! | `NAME/version` | `3` |
 //!
 //! A pickle is a program for a stack machine that may name and call any Python function. The one in
-//! `pickle` has no way to call anything: it understands the few calls that tensors are made by, and
+//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made by, and
 //! of any other it keeps the name. Where weights should be, such a name is refused; beside them it
 //! is skipped.
 //!
@@ -24,8 +24,6 @@ mod choose;
 mod error;
 mod format;
 mod no_weights;
-pub(crate) mod pickle;
-mod printable;
 mod safetensors_file;
 mod sizes;
 mod state_dict;
@@ -40,11 +38,11 @@ use std::path::Path;
 use proto::config::VitConfig;
 use proto::{regular_file, staging};
 
+pub use crate::pickle::PickleFault;
 use crate::vit::Vit;
 pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
 pub use format::NotCheckpoint;
-pub use pickle::PickleFault;
 pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;
 

@@ -1,8 +1,8 @@
 //! What a file holds in which nothing is called as a parameter of the network is.
 
 use super::error::PthFault;
-use super::pickle::{Object, Value};
 use super::tree::{Entries, Tree, listed};
+use crate::pickle::{Object, Value};
 
 /// Words in the names of entries that weights are usually found under; what stands there instead is
 /// not passed over.

@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::error::PthFault;
-use super::pickle::{Storage, View};
-use super::printable::printable;
+use crate::pickle::{Storage, View};
+use crate::printable::printable;
 use crate::tensor_file::read_header;
 use crate::weights::METADATA_KEY;
 

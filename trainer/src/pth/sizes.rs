@@ -13,10 +13,10 @@ use super::archive::Archive;
 use super::error::{PthError, PthFault, place};
 use super::format::{Format, HEAD};
 use super::no_weights::no_weights;
-use super::pickle::{Pickle, Value};
 use super::safetensors_file::SafetensorsFile;
 use super::state_dict::{Candidate, StateDict};
 use super::tree::{Tree, listed};
+use crate::pickle::{Pickle, Value};
 
 /// Places of a file that are looked at.
 const MOST_PLACES: usize = 16;

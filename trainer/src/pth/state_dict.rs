@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use proto::config::{Parameter, Preset, VitConfig};
 
 use super::error::Difference;
-use super::pickle::{Pickle, Value, View};
-use super::printable::printable;
 use super::tree::{Entries, Tree, joined};
+use crate::pickle::{Pickle, Value, View};
+use crate::printable::printable;
 
 /// A dict whose keys end like the names of parameters, and what stands before these.
 #[derive(Debug, Clone, Copy)]

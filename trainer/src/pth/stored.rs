@@ -12,10 +12,10 @@ use proto::regular_file;
 use super::archive::Archive;
 use super::error::{PthError, PthFault};
 use super::format::{Format, HEAD};
-use super::pickle::{Pickle, View};
 use super::safetensors_file::SafetensorsFile;
 use super::tree::{Tree, listed};
 use super::view::{bounds, is_contiguous};
+use crate::pickle::{Pickle, View};
 
 /// A float32 tensor `[rows, …]` in C order, in a file of `torch.save` or a safetensors file.
 #[derive(Debug)]

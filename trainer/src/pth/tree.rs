@@ -1,7 +1,7 @@
 //! What lies in a saved object, and where: its dicts, lists and tuples, down to some depth.
 
-use super::pickle::{Object, Pickle, Value};
-use super::printable::printable;
+use crate::pickle::{Object, Pickle, Value};
+use crate::printable::printable;
 
 /// Weights lie in one or two dicts; an optimizer's state goes three deep.
 const DEEPEST: usize = 6;

@@ -6,8 +6,8 @@ use proto::config::Parameter;
 use tch::{Kind, Tensor};
 
 use super::error::PthFault;
-use super::pickle::View;
-use super::printable::printable;
+use crate::pickle::View;
+use crate::printable::printable;
 use crate::tensor_file::shape_and_bytes;
 
 /// A dtype that a network's parameters may have in a file.

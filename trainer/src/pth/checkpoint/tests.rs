@@ -6,8 +6,9 @@ use proto::config::{Parameter, Preset, VitConfig};
 use tch::{Device, Kind};
 
 use super::{Checkpoint, Options};
+use crate::pickle::Pickler;
 use crate::pth::error::PthFault;
-use crate::pth::write::{ArchiveWriter, Pickler};
+use crate::pth::write::ArchiveWriter;
 use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
 

@@ -1,4 +1,4 @@
-//! Pickle, read by a stack machine that keeps data and calls nothing.
+//! Pickle, written, and read by a stack machine that keeps data and calls nothing.
 //!
 //! It has the instructions of all protocols (CPython's `Lib/pickletools.py` describes them), and
 //! understands the few calls that state dicts are made by. Values that weights do not need are
@@ -10,12 +10,14 @@ mod call;
 mod fault;
 mod machine;
 mod opcode;
+mod pickler;
 mod stack;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use fault::PickleFault;
+pub(crate) use pickler::Pickler;
 use value::type_name;
 pub(crate) use value::{Name, Object, Storage, Value, View};
 

@@ -1,7 +1,7 @@
 //! What a pickle holds, as far as weights need it. All else is kept as the name of what it would
 //! be.
 
-use crate::pth::printable::printable;
+use crate::printable::printable;
 
 /// `torch.*Storage`: the classes of typed storages, and the dtype of their elements.
 const STORAGES: [(&str, &str); 12] = [

@@ -3,7 +3,7 @@
 use super::Pickle;
 use super::fault::PickleFault;
 use super::value::{Storage, Value, View};
-use crate::pth::write::Pickler;
+use crate::pickle::Pickler;
 
 fn refusal(bytes: &[u8]) -> String {
     Pickle::parse(bytes)
@@ -135,8 +135,8 @@ fn a_call_is_kept_as_its_name_in_every_protocol() {
 fn arrays_and_numbers_of_numpy_are_called_so() {
     // pickle.dumps(numpy.float32(0.5), 2), shortened.
     let scalar = b"\x80\x02cnumpy._core.multiarray\nscalar\nq\0cnumpy\ndtype\nX\x02\0\0\0f4\x89\
-                   \x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tbC\x04\0\0\0?\
-                   \x86R.";
+                   \x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\
+                   C\x04\0\0\0?\x86R.";
     assert_eq!(name(scalar), "NumPy scalar");
     let array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R)b.";
     assert_eq!(name(array), "NumPy array");
