@@ -318,7 +318,7 @@ fn samples_met(
                 // The high half of a product with a random number: Lemire 2019, without the
                 // rejection of what is 2^−50 too likely.
                 let left = (own.len() - place) as u128;
-                let other = (u128::from(random.next_u64()) * left >> 64) as usize;
+                let other = ((u128::from(random.next_u64()) * left) >> 64) as usize;
                 own.swap(place, place + other);
             }
             own.truncate(count);

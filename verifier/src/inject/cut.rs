@@ -76,6 +76,9 @@ impl Cut {
     }
 }
 
+/// Loads a piece of a part where it runs.
+type LoadPiece<'l, 'a, E> = dyn FnMut(&Graph) -> Result<Box<dyn Engine + 'a>, E> + 'l;
+
 /// A part that is cut once or more, with faults in what passes the cuts; without any it computes
 /// what the whole part does.
 pub struct CutEngine<'a> {
@@ -144,7 +147,7 @@ impl<'a> CutEngine<'a> {
         graph: &Graph,
         edges: &[String],
         faults: &[Fault],
-        load: &mut dyn FnMut(&Graph) -> Result<Box<dyn Engine + 'a>, E>,
+        load: &mut LoadPiece<'_, 'a, E>,
     ) -> Result<Box<dyn Engine + 'a>, E> {
         let Some((edge, others)) = edges.split_first() else {
             return load(graph);

@@ -189,7 +189,7 @@ impl Part {
             Self::All => Positions::All,
             Self::Tile { of, length } => {
                 let start = choice * of;
-                Positions::Ranges(vec![start..(start + of).min(length)])
+                Positions::Ranges(std::iter::once(start..(start + of).min(length)).collect())
             }
             Self::Head { layout, times } => {
                 let Layout {

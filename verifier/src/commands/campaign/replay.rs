@@ -13,7 +13,8 @@ use verifier::report::Verdict;
 
 use super::folder::results;
 use super::open::Backend;
-use super::{done, report};
+use super::report;
+use super::status::done;
 use crate::cli::CampaignReplayArgs;
 
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {

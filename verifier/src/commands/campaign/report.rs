@@ -18,9 +18,9 @@ use verifier::report::record::BundleRecord;
 use verifier::samples::Images;
 
 use super::super::recorded::check_place;
-use super::done;
 use super::folder::{PlanFile, results};
 use super::open::Subject;
+use super::status::done;
 use crate::cli::{CampaignReportArgs, PartArgs};
 
 /// A campaign with its results.
@@ -42,14 +42,19 @@ pub(super) fn report(arguments: &CampaignReportArgs) -> Result<u8> {
 
 /// Refuses a report that could not be written, before anything is run.
 pub(super) fn check_places(reports: &[PathBuf]) -> Result<()> {
-    reports.iter().try_for_each(|path| check_place("--report", path))
+    reports
+        .iter()
+        .try_for_each(|path| check_place("--report", path))
 }
 
 /// Says the rates on stdout, and writes the reports that were asked for.
 pub(super) fn hand_over(merged: &Merged, reports: &[PathBuf]) -> Result<()> {
     let report = merged.report();
     let faults = grouped(report.faults as usize);
-    say!("campaign     {faults} faults at {} sites", report.sites.len());
+    say!(
+        "campaign     {faults} faults at {} sites",
+        report.sites.len()
+    );
     say!("{}", report.to_text().trim_end());
     for path in reports {
         write(merged, &report, path)

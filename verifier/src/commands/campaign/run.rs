@@ -15,7 +15,7 @@ use verifier::compare::Tolerance;
 use super::folder::{PlanFile, results};
 use super::open::{Backend, Subject};
 use super::report::{Merged, check_places, hand_over};
-use super::{RESUMABLE, done};
+use super::status::{RESUMABLE, done};
 use crate::cli::CampaignRunArgs;
 
 /// Half of the width that the interval of the total has where nothing else is asked for.

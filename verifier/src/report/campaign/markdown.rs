@@ -256,7 +256,7 @@ fn patterns(report: &CampaignReport) -> String {
             .patterns
             .rows()
             .map(|(_, count)| grouped(count as usize));
-        [&[site.site.clone()], counts.as_slice()].concat()
+        [std::slice::from_ref(&site.site), counts.as_slice()].concat()
     });
     let header = ["site", "single", "row", "column", "block", "scattered"];
     table(&header, rows.collect())
