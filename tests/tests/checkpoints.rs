@@ -104,8 +104,8 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
     ]);
     let other = root().join("trainer/tests/fixtures/checkpoint.pth");
     import(&other, "nano", &out).refuses(&[
-        "checkpoint.pth: in `model_state_dict`: tensor `pos_embedding`: expected shape [1, 65, 96], \
-         found [1, 17, 32]",
+        "checkpoint.pth: in `model_state_dict`: tensor `pos_embedding`: expected shape \
+         [1, 65, 96], found [1, 17, 32]",
     ]);
     assert!(!out.exists());
 }

@@ -305,6 +305,9 @@ fn pickle_of(file: &[u8]) -> Option<Vec<u8>> {
 /// removed, doubled or cut.
 fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
     for _ in 0..random.random_range(1..=4) {
+        if bytes.is_empty() {
+            return;
+        }
         let at = random.random_range(0..bytes.len());
         let end = bytes.len().min(at + random.random_range(1..16));
         match random.random_range(0..8) {

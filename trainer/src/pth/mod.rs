@@ -10,10 +10,10 @@
 //! | `NAME/byteorder` | `little` or `big`; absent before PyTorch 2.1 |
 //! | `NAME/version` | `3` |
 //!
-//! A pickle is a program for a stack machine that may name and call any Python function. The one in
-//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made by, and
-//! of any other it keeps the name. Where weights should be, such a name is refused; beside them it
-//! is skipped.
+//! A pickle is a program for a stack machine that may name and call any Python function. That of
+//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made
+//! by, and of any other it keeps the name. Where weights should be, such a name is refused; beside
+//! them it is skipped.
 //!
 //! The weights are found by their names and shapes, under whichever keys they stand. Safetensors
 //! files of Python are read in the same way.
