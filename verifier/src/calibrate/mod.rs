@@ -7,6 +7,7 @@
 
 pub mod file;
 mod floor;
+pub mod setting;
 #[cfg(test)]
 mod tests;
 

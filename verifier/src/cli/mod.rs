@@ -22,7 +22,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
-pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
+pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs, inputs};
 
 /// Runs a bundle's submodel on the target and compares every element with the golden.
 #[derive(Debug, Parser)]

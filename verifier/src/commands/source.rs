@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
-use verifier::calibrate::file::Setting;
+use verifier::calibrate::setting::Setting;
 use verifier::check::Engines;
 use verifier::engine::Device;
 use verifier::engine::onnxruntime::Library;
+use verifier::engine::recorded::OutputsRecord;
 use verifier::inject::Fault;
 use verifier::report::command::CommandRecord;
-use verifier::report::outputs::OutputsRecord;
 use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
 use super::command_engine::PreparedCommand;

@@ -82,6 +82,14 @@ pub(super) fn matrix(record: &Record<Matrix>) -> String {
     for (number, runtime, sha256) in runtimes {
         let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
     }
+    let files = record.body.output_files();
+    if !files.is_empty() {
+        page.push_str("\nBLAKE3 of the files of outputs:\n\n");
+    }
+    for (number, file) in files {
+        let path = file.path.display().to_string();
+        let _ = writeln!(page, "- {number} `{}`: {}", one_line(&path), file.blake3);
+    }
     page
 }
 

@@ -279,11 +279,9 @@ impl Format {
         let begins = |texts: &[&str]| texts.iter().any(|beginning| text.starts_with(beginning));
         match self {
             Self::Json => text.contains("\"record_version\""),
-            Self::Markdown => begins(&[
-                "# Verification: ",
-                "# Times: ",
-                "# Comparison of runtimes: ",
-            ]),
+            Self::Markdown => {
+                begins(&["# Verification: ", "# Times: ", "# Comparison of engines: "])
+            }
             Self::Html => text.contains(r#"<link rel="icon" href="data:,"><title>"#),
             Self::Csv => begins(&["sample,sample_index,", "batch_size,runs,"]),
             Self::Junit => text.contains(r#"<testsuites name="vit-part verifier""#),

@@ -27,7 +27,10 @@ use crate::compare::{
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
 use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
+use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
+use crate::engine::recorded::OutputsRecord;
+use crate::engine::recorded::element_type::{ElementType, FloatType};
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
@@ -328,10 +331,10 @@ fn bench() -> Record<Bench> {
 fn matrix() -> Record<Matrix> {
     let difference = Difference {
         elements: 24_960,
-        identical_elements: 12_615,
+        identical_elements: Some(12_615),
         non_finite_elements: 0,
         max_abs_difference: 4.8e-7,
-        max_ulp: 1_234,
+        max_ulp: Some(1_234),
         same_argmax: None,
         samples: 4,
     };
@@ -382,13 +385,23 @@ fn matrix() -> Record<Matrix> {
     let files = Computer::Outputs {
         name: "jetson".to_owned(),
         path: "a/outputs".into(),
+        found: Some(OutputsRecord {
+            files: vec![FileRecord {
+                path: "a/outputs/submodel_output.npy".into(),
+                bytes: 49_920,
+                blake3: "dd".to_owned(),
+            }],
+            element_types: vec![ElementType::little(FloatType::Float16)],
+            decimal_text: false,
+            padding: 2,
+        }),
     };
     let reason = "device `cuda` is not available:\nno CUDA-capable device".to_owned();
     let ran = |ran: &Ran| Outcome::Ran(Box::new(ran.clone()));
     let same = Difference {
-        identical_elements: 24_960,
+        identical_elements: Some(24_960),
         max_abs_difference: 0.0,
-        max_ulp: 0,
+        max_ulp: Some(0),
         ..difference
     };
     let pair = |configurations, difference| Pair {

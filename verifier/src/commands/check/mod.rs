@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use console::{grouped, note, say};
+use verifier::calibrate::file;
 use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
@@ -37,8 +38,12 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
         vec![]
     };
     faults.extend(arguments.faults.iter().cloned());
+    let calibration = file::beside(&arguments.input.bundle);
+    let mut inputs = arguments.inputs();
+    inputs.push(calibration.as_deref());
     recorded(
         &arguments.reports,
+        &inputs,
         body(arguments, faults),
         |record, stop| run(arguments, record, stop),
     )

@@ -12,7 +12,7 @@ use std::{fs, io};
 
 use anyhow::{Context as _, Result};
 use proto::staging::ScratchFolder;
-use verifier::calibrate::file::Setting;
+use verifier::calibrate::setting::Setting;
 use verifier::engine::Device;
 use verifier::engine::command::{EngineSpec, Finished, GivenModel};
 use verifier::engine::onnxruntime::Library;
@@ -39,7 +39,7 @@ pub(super) struct PreparedCommand {
     /// With the faults of weights and inputs, if there are any.
     pub(super) corrupted: Option<Recorded>,
     pub(super) record: CommandRecord,
-    /// What a calibration is bound to, beside the engine's name.
+    /// What a calibration is bound to, beside the engine's command.
     pub(super) model_blake3: String,
     /// Samples that it was told to take at a time, and those that are compared at a time.
     pub(super) batch_size: usize,
@@ -204,7 +204,7 @@ impl PreparedCommand {
     /// What a calibration of this engine is bound to.
     pub(super) fn setting(&self) -> Setting {
         let (model, part) = (self.model_blake3.clone(), &self.opened.part_name);
-        Setting::of_files(model, part, &self.record.engine.name)
+        Setting::of_command(model, part, &self.record.engine)
     }
 }
 

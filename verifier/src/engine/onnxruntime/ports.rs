@@ -229,6 +229,14 @@ pub(super) fn output(
             (axes(shape), values.to_vec())
         }
     };
+    if shape.iter().product::<usize>() != values.len()
+        || (is_padded && shape.first() == batch.as_ref() && shape[0] < samples)
+    {
+        return Err(RunError(format!(
+            "output `{}` has shape {shape:?}, expected {samples} samples",
+            port.name
+        )));
+    }
     let mut kept = shape.clone();
     if is_padded && shape.first() == batch.as_ref() {
         kept[0] = samples;
