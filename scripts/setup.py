@@ -31,6 +31,8 @@ TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so",
                   "libtorch_python.so"]
 
 ONNXRUNTIME_VERSION = "1.31.1"
+# An old one, whose wheel takes the NumPy below: models of opset 13 are for older tools.
+OLDER_ONNXRUNTIME = "onnxruntime==1.20.1"
 # A second, real execution provider on machines without a GPU; the device rules are tested with it.
 OPENVINO = "onnxruntime-openvino==1.24.1"
 # What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER,
@@ -119,6 +121,8 @@ def openvino(_):
 def python_tools(_):
     what = f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})"
     install("python-tools", what, "cpu", {"cpu": PYTHON_TOOLS})
+    what = f"older ONNX Runtime ({OLDER_ONNXRUNTIME}, 13 MB to download)"
+    install("onnxruntime-1.20", what, "cpu", {"cpu": ["--no-deps", OLDER_ONNXRUNTIME]})
 
 
 def bench(_):

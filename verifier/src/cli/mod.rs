@@ -64,7 +64,7 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or an NPY file holds
+/// Show what a bundle, an ONNX file or a file of arrays holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +72,7 @@ Examples:
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, an ONNX file or an NPY file
+    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
     pub(crate) path: PathBuf,
 }
 

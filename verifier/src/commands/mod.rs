@@ -9,11 +9,13 @@ pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod inspect_arrays;
 mod model;
 mod opened;
 mod prepare;
 mod recorded;
 mod source;
 mod upstream;
+mod weights;
 
 pub(crate) use recorded::remove_reports;

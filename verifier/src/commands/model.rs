@@ -13,8 +13,8 @@ use proto::staging::ScratchFolder;
 use verifier::engine::onnxruntime::{Expected, Library, Options, Ports, Session, Source};
 use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
-use verifier::inject::Fault;
 use verifier::inject::weights::with_weight_faults;
+use verifier::inject::{Fault, Parameters};
 use verifier::report::other_model::OtherModelRecord;
 
 use super::opened::Opened;
@@ -25,6 +25,10 @@ pub(super) struct Model {
     files: Files,
     /// Of the bundle's own, and of another one if it can be read as the bundle's are.
     graph: Option<Graph>,
+    /// Samples of every run, if it fixes them.
+    fixed_batch: Option<usize>,
+    /// PyTorch's names of its weights; none of another model.
+    parameters: Parameters,
 }
 
 /// Where a model is loaded, and as what.
@@ -60,18 +64,23 @@ impl Model {
         Ok(Self {
             path: other.to_owned(),
             graph: Graph::read(other, &model.model, None).ok(),
+            fixed_batch: model.fixed_batch,
+            parameters: Parameters::default(),
             files: Files::Other(Box::new(model)),
         })
     }
 
     /// A part's own model.
     pub(super) fn own(bundle: &Bundle, part: &str) -> Result<Self> {
-        let (path, _) = bundle.part(part)?;
+        let (path, description) = bundle.part(part)?;
         let model = bundle.model(part)?;
+        let manifest = bundle.manifest();
         Ok(Self {
             path,
             files: Files::Own(model.files),
             graph: Some(model.graph),
+            fixed_batch: manifest.deployment().fixed_batch,
+            parameters: Parameters::new(description, &manifest.module),
         })
     }
 
@@ -111,12 +120,9 @@ impl Model {
         }
     }
 
-    /// The batch that the model fixes, if it does.
+    /// Samples of every run, if the model fixes them.
     pub(super) fn fixed_batch(&self) -> Option<usize> {
-        match &self.files {
-            Files::Own(_) => None,
-            Files::Other(other) => other.fixed_batch,
-        }
+        self.fixed_batch
     }
 
     /// As records have it; `None` of the bundle's own.
@@ -232,7 +238,7 @@ impl Model {
     pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Vec<u8>>> {
         let has_weight_fault = faults.iter().any(|fault| fault.sample().is_none());
         match self.graph.take() {
-            Some(graph) => Ok(with_weight_faults(graph, faults)?),
+            Some(graph) => Ok(with_weight_faults(graph, faults, &self.parameters)?),
             None => {
                 ensure!(
                     !has_weight_fault,

@@ -34,19 +34,25 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let index = self
-            .index
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
-        write!(f, "{}[{index}]", self.target)?;
+        write!(f, "{}{}", self.target, index_text(&self.index))?;
         match self.change {
             // Rust writes `inf` and `NaN`; the grammar of faults is in lower case.
+            Change::Value(value) if is_other_nan(value) => write!(f, "=0x{:08x}", value.to_bits()),
             Change::Value(value) => write!(f, "={}", value.to_string().to_lowercase()),
             Change::Flip(bit) => write!(f, "^{bit}"),
         }
     }
+}
+
+/// An index in its brackets, without spaces.
+pub(super) fn index_text(index: &[usize]) -> String {
+    let numbers: Vec<String> = index.iter().map(usize::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+/// A NaN with a sign or a payload, which its name does not say.
+fn is_other_nan(value: f32) -> bool {
+    value.is_nan() && value.to_bits() != f32::NAN.to_bits()
 }
 
 /// How a fault is written, for messages.
@@ -118,8 +124,18 @@ impl FromStr for Target {
     }
 }
 
-/// A float32; a finite number that float32 cannot hold is refused, not made infinite.
+/// A float32, as a number or as its 32 bits, `0x7fc00000`; a finite number that float32 cannot hold
+/// is refused, not made infinite.
 fn float(text: &str) -> Result<f32, String> {
+    if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        let is_hexadecimal = digits.len() == 8 && digits.bytes().all(|it| it.is_ascii_hexdigit());
+        let bits = u32::from_str_radix(digits, 16).ok();
+        let bits = bits.filter(|_| is_hexadecimal);
+        let bits = bits.ok_or_else(|| {
+            format!("value `{text}`: the bits of a float32 are 8 hexadecimal digits behind 0x")
+        })?;
+        return Ok(f32::from_bits(bits));
+    }
     let value: f32 = text
         .parse()
         .map_err(|_| format!("value `{text}` is no number"))?;
@@ -163,6 +179,8 @@ mod tests {
             "input:residual[1,2,3]=-0",
             "output[0,0]=1e-45",
             "weight:scale[]^30",
+            "weight:to_qkv.weight[20,10]^23",
+            "output[1,2]=0x41400000",
         ];
         for text in faults {
             let fault: Fault = text.parse().expect(text);
@@ -193,6 +211,28 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_be_the_bits_of_a_float32() {
+        let value = |text: &str| {
+            text.parse::<Fault>()
+                .expect(text)
+                .change
+                .apply(0.0)
+                .to_bits()
+        };
+        for (text, bits, written) in [
+            ("golden[1]=0x7FC00000", 0x7fc0_0000, "golden[1]=nan"),
+            ("golden[1]=0xffc00001", 0xffc0_0001, "golden[1]=0xffc00001"),
+            ("golden[1]=0x7f800000", 0x7f80_0000, "golden[1]=inf"),
+            ("golden[1]=0x41400000", 0x4140_0000, "golden[1]=12"),
+        ] {
+            assert_eq!(value(text), bits, "{text}");
+            let fault: Fault = text.parse().expect(text);
+            assert_eq!(fault.to_string(), written);
+            assert_eq!(value(written), bits, "{written}");
+        }
+    }
+
+    #[test]
     fn what_is_no_fault_says_why() {
         let refusals = [
             ("", "no index"),
@@ -205,6 +245,9 @@ mod tests {
             ("golden[1]=", "is no number"),
             ("golden[1]=one", "is no number"),
             ("golden[1]=1e39", "beyond float32"),
+            ("golden[1]=0x7fc0", "8 hexadecimal digits"),
+            ("golden[1]=0x7fc00000f", "8 hexadecimal digits"),
+            ("golden[1]=0x+fc00000", "8 hexadecimal digits"),
             ("golden[1]^32", "bits 0 to 31"),
             ("golden[1]^-1", "bits 0 to 31"),
             ("weight[1]=1", "a weight has a name"),

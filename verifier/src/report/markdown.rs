@@ -186,8 +186,12 @@ fn faults(page: &mut String, faults: &[FaultResult]) {
 }
 
 fn fault_cells(fault: &FaultResult) -> Vec<String> {
+    let mut name = format!("`{}`", fault.fault);
+    if let Some((place, other_name)) = fault.other_name() {
+        let _ = write!(name, " ({place} `{other_name}`)");
+    }
     vec![
-        format!("`{}`", fault.fault),
+        name,
         fault.outcome.name().to_owned(),
         injected::change(fault),
         fault.samples_beyond.to_string(),

@@ -230,10 +230,7 @@ impl<B: Body> Record<B> {
         if let Some(bundle) = &self.bundle {
             let golden = &bundle.golden;
             rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
-            rows.push((
-                "golden",
-                format!("libtorch {} on {}", golden.libtorch, golden.device),
-            ));
+            rows.push(("golden", golden.to_string()));
             rows.push(("bundle BLAKE3", bundle.blake3.clone()));
             rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
         }

@@ -1,5 +1,7 @@
 //! A literal record in, the text of every format out.
 
+use std::collections::BTreeMap;
+
 use console::Host;
 use insta::assert_snapshot;
 use ndarray::Array3;
@@ -31,6 +33,7 @@ use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
 use crate::engine::recorded::OutputsRecord;
 use crate::engine::recorded::element_type::{ElementType, FloatType};
+use crate::inject::WeightElement;
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
@@ -63,6 +66,7 @@ fn record<B: Body>(body: B) -> Record<B> {
                 batch_size: 100,
                 cpu_features: vec!["avx2".to_owned()],
                 float64: None,
+                recorded: BTreeMap::new(),
             },
         }),
         body,
@@ -224,11 +228,17 @@ fn check_with_faults() -> Record<Check> {
         ("golden[1,34,13]=12", FaultOutcome::Detected, 12.5),
         ("input[2,0,7]^30", FaultOutcome::Missed, 3e38),
         ("output[0,0,0]^0", FaultOutcome::WithinTolerance, 1e-9),
-        ("weight:to_qkv_weight[1,2]^0", FaultOutcome::Masked, 0.0),
+        ("weight:to_qkv.weight[2,1]^0", FaultOutcome::Masked, 0.0),
         ("output[3,0,0]=inf", FaultOutcome::NotReached, 0.0),
     ]
     .map(|(text, outcome, change)| fault(text, outcome, change))
     .to_vec();
+    result.faults[3].weight = Some(WeightElement {
+        initializer: "to_qkv_weight".to_owned(),
+        initializer_index: vec![1, 2],
+        parameter: "transformer.layers.0.0.fn.to_qkv.weight".to_owned(),
+        parameter_index: vec![2, 1],
+    });
     record
 }
 

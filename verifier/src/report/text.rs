@@ -113,6 +113,9 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
             bundle.module
         );
         line!(text, "hashes", "{} files as in the manifest", bundle.files);
+        if !bundle.golden.recorded.is_empty() {
+            line!(text, "golden", "of {}", bundle.golden);
+        }
     }
     if options.part != part::SUBMODEL {
         line!(text, "part", "{}, recorded in {origin}", options.part);

@@ -15,6 +15,7 @@ use verifier::check::{self, CheckResult, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
+use verifier::engine::recorded::OutputsRecord;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
 use verifier::report::{Record, Verdict, injected, text};
@@ -104,14 +105,13 @@ fn run(
         keepers.take(event);
     })?;
     classes.finish(&mut result);
+    if arguments.target.model.is_none() {
+        result.name_weights(&opened.parameters());
+    }
     source.finish()?;
     record.body.outputs = source.outputs();
-    if record
-        .body
-        .outputs
-        .as_ref()
-        .is_some_and(|outputs| outputs.decimal_text)
-    {
+    let is_decimal = |outputs: &OutputsRecord| outputs.decimal_text;
+    if record.body.outputs.as_ref().is_some_and(is_decimal) {
         result.without_bits();
     }
     say_text(&text::comparison(&result));

@@ -8,6 +8,7 @@ use half::slice::HalfFloatSliceExt as _;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
+use proto::graph::BATCH;
 use proto::manifest::{Part, Tensor};
 use proto::npy::Dtype;
 
@@ -167,6 +168,11 @@ pub(super) fn value<'v>(
     batch: Option<usize>,
 ) -> Result<SessionInputValue<'v>, RunError> {
     let samples = input.len_of(Axis(0));
+    if let Some(batch) = batch.filter(|&batch| batch < samples) {
+        return Err(RunError(format!(
+            "{samples} samples in one run of a model that takes {batch}"
+        )));
+    }
     let padded = batch.filter(|&batch| batch != samples);
     if port.element == TensorElementType::Float32 && padded.is_none() {
         let tensor = TensorRef::from_array_view((input.shape(), elements(input)));
@@ -274,21 +280,23 @@ fn texts(texts: impl Iterator<Item = String>) -> String {
 }
 
 fn describe(tensor: &Tensor) -> String {
-    let axes = tensor.sample_shape().unwrap_or_default();
     let (name, dtype) = (&tensor.name, tensor.dtype.name());
-    format!("{name} {dtype} [batch, {}]", join(&axes))
+    format!("{name} {dtype} [{}]", join(&tensor.shape))
 }
 
 fn describe_outlet(outlet: &Outlet) -> String {
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => {
-            let axes: Vec<i64> = shape.iter().skip(1).copied().collect();
+            let first = shape.first().filter(|&&axis| axis >= 0);
+            let first = first.map_or_else(|| BATCH.to_owned(), i64::to_string);
+            let axes = shape.iter().skip(1).map(i64::to_string);
+            let axes: Vec<String> = std::iter::once(first).chain(axes).collect();
             let dtype = match ty {
                 TensorElementType::Float32 => Dtype::Float32.name().to_owned(),
                 TensorElementType::Uint8 => Dtype::Uint8.name().to_owned(),
                 other => other.to_string(),
             };
-            format!("{} {dtype} [batch, {}]", outlet.name(), join(&axes))
+            format!("{} {dtype} [{}]", outlet.name(), join(&axes))
         }
         other => format!("{} {other:?}", outlet.name()),
     }

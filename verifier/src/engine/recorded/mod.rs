@@ -16,6 +16,7 @@ mod npy;
 mod npz;
 mod order;
 mod piece;
+mod reading;
 mod record;
 mod rows;
 #[cfg(test)]
@@ -40,21 +41,11 @@ use crate::samples::Recording;
 
 pub use claim::TensorNames;
 pub use error::{FileFault, RecordedError};
+pub use reading::Reading;
 pub use record::OutputsRecord;
 
 /// Samples that are read at a time where they are not asked for.
 const SKIPPED: usize = 16;
-
-/// How files are to be read, where they do not say it themselves.
-#[derive(Debug, Clone, Default)]
-pub struct Reading {
-    /// The elements of raw files, and of 16-bit words without a type.
-    pub dtype: Option<FloatType>,
-    /// Axes to reorder, as `numpy.transpose` takes them; the samples stay the first.
-    pub transpose: Option<Vec<usize>>,
-    /// The batch size of whoever computed them, where the last batch may be padded.
-    pub batch_size: Option<usize>,
-}
 
 /// An engine that gives back what is in files.
 #[derive(Debug)]

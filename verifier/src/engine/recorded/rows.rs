@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::Reading;
 use super::error::RecordedError;
 use super::piece::Piece;
+use super::reading::Reading;
 use crate::samples::Recording;
 
 /// Samples in each piece of an output.

@@ -3,17 +3,12 @@
 /// The rule that a pickle breaks.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PickleFault {
-    /// It names something that a state dict has no use for.
-    #[error(
-        "its pickle calls or names `{0}`, which no state dict needs: \
-         refused, and nothing of it was run\n\
-         hint: if you trust the file's source, save the tensors alone: \
-         torch.save(model.state_dict(), FILE)"
-    )]
-    Global(String),
-    /// It has an instruction that a state dict has no use for.
-    #[error("its pickle has opcode {opcode:#04x} at byte {at}, which no state dict needs")]
+    /// It has an instruction that no file of torch.save has.
+    #[error("its pickle has opcode {opcode:#04x} at byte {at}, which torch.save does not write")]
     Opcode { opcode: u8, at: usize },
+    /// It has more instructions than any checkpoint of a network.
+    #[error("its pickle has more than {0} instructions, expected a state dict")]
+    TooLong(usize),
     /// It is cut short.
     #[error("its pickle ends within an instruction or without STOP")]
     EndsEarly,
