@@ -34,12 +34,13 @@ pub(super) fn choose<'a>(
         .flat_map(|(node, entries)| Candidate::in_dict(node, entries, &parameters))
         .collect();
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.names));
+    let all = candidates.clone();
     if let Some(key) = key {
-        let all = candidates.clone();
-        let is_meant = |candidate: &Candidate<'a>| {
-            candidate.path(&tree) == key || tree.path(candidate.node) == key
-        };
-        candidates.retain(is_meant);
+        candidates.retain(|candidate| candidate.path(&tree) == key);
+        if candidates.is_empty() {
+            let in_dict = |candidate: &&Candidate<'a>| tree.path(candidate.node) == key;
+            candidates = all.iter().filter(in_dict).copied().collect();
+        }
         if candidates.is_empty() {
             return Err(PthFault::NoKey {
                 key: key.to_owned(),
@@ -55,11 +56,11 @@ pub(super) fn choose<'a>(
         .take_while(|candidate| candidate.names >= parameters.len())
         .take(MOST_COMPARED);
     let mut fitting: Vec<StateDict<'a>> = complete
-        .map(|&candidate| StateDict::of(&tree, candidate))
+        .map(|&candidate| StateDict::of(&tree, candidate, &all))
         .filter(|state_dict| state_dict.difference(config).is_none())
         .collect();
     if fitting.is_empty() {
-        return Err(difference(&tree, best, config));
+        return Err(difference(&tree, best, &all, config));
     }
     let first = fitting.remove(0);
     if fitting
@@ -78,8 +79,13 @@ fn paths<'a>(tree: &Tree<'a>, candidates: &[Candidate<'a>]) -> String {
     listed(candidates.iter(), path).join(", ")
 }
 
-fn difference<'a>(tree: &Tree<'a>, best: Candidate<'a>, config: &VitConfig) -> PthFault {
-    let state_dict = StateDict::of(tree, best);
+fn difference<'a>(
+    tree: &Tree<'a>,
+    best: Candidate<'a>,
+    all: &[Candidate<'a>],
+    config: &VitConfig,
+) -> PthFault {
+    let state_dict = StateDict::of(tree, best, all);
     let Some(difference) = state_dict.difference(config) else {
         unreachable!("a dict that fits is among the complete ones")
     };

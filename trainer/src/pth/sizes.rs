@@ -130,12 +130,18 @@ fn in_pickle(pickle: &Pickle<'_>, key: Option<&str>) -> Result<Vec<Place>, PthFa
     if all.is_empty() {
         return Err(no_weights(&tree));
     }
+    let is_exact = all
+        .iter()
+        .any(|candidate| Some(&*candidate.path(&tree)) == key);
     let is_meant = |candidate: &&Candidate<'_>| {
-        let is = |key| candidate.path(&tree) == key || tree.path(candidate.node) == key;
+        let is =
+            |key| candidate.path(&tree) == key || (!is_exact && tree.path(candidate.node) == key);
         key.is_none_or(is)
     };
     let meant = all.iter().filter(is_meant);
-    let mut places: Vec<Place> = meant.map(|&candidate| in_dict(&tree, candidate)).collect();
+    let mut places: Vec<Place> = meant
+        .map(|&candidate| in_dict(&tree, candidate, &all))
+        .collect();
     places.sort_by_key(|place| std::cmp::Reverse(place.shapes.len()));
     match key {
         Some(key) if places.is_empty() => Err(PthFault::NoKey {
@@ -155,8 +161,8 @@ fn landmarks() -> Vec<Parameter> {
     no_blocks.parameters()
 }
 
-fn in_dict<'a>(tree: &Tree<'a>, candidate: Candidate<'a>) -> Place {
-    let state_dict = StateDict::of(tree, candidate);
+fn in_dict<'a>(tree: &Tree<'a>, candidate: Candidate<'a>, all: &[Candidate<'a>]) -> Place {
+    let state_dict = StateDict::of(tree, candidate, all);
     let tensors = state_dict.others(&[]).into_iter();
     let shapes = tensors.filter_map(|(name, value)| {
         let tensor = tree.pickle.tensor(value)?;

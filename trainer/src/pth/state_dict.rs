@@ -79,7 +79,9 @@ pub(super) struct StateDict<'a> {
 }
 
 impl<'a> StateDict<'a> {
-    pub(super) fn of(tree: &Tree<'a>, candidate: Candidate<'a>) -> Self {
+    /// What stands behind the longer prefix of another one of all, such as averages beside the
+    /// weights, is not of it.
+    pub(super) fn of(tree: &Tree<'a>, candidate: Candidate<'a>, all: &[Candidate<'a>]) -> Self {
         let mut state_dict = Self {
             pickle: tree.pickle,
             candidate,
@@ -88,9 +90,18 @@ impl<'a> StateDict<'a> {
             twice: HashSet::new(),
             beside: Vec::new(),
         };
+        let own = candidate.prefix;
+        let longer: Vec<&str> = all
+            .iter()
+            .filter(|other| other.node == candidate.node)
+            .map(|other| other.prefix)
+            .filter(|other| other.len() > own.len() && other.starts_with(own))
+            .collect();
         for &(key, value) in tree.entries(candidate.node).unwrap_or_default() {
             let name = match key {
-                Value::Text(key) => key.strip_prefix(candidate.prefix),
+                Value::Text(key) if !longer.iter().any(|&other| key.starts_with(other)) => {
+                    key.strip_prefix(candidate.prefix)
+                }
                 _ => None,
             };
             let Some(name) = name else {

@@ -389,6 +389,35 @@ fn the_one_entry_that_fits_is_found_and_two_are_told_apart() {
 }
 
 #[test]
+fn averages_beside_the_weights_in_one_dict_are_no_silent_choice() {
+    let (vit, entries) = entries();
+    let mut averages = entries.clone();
+    for entry in &mut averages {
+        entry.name.insert_str(0, "ema.");
+        entry.key += "-ema";
+    }
+    let both: Vec<Entry> = entries.iter().chain(&averages).cloned().collect();
+    let several = bare(&both).expect_err("two");
+    assert_eq!(
+        several.to_string(),
+        "several entries are weights of the network: `.`, `ema`"
+    );
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &both);
+    let pickle = pickler.stop();
+    let under = |key: &str| {
+        let options = Options {
+            key: Some(key.to_owned()),
+            ..Options::default()
+        };
+        super::read(file(&pickle, &both), &config(), &options).expect(key)
+    };
+    assert_eq!(under(".").prefix, "");
+    assert_same(&under("."), &vit);
+    assert_eq!(under("ema").prefix, "ema.");
+}
+
+#[test]
 fn a_prefix_that_the_names_share_is_taken_off() {
     let (vit, entries) = entries();
     let with = |prefix: &str| -> Vec<Entry> {
