@@ -28,6 +28,9 @@ class Part:
         graph = onnx.load(model, load_external_data=False).graph
         self.inputs = {value.name: row_shape(value) for value in graph.input}
         self.outputs = {value.name: row_shape(value) for value in graph.output}
+        # 0 where the model leaves its batch free.
+        self.fixed_batch = graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        self.batch = self.fixed_batch or self.batch
         self.arrays = [array(Path(inputs) / f"{name}.npy", row)
                        for name, row in self.inputs.items()]
         self.samples = len(self.arrays[0])
@@ -39,7 +42,8 @@ def run(engine, package, load, precision="float32", fixed=False):
     """Computes all samples and ends the process.
 
     `package` is the distribution whose version is reported. `fixed` pads the last batch to the
-    batch size for an engine that is bound to one shape, and cuts the padding off its outputs.
+    batch size for an engine that is bound to one shape, and cuts the padding off its outputs. A
+    model that fixes its batch always has that done.
     """
     started = time.monotonic()
     words = sys.argv[1:] or [os.environ.get(f"VIT_PART_{word}", "") for word in WORDS]
@@ -71,7 +75,7 @@ def write_all(part, compute, fixed):
     for first in range(0, part.samples, part.batch):
         rows = slice(first, min(first + part.batch, part.samples))
         count = rows.stop - first
-        given = part.batch if fixed else count
+        given = part.batch if fixed or part.fixed_batch else count
         batch = [padded(numpy.array(values[rows]), given) for values in part.arrays]
         outputs = [numpy.asarray(values) for values in compute(batch)]
         for (name, row), file, values in zip(part.outputs.items(), files, outputs, strict=True):

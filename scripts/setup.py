@@ -31,12 +31,14 @@ TORCH_CPU_TRIM = ["libtorch_cuda*.so", "libtorch_nvshmem.so", "libc10_cuda.so",
                   "libtorch_python.so"]
 
 ONNXRUNTIME_VERSION = "1.31.1"
+# An old one, whose wheel takes the NumPy below: models of opset 13 are for older tools.
+OLDER_ONNXRUNTIME = "onnxruntime==1.20.1"
 # A second, real execution provider on machines without a GPU; the device rules are tested with it.
 OPENVINO = "onnxruntime-openvino==1.24.1"
 # What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER,
 # 2.4 GB: the rest is linked.
 BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops==0.8.2",
-         "safetensors==0.8.0", "onnx==1.23.2", "blake3==1.0.11"]
+         "safetensors==0.8.0", "onnx==1.23.2", "blake3==1.0.11", "pytorchfi==0.6.0"]
 PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0",
                 f"onnxruntime=={ONNXRUNTIME_VERSION}", "openvino==2026.4.1", "polygraphy==0.53.6",
                 "jsonschema==4.26.0"]
@@ -119,6 +121,8 @@ def openvino(_):
 def python_tools(_):
     what = f"tools that the tests compare with ({', '.join(PYTHON_TOOLS)})"
     install("python-tools", what, "cpu", {"cpu": PYTHON_TOOLS})
+    what = f"older ONNX Runtime ({OLDER_ONNXRUNTIME}, 13 MB to download)"
+    install("onnxruntime-1.20", what, "cpu", {"cpu": ["--no-deps", OLDER_ONNXRUNTIME]})
 
 
 def bench(_):

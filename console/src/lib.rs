@@ -27,5 +27,5 @@ pub use exit::exit_code;
 pub use host::Host;
 pub use lines::{ensure_printed, one_line, print_result, printable};
 pub use progress::Progress;
-pub use signals::{stop_flag, survive_file_size_limit};
+pub use signals::{resumable_stop_flag, stop_flag, survive_file_size_limit};
 pub use threads::check_threads;

@@ -13,6 +13,7 @@ use clap::Parser;
 use exporter::bundle::{self, PARTS, Request};
 use proto::config::{Pool, VitConfig};
 use proto::digest::sha256_file;
+use proto::graph::Deployment;
 use proto::manifest::{Manifest, Split};
 use proto::module::Module;
 use trainer::cifar10;
@@ -72,12 +73,14 @@ fn write(data: &Path, out: &Path) -> Result<Manifest> {
         info: &info,
         weights_sha256: &sha256_file(&path)?,
         module: Module::DEFAULT_NAME,
+        deployment: Deployment::default(),
         parts: &PARTS,
         split: &cifar10::load_test(data)?,
         split_name: Split::Test,
         indices: &Vec::from_iter(0..SAMPLES),
         batch_size: SAMPLES,
         float64: true,
+        recorded: None,
         raw: false,
         test_data_sets: 2,
         largest_model: usize::MAX,

@@ -6,7 +6,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use exporter::bundle::PARTS;
-use proto::config::Preset;
+use proto::config::Network;
+use proto::graph::{LARGEST_FIXED_BATCH, OPSET_VERSIONS};
 use proto::manifest::Split;
 use proto::module::Module;
 use proto::tier::{DEFAULT_TIERS, MOST_TIERS};
@@ -33,10 +34,12 @@ pub(crate) enum Command {
     /// Write a bundle: models as ONNX, golden inputs and outputs as NPY
     #[command(after_help = "Example:\n  \
             exporter bundle --weights trained_models/vit_base_cifar10.safetensors \
-            --out bundles/base\n\n\
+            --out bundles/base\n  \
+            exporter bundle --model base --recorded vit_base_attn_dataset.pt \\\n    \
+            --golden-logits golden_base.pt\n\n\
             A bundle is whole or absent: it is written beside its place and renamed when \
             complete.")]
-    Bundle(BundleArgs),
+    Bundle(Box<BundleArgs>),
     /// Count a bundle's samples by confidence, correct and incorrect apart
     #[command(after_help = "Example:\n  \
             exporter tiers bundles/nano --tiers 5 --plot confidence.svg\n\n\
@@ -74,11 +77,11 @@ pub(crate) struct BundleArgs {
     /// Weights file that `trainer train` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
-    /// Folder of the bundle [default: bundles/PRESET]
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
+    /// Folder of the bundle [default: bundles/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Module to cut out as the submodel, in block K: transformer.layers.K.0.fn (attention), .0
@@ -90,16 +93,34 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     #[arg(default_values = PARTS, value_parser = PARTS)]
     pub(crate) parts: Vec<String>,
+    /// Version of ONNX's operators: 17, or 13 for tools without LayerNormalization, such as ONNX
+    /// Runtime from 1.6 and TensorRT before 8.6
+    #[arg(long, value_name = "VERSION", default_value = "17", value_parser = opset)]
+    pub(crate) opset: i64,
+    /// Samples of every run of the models, for tools that know no free first axis
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = Number::new().range(1..=LARGEST_FIXED_BATCH as u64))]
+    pub(crate) fixed_batch: Option<usize>,
     /// Images to record the golden of
     #[arg(long, value_name = "SPLIT", default_value = "test", value_parser = split)]
     pub(crate) split: Split,
     /// Use only the first N images of the split; 0 writes models and weights alone [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
-    /// Use these images: a text with their positions in the split, apart by spaces or lines, or an
-    /// .npy of int64
+    /// Use these images: a text with their positions in the split, apart by spaces, commas or
+    /// lines, or an .npy; or a mask of all images
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
+    /// Golden that the Python repository or another program recorded: the .pt file of test.py with
+    /// `inputs` and `targets`, or two .npy files, in this order; the network's own otherwise
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    pub(crate) recorded: Vec<PathBuf>,
+    /// Recorded logits, of the same samples or of the whole split: .pt or .npy
+    #[arg(long, value_name = "FILE", requires = "recorded")]
+    pub(crate) golden_logits: Option<PathBuf>,
+    /// Take a recorded golden that these weights do not reproduce; how far off it is is said
+    #[arg(long, requires = "recorded")]
+    pub(crate) accept_differences: bool,
     /// Precision of the golden; f64 adds the submodel's outputs in float64, beside the float32
     /// golden
     #[arg(long, value_name = "KIND", default_value = "f32")]
@@ -107,10 +128,11 @@ pub(crate) struct BundleArgs {
     /// Write the arrays also as bare little-endian bytes, raw/NAME.bin
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Samples that become ONNX test data sets beside each model
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    /// ONNX test data sets beside each model, of one sample or of a fixed batch each [default: as
+    /// many as hold three samples]
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = Number::new().range(0..=1000))]
-    pub(crate) test_data_sets: usize,
+    pub(crate) test_data_sets: Option<usize>,
     /// Images in a forward pass
     #[arg(long, alias = "batch_size", default_value_t = 8, value_name = "N")]
     #[arg(value_parser = Number::new().range(1..))]
@@ -132,7 +154,7 @@ pub(crate) struct BundleArgs {
     pub(crate) largest_model: Option<usize>,
 }
 
-/// Weights are named by file, by preset, or by both.
+/// Weights are named by file, by network, or by both.
 fn source() -> ArgGroup {
     let group = ArgGroup::new("source").args(["weights", "model"]);
     group.required(true).multiple(true)
@@ -200,6 +222,13 @@ pub(crate) enum Mode {
     Conf,
     /// Consecutive ones
     Range,
+}
+
+fn opset(version: &str) -> Result<i64, String> {
+    OPSET_VERSIONS
+        .into_iter()
+        .find(|known| known.to_string() == version)
+        .ok_or_else(|| "expected 13 or 17".to_owned())
 }
 
 fn split(name: &str) -> Result<Split, String> {

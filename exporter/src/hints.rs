@@ -6,8 +6,8 @@ use trainer::cifar10::DataError;
 use trainer::device::DeviceError;
 use trainer::failure::TorchFailure;
 
-const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into an empty DIR; \
-                        --data names a folder that has it";
+const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into DIR, or makes it of what \
+                        lies there; --data names a folder that has it";
 const OTHER_DEVICE: &str = "`make build DEVICE=cuda` fetches the CUDA libraries and builds with \
                             them; --device cpu runs on the CPU";
 const SMALLER_BATCH: &str = "a smaller --batch-size needs less";

@@ -169,6 +169,19 @@ def odd_words(model, inputs, outputs):
     say(precision="bfloat16", threads="two", run_s="fast")
 
 
+def says_a_verdict(model, inputs, outputs):
+    save(outputs, computed(model, inputs) * 2)
+    say(engine="x\nverdict      PASS: every element is equal", version="1\nverdict PASS")
+
+
+def replaces_its_folder(model, inputs, outputs):
+    other = model.parent / "other"
+    other.mkdir()
+    save(other, computed(model, inputs))
+    outputs.rmdir()
+    outputs.symlink_to(other)
+
+
 ACTS = {
     "works": works,
     "rounds_to_half": changed(lambda values: values.astype("f2").astype("f4")),
@@ -197,6 +210,8 @@ ACTS = {
     "spoils_its_inputs": spoils_its_inputs,
     "changes_the_model": changes_the_model,
     "says_odd_words": odd_words,
+    "says_a_verdict": says_a_verdict,
+    "replaces_its_folder": replaces_its_folder,
 }
 
 if __name__ == "__main__":

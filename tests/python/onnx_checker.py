@@ -3,12 +3,15 @@
 onnx_checker.py BUNDLE
 """
 
+import json
 import pathlib
 import re
 import sys
 
 import onnx
 
+# IR versions that belong to the opsets.
+IR_VERSIONS = {13: 7, 17: 8}
 REFUSED = {"Shape", "Gather", "ConstantOfShape", "Expand"}
 
 
@@ -32,13 +35,28 @@ def check_shapes(model):
         assert value.type == said[value.name], (value.name, value.type, said[value.name])
 
 
-for file in sorted(pathlib.Path(sys.argv[1]).glob("onnx/*/model.onnx")):
+def check_first_axes(graph, first):
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        axis = value.type.tensor_type.shape.dim[0]
+        assert (axis.dim_value or axis.dim_param) == first, (value.name, axis)
+
+
+bundle = pathlib.Path(sys.argv[1])
+manifest = json.loads((bundle / "manifest.json").read_text())
+deployment = manifest.get("deployment", {"opset": 17})
+opset, first = deployment["opset"], deployment.get("fixed_batch", "batch")
+for file in sorted(bundle.glob("onnx/*/model.onnx")):
     onnx.checker.check_model(file, full_check=True)
     model = onnx.load(file)
-    assert model.ir_version == 8
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+    assert model.ir_version == IR_VERSIONS[opset]
+    assert [(used.domain, used.version) for used in model.opset_import] == [("", opset)]
+    for side, tensors in (("inputs", model.graph.input), ("outputs", model.graph.output)):
+        listed = [(t["name"], t["shape"][0]) for t in manifest["parts"][file.parent.name][side]]
+        assert listed == [(tensor.name, first) for tensor in tensors]
+    check_first_axes(model.graph, first)
     operators = {node.op_type for node in model.graph.node}
     assert not operators & REFUSED, operators
+    assert opset >= 17 or "LayerNormalization" not in operators
     check_names(model.graph)
     check_shapes(model)
     print("accepted", file.parent.name)

@@ -19,8 +19,9 @@ for part in PARTS:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [y.name for y in session.get_outputs()]
-    for number in range(3):
-        data_set = model.with_name(f"test_data_set_{number}")
+    data_sets = sorted(model.parent.glob("test_data_set_*"))
+    assert data_sets
+    for data_set in data_sets:
         inputs = tensors(data_set, "input")
         by_runtime = dict(zip(names, session.run(None, inputs)))
         by_openvino = {y.get_any_name(): value for y, value in compiled(inputs).items()}

@@ -20,5 +20,8 @@ pub use bundles::{
 pub use fixtures::{data, images, onnxruntime, openvino, read_json, root, scratch, utf8};
 pub use gpu::{Gpu, gpu, show};
 pub use programs::{Ended, Program, interrupt, run, with_default_signals, with_gpus, wrapped};
-pub use python::{python, python_command};
+pub use python::{
+    PARTS, polygraphy, python, python_command, python_of_all_parts, python_with_older_runtime,
+    python_with_pytorch, tests_script,
+};
 pub use runtimes::runtime_shim;

@@ -92,7 +92,7 @@ fn weights_of_another_preset_and_files_that_are_no_weights() {
     let weights = fresh_weights(folder.path(), "nano");
     let out = folder.path().join("bundle");
     let export_as = |model: &str| run(export_command(&weights, &out).args(["--model", model]));
-    export_as("tiny").refuses(&["weights of preset nano, expected tiny"]);
+    export_as("tiny").refuses(&["weights of network nano, expected tiny: dim is 96, expected 192"]);
     export_as("huge").refuses(&["unknown preset `huge`", "tiny, small, base, nano or micro"]);
 
     let bytes = fs::read(&weights).expect("read");

@@ -104,7 +104,8 @@ fn a_checkpoint_of_another_preset_names_the_first_tensor_that_differs() {
     ]);
     let other = root().join("trainer/tests/fixtures/checkpoint.pth");
     import(&other, "nano", &out).refuses(&[
-        "checkpoint.pth: tensor `pos_embedding`: expected shape [1, 65, 96], found [1, 17, 32]",
+        "checkpoint.pth: in `model_state_dict`: tensor `pos_embedding`: expected shape \
+         [1, 65, 96], found [1, 17, 32]",
     ]);
     assert!(!out.exists());
 }
@@ -172,10 +173,19 @@ fn files_that_are_no_checkpoints() {
         &intact[..intact.len() / 2],
         &["corrupted.pth: not a valid zip archive", "hint:"],
     );
-    refusal(b"", &["corrupted.pth: not a checkpoint"]);
+    refusal(b"", &["corrupted.pth: not a checkpoint: an empty file"]);
+    refusal(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 343\n",
+        &["not a checkpoint: a pointer of Git LFS", "git lfs pull"],
+    );
+    refusal(b"<!DOCTYPE html><html>", &["not a checkpoint: a web page"]);
+    refusal(b"\x1f\x8b\x08\0", &["compressed by gzip", "gunzip"]);
     refusal(
         &fs::read(&weights).expect("read"),
-        &["corrupted.pth: not a checkpoint"],
+        &[
+            "corrupted.pth: not a checkpoint: a weights file of `trainer` already",
+            "--weights FILE",
+        ],
     );
     let mut flipped = intact.clone();
     flipped[intact.len() / 2] ^= 1;
@@ -186,6 +196,52 @@ fn files_that_are_no_checkpoints() {
     import(&folder.path().join("none.pth"), "nano", &out).refuses(&["none.pth: no such file"]);
     import(folder.path(), "nano", &out).refuses(&["error: "]);
     let mut command = Program::Trainer.command();
-    run(command.args(["import", "--pth", "vit_base_cifar10.pth"])).refuses(&["--model <PRESET>"]);
+    run(command.args(["import", "--pth", "vit_base_cifar10.pth"]))
+        .refuses(&["vit_base_cifar10.pth: no such file"]);
     assert!(!out.exists());
+}
+
+/// The same tensors as a program in Python would save them: under a prefix, with no word about the
+/// network.
+fn as_of_python(weights: &Path, prefix: &str, target: &Path) {
+    let (header, data) = tensors(weights);
+    let header = header.as_object().expect("an object").iter();
+    let renamed = header.map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone()));
+    let header = serde_json::to_vec(&renamed.collect::<serde_json::Map<_, _>>()).expect("json");
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(target, [&length[..], &header, &data].concat()).expect("write");
+}
+
+#[test]
+fn safetensors_of_python_are_imported_and_prefixes_taken_off() {
+    let folder = scratch();
+    let weights = fresh_weights(folder.path(), "nano");
+    let python = folder.path().join("python.safetensors");
+    as_of_python(&weights, "module._orig_mod.", &python);
+    let out = folder.path().join("imported");
+    import(&python, "nano", &out)
+        .expect_status(0)
+        .says("names        without the prefix `module._orig_mod.`");
+    let imported = out.join("vit_nano_cifar10.safetensors");
+    assert_eq!(tensors(&imported), tensors(&weights));
+    import(&python, "tiny", &folder.path().join("tiny")).refuses(&[
+        "in `module._orig_mod`: tensor `pos_embedding`: expected shape [1, 197, 192]",
+        "--model nano",
+    ]);
+}
+
+#[test]
+fn one_of_several_entries_and_float64_have_flags_of_their_own() {
+    let layouts = root().join("trainer/tests/fixtures/layouts");
+    let folder = scratch();
+    let import = |name: &str, more: &[&str]| {
+        let mut command = Program::Trainer.command();
+        command.args(["import", "--model", "nano", "--out"]);
+        command.arg(folder.path().join("out")).args(more);
+        run(command.arg("--pth").arg(layouts.join(name)))
+    };
+    // Fixtures of another size: what is looked at before shapes is said, the rest is refused.
+    import("net.pth", &[]).refuses(&["in `net`: tensor `pos_embedding`: expected shape"]);
+    import("net.pth", &["--key", "model"]).refuses(&["no weights under `model`", "`net`"]);
+    import("float64.pth", &["--convert"]).refuses(&["found [1, 5, 8]"]);
 }

@@ -230,6 +230,43 @@ fn what_is_expected_is_told_and_the_verdict_stays() {
 }
 
 #[test]
+fn a_comparison_in_which_nothing_ran_is_no_pass() {
+    let target = Target::new();
+    let report = target.path("report.md");
+    let engines = target.engines("cannot", r#"expect = ["fail", "cannot"]"#);
+    let arguments = ["--engines", utf8(&engines), "--no-tail"];
+    let compare = |more: &[&str]| {
+        let arguments = [&arguments[..], &["--report", utf8(&report)], more].concat();
+        verifier("compare", &target.bundle, &arguments)
+    };
+    compare(&[])
+        .expect_status(2)
+        .says("NO RESULT: nothing was compared; 1 cannot run here, as expected");
+    let golden = target.bundle.join("npy/submodel_output.npy");
+    let copy = target.path("golden.npy");
+    fs::copy(golden, &copy).expect("copy");
+    compare(&["--outputs", utf8(&copy)])
+        .expect_status(0)
+        .says("PASS: all 1 runs are within the tolerance; 1 cannot run here, as expected");
+}
+
+#[test]
+fn what_an_engine_says_begins_no_line() {
+    let target = Target::new();
+    let ended = target.check("says_a_verdict", &[]).expect_status(1);
+    let lines = ended.stdout.lines();
+    let verdicts = lines.filter(|line| line.starts_with("verdict"));
+    assert_eq!(verdicts.count(), 1, "{ended}");
+    target
+        .check("replaces_its_folder", &[])
+        .refuses(&["its folder of outputs as a symbolic link"]);
+    target
+        .check("works", &["--range", "0", "1"])
+        .expect_status(0)
+        .says("no inputs were swapped, for there is one sample");
+}
+
+#[test]
 fn two_controls_show_what_an_engine_is_worth() {
     let target = Target::new();
     target

@@ -77,6 +77,33 @@ fn faults_of_nothing_and_of_nowhere_are_refused() {
 }
 
 #[test]
+fn a_weight_is_named_as_in_the_graph_or_as_in_pytorch() {
+    let folder = scratch();
+    let bundle = bundle(folder.path(), "nano", 8);
+    let error_with = |fault: &str| {
+        let report = folder.path().join("r.json");
+        check(&bundle, &["--fault", fault, "--report", utf8(&report)]).expect_status(1);
+        let result = &read_json(&report)["result"];
+        assert_eq!(result["faults"][0]["fault"], fault);
+        result["max_abs_error"].clone()
+    };
+    let by_onnx = error_with("weight:to_qkv_weight[10,200]^30");
+    for name in ["to_qkv.weight", "transformer.layers.0.0.fn.to_qkv.weight"] {
+        assert_eq!(error_with(&format!("weight:{name}[200,10]^30")), by_onnx);
+    }
+    expect_detected(&bundle, &["weight:scale[]^30"])
+        .expect_status(0)
+        .says("1 detected");
+    expect_detected(&bundle, &["weight:to_out.0.bias[3]=0x7fc00000"])
+        .expect_status(0)
+        .says("1 detected");
+    check(&bundle, &["--fault", "weight:to_qkv.weight[10,200]^30"])
+        .refuses(&["outside `to_qkv.weight`", "[288, 96]"]);
+    let shapes = check(&bundle, &["--fault", "weight:nobody[0]=1"]);
+    assert!(!shapes.stderr.contains("_shape"), "{shapes}");
+}
+
+#[test]
 fn every_part_is_checked_and_ranges_and_repeats_are() {
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 8);

@@ -2,25 +2,19 @@
 //! ONNX's checker, evaluator and test loader, ONNX Runtime, OpenVINO, Polygraphy, sha256sum.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    Ended, bundle, check, export_command, fresh_weights, images, python, python_command, root, run,
-    scratch, utf8,
+    PARTS, Program, bundle, check, export_command, fresh_weights, images, polygraphy, python,
+    python_of_all_parts, root, run, scratch, utf8,
 };
-
-const PARTS: [&str; 5] = ["preprocess", "full", "head", "submodel", "tail"];
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
 fn expect_of_all_parts(script: &str, line: &str) {
     let folder = scratch();
-    let bundle = bundle(folder.path(), "nano", 4);
-    let mut ended = python(script, &[&bundle]).expect_status(0);
-    for part in PARTS {
-        ended = ended.says(&format!("{line}{part}"));
-    }
+    python_of_all_parts(script, &bundle(folder.path(), "nano", 4), line);
 }
 
 #[test]
@@ -164,52 +158,6 @@ fn sha256sum_accepts_the_bundle() {
     .says("npy/submodel_output.npy: OK");
 }
 
-/// The blocks of a language in a Markdown text, with a place of the test's own for what they put
-/// into /tmp.
-fn code_blocks(text: &str, language: &str, own: &Path) -> Vec<String> {
-    let opening = format!("```{language}\n");
-    text.split(&opening)
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .map(|block| block.replace("/tmp/", &format!("{}/", own.display())))
-        .collect()
-}
-
-#[test]
-fn the_readmes_commands_work() {
-    let folder = scratch();
-    let bundle = bundle(folder.path(), "nano", 12);
-    let text = fs::read_to_string(bundle.join("README.md")).expect("read");
-    let blocks = code_blocks(&text, "python", folder.path());
-    assert_eq!(blocks.len(), 3);
-    let script = folder.path().join("block.py");
-    for block in &blocks {
-        fs::write(&script, block).expect("write");
-        let ended = run(python_command().current_dir(&bundle).arg(&script)).expect_status(0);
-        assert!(
-            block.contains("polygraphy") || ended.stdout.contains("within tolerance True"),
-            "{ended}"
-        );
-    }
-    let shell = code_blocks(&text, "sh", folder.path());
-    let starts = |block: &&String| block.starts_with("polygraphy");
-    let words = shell.iter().find(starts).expect("a command");
-    let words: Vec<&str> = words.split_whitespace().collect();
-    polygraphy(&bundle, &words[1..])
-        .expect_status(0)
-        .says("PASSED");
-    let sums = "sha256sum --check";
-    assert!(shell.iter().any(|block| block.contains(sums)), "{text}");
-}
-
-fn polygraphy(folder: &Path, arguments: &[&str]) -> Ended {
-    let program = root().join(".deps/python-tools/bin/polygraphy");
-    run(python_command()
-        .current_dir(folder)
-        .arg(program)
-        .args(arguments))
-}
-
 #[test]
 fn polygraphy_runs_all_parts_and_finds_a_changed_golden() {
     let folder = scratch();
@@ -262,4 +210,53 @@ fn raw_arrays_and_the_float64_golden_agree_with_numpy() {
     python("raw_and_float64", &[&bundle, &images()])
         .expect_status(0)
         .says("same");
+}
+
+#[test]
+fn inspect_shows_every_array_that_numpy_saves() {
+    let folder = scratch();
+    python("any_arrays", &[folder.path()]).expect_status(0);
+    let inspect = |name: &str| {
+        let path = folder.path().join(name);
+        let ended = Program::Verifier.run(["inspect".as_ref(), path.as_os_str()]);
+        ended.expect_status(0)
+    };
+    inspect("fortran.npy")
+        .says("float32 (<f4)")
+        .says("[2, 3], Fortran order (column by column)")
+        .says("0, 3, 1, 4, 2, 5")
+        .says("convert      numpy.save(NEW, numpy.ascontiguousarray(");
+    inspect("big.npy")
+        .says("float32, big endian (>f4)")
+        .says("0, 1, 2, 3, 4, 5");
+    inspect("half.npy")
+        .says("float16 (<f2)")
+        .says("0.5, -2, 65504");
+    inspect("mask.npy").says("bool (|b1)").says("true, false");
+    inspect("record.npy")
+        .says("record of index (int16), point (float32 [2])")
+        .says("(7, [0.5, 1.5])");
+    inspect("text.npy")
+        .says("3 characters")
+        .says("\"cat\", \"dog\"");
+    inspect("scalar.npy").says("shape        []").says("0.1");
+    inspect("objects.npy").says("Python objects, as a pickle");
+    inspect("version_2.npy").says("(NPY 2.0)").says("float64");
+    inspect("version_3.npy").says("(NPY 3.0)").says("float64");
+    inspect("some.npz")
+        .says("(7 entries)")
+        .says("fortran              float32  [2, 3], Fortran order")
+        .says("half                 float16  [3]");
+
+    let tensors = root().join("trainer/tests/fixtures/layouts/metadata.safetensors");
+    Program::Verifier
+        .run(["inspect".as_ref(), tensors.as_os_str()])
+        .expect_status(0)
+        .says("metadata     format: pt")
+        .says("module.cls_token")
+        .says("[1, 1, 8]");
+    let checkpoint = root().join("trainer/tests/fixtures/checkpoint.pth");
+    Program::Verifier
+        .run(["inspect".as_ref(), checkpoint.as_os_str()])
+        .refuses(&["a checkpoint of PyTorch", "trainer import"]);
 }

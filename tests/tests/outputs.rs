@@ -154,3 +154,84 @@ fn a_bundle_with_a_damaged_input_gives_no_verdict_although_nothing_takes_it() {
     judge("check", &bundle, &["--outputs", utf8(&golden)])
         .refuses(&["submodel_input.npy", "BLAKE3"]);
 }
+
+#[test]
+fn a_report_never_takes_the_place_of_what_is_read() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let outputs = folder.path().join("outputs.json");
+    let text = r#"{"lst": [["a", []]]}"#;
+    fs::write(&outputs, text).expect("write");
+    let named = utf8(&outputs);
+    for command in ["check", "compare"] {
+        judge(command, &bundle, &["--outputs", named, "--report", named])
+            .refuses(&["--report", "an input of this command"]);
+    }
+    let golden = bundle.join("npy/submodel_output.npy");
+    let calibration = ["--outputs", utf8(&golden), "--calibration", named];
+    let arguments = [&calibration[..], &["--report", named]].concat();
+    judge("check", &bundle, &arguments).refuses(&["an input of this command"]);
+    assert_eq!(fs::read_to_string(&outputs).expect("still there"), text);
+}
+
+#[test]
+fn outputs_from_files_are_compared_by_what_is_known_of_them() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    python("forms_of_outputs", &[&bundle, folder.path()]).expect_status(0);
+    let place = |name: &str| folder.path().join("golden").join(name);
+    let [text, batches, exact] =
+        ["trtexec.json", "batches", "some.npy"].map(|name| utf8(&place(name)).to_owned());
+    let twice = [format!("a={exact}"), format!("a={batches}")];
+    let arguments = ["--outputs", &twice[0], "--outputs", &twice[1], "--no-tail"];
+    judge("compare", &bundle, &arguments).refuses(&["two are called `a`"]);
+    let report = folder.path().join("report.json");
+    let (text, batches) = (format!("text={text}"), format!("batches={batches}"));
+    let arguments = [
+        &["--outputs", &text, "--outputs", &batches, "--no-tail"][..],
+        &["--atol", "1e-1", "--report", utf8(&report)],
+    ]
+    .concat();
+    judge("compare", &bundle, &arguments)
+        .expect_status(0)
+        .says("1: decimal text: no bits are compared")
+        .says("2: 1 samples of padding at the end left out")
+        .says("PASS: all 2 runs are within the tolerance");
+    let record = read_json(&report);
+    let [decimal, padded] = [0, 1].map(|number| &record["configurations"][number]);
+    assert!(decimal["golden"].get("max_ulp").is_none(), "{decimal}");
+    assert_eq!(padded["golden"]["max_ulp"], 0);
+    assert!(
+        padded["found"]["files"][0]["blake3"].is_string(),
+        "{padded}"
+    );
+    assert!(record["pairs"][0].get("identical_elements").is_none());
+}
+
+#[test]
+fn what_is_not_finite_is_not_said_to_be_equal() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let mut golden = fs::read(bundle.join("npy/submodel_output.npy")).expect("golden");
+    let path = folder.path().join("nan.npy");
+    let last = golden.len() - 4;
+    golden[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, &golden).expect("write");
+    judge("check", &bundle, &["--outputs", utf8(&path), "--no-tail"])
+        .expect_status(1)
+        .says("0: no finite element differs from the golden");
+}
+
+#[test]
+fn flags_of_files_are_refused_where_something_runs() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    for flag in [
+        ["--dtype", "float16"],
+        ["--engine-name", "a"],
+        ["--note", "b"],
+    ] {
+        let arguments = [["--device", "cpu"], flag].concat();
+        judge("check", &bundle, &arguments).refuses(&["cannot be used with"]);
+    }
+}

@@ -250,6 +250,7 @@ fn inspect_shows_bundles_models_and_arrays() {
         .says("submodel_input [batch, 65, 96]")
         .says("preprocess pixels uint8 [batch, 32, 32, 3] → image [batch, 3, 32, 32]")
         .says("[10, 32, 32, 3]")
+        .says("in PyTorch to_qkv.weight [288, 96]")
         .says("float32");
     inspect(&bundle.join("onnx/submodel/model.onnx"))
         .says("ai.onnx 17")
@@ -258,6 +259,7 @@ fn inspect_shows_bundles_models_and_arrays() {
     inspect(&bundle.join("onnx/full/model.onnx"))
         .says("image")
         .says("logits")
+        .says("in PyTorch transformer.layers.1.1.fn.net.0.weight")
         .says("weights_sha256");
     inspect(&bundle.join("onnx/preprocess/model.onnx")).says("uint8 [batch, 32, 32, 3]");
     inspect(&bundle.join("npy/pixels.npy")).says("|u1");

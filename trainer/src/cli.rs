@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
-use proto::config::Preset;
+use proto::config::{Network, Pool};
 use trainer::device::DeviceChoice;
 use trainer::recipe::{Keep, Optimizer, Precision, Recipe, Schedule};
 use trainer::weights::DEFAULT_FOLDER;
@@ -29,11 +29,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Fetch CIFAR-10 and check it
+    /// Fetch CIFAR-10, or take it as it lies there, and check it
     #[command(after_help = "Example:
   trainer data --data data
 
-The images go to data/cifar-10-batches-bin, in the official binary format.")]
+The images go to data/cifar-10-batches-bin, in the official binary format. They are made of
+torchvision's cifar-10-batches-py, of cifar-10-python.tar.gz or of cifar-10-binary.tar.gz if one
+of these lies in data; nothing in them is run. Else they are fetched. A download that was
+interrupted is gone on with.")]
     Data(DataArgs),
     /// Train a network and write its weights
     #[command(after_help = "Example:
@@ -42,7 +45,10 @@ The images go to data/cifar-10-batches-bin, in the official binary format.")]
 The weights go to trained_models/vit_base_cifar10.safetensors. Beside them, in
 trained_models/vit_base_cifar10/: run.json, metrics.jsonl, curve.svg, the best and the last epoch's
 weights, and the state that --resume goes on from. --epochs 0 writes the freshly
-initialised weights.")]
+initialised weights.
+
+--model wide.toml trains a network of other sizes, such as: like = \"nano\", dim = 192, heads = 6.
+Its weights go to trained_models/vit_wide_cifar10.safetensors.")]
     Train(Box<TrainArgs>),
     /// Measure the accuracy of trained weights on the 10,000 test images
     #[command(after_help = "Example:
@@ -52,9 +58,14 @@ initialised weights.")]
     /// Turn a PyTorch checkpoint (.pth) into a weights file
     #[command(after_help = "Example:
   trainer import --pth vit_base_cifar10.pth --model base
+  trainer import --pth net.pth --heads 4 --pool mean
 
-The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. The checkpoint is
-a state dict or a dict that has one under model_state_dict. Nothing in it is run.")]
+The weights go to trained_models/vit_base_cifar10.safetensors, bit for bit. They are found in
+the checkpoint by names and shapes, under any entry and behind a prefix such as module. that
+all names share. Nothing in it is run. A .safetensors file of Python is read as well.
+
+Without --model the shapes tell the sizes: image, patch, dim, layers, mlp. They do not tell how
+many heads there are, which are of 64 unless --heads says otherwise, and how tokens are pooled.")]
     Import(ImportArgs),
     /// Turn a weights file into a PyTorch checkpoint (.pth)
     #[command(after_help = "Example:
@@ -66,16 +77,16 @@ In Python: model.load_state_dict(torch.load(\"vit_base_cifar10.pth\", weights_on
 
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Folder that holds CIFAR-10; `trainer data` fetches it
+    /// Folder that holds CIFAR-10; `trainer data` puts it there
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// Preset: tiny, small, base, nano or micro
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Preset,
+    /// Preset (tiny, small, base, nano or micro), or a file .toml or .json with the numbers
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Network,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     /// The number that every random choice derives from [default: 0]
@@ -103,7 +114,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// One flag for each number of a recipe; those left out are the preset's, or those of the run that
-/// is resumed.
+/// is resumed. A network of a file has the recipe of `nano`, or of `tiny` beyond 32 pixels.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recipe (the preset's own unless given)")]
 pub(crate) struct RecipeArgs {
@@ -225,10 +236,10 @@ pub(crate) struct EvalArgs {
     /// Weights file that `trainer train` or `trainer import` wrote
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
     /// Images in a forward pass
     #[arg(
         long,
@@ -261,14 +272,35 @@ fn positive_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn pool(text: &str) -> Result<Pool, String> {
+    match text {
+        "cls" => Ok(Pool::Cls),
+        "mean" => Ok(Pool::Mean),
+        _ => Err("expected cls or mean".to_owned()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Checkpoint that torch.save wrote
+    /// Checkpoint that torch.save wrote, or a .safetensors file of Python
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,
-    /// Preset the checkpoint must be of: tiny, small, base, nano or micro
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Preset,
+    /// Entry that holds the weights, keys apart by dots, where several fit
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Round float64 to float32
+    #[arg(long)]
+    pub(crate) convert: bool,
+    /// Network the checkpoint must be of, a preset or a file .toml or .json [default: by its
+    /// tensors' shapes]
+    #[arg(long, value_name = "NETWORK", conflicts_with_all = ["heads", "pool"])]
+    pub(crate) model: Option<Network>,
+    /// Attention heads, which no shape tells [default: heads of 64]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
+    pub(crate) heads: Option<usize>,
+    /// How tokens are pooled, which no shape tells: cls or mean [default: cls]
+    #[arg(long, value_name = "cls|mean", value_parser = pool)]
+    pub(crate) pool: Option<Pool>,
     /// Folder for the weights
     #[arg(long, default_value = DEFAULT_FOLDER, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -282,10 +314,10 @@ pub(crate) struct ExportArgs {
     /// Weights file
     #[arg(long, value_name = "FILE", required_unless_present = "model")]
     pub(crate) weights: Option<PathBuf>,
-    /// Preset the weights must be of; alone, stands for
-    /// trained_models/vit_PRESET_cifar10.safetensors
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) model: Option<Preset>,
+    /// Network the weights must be of, a preset or a file; alone, stands for
+    /// trained_models/vit_NAME_cifar10.safetensors
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) model: Option<Network>,
     /// Checkpoint to write
     #[arg(long, value_name = "FILE")]
     pub(crate) pth: PathBuf,

@@ -1,25 +1,31 @@
 //! What a user may do about an error of the library, by the flags of the command that met it.
 
 use anyhow::{Error, anyhow};
+use proto::config::{ShapesError, Told};
 use trainer::cifar10::{DataError, FetchError};
 use trainer::device::DeviceError;
 use trainer::failure::TorchFailure;
-use trainer::pth::{PthError, PthFault};
+use trainer::pth::{self, PthError, PthFault, SizesError};
 use trainer::state::{StateError, StateFault};
 use trainer::train::{PlanError, TrainError};
 
-use crate::cli::Command;
+use crate::cli::{Command, ImportArgs};
+use crate::commands::sizes;
 
-const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into an empty DIR; \
-                        --data names a folder that has it";
-const FETCH_YOURSELF: &str = "check the network, or unpack cifar-10-binary.tar.gz yourself \
-                              and name its folder with --data";
+const GET_DATA: &str = "`trainer data --data DIR` fetches CIFAR-10 into DIR, or makes it of what \
+                        lies there; --data names a folder that has it";
+const FETCH_YOURSELF: &str = "check the network, or put cifar-10-binary.tar.gz or torchvision's \
+                              cifar-10-python.tar.gz into the folder: it is taken from there";
 const OTHER_DEVICE: &str = "`make build DEVICE=cuda` fetches the CUDA libraries and builds with \
                             them; --device cpu runs on the CPU";
 const SMALLER_BATCH: &str = "a smaller --batch-size needs less";
 const BEGIN_AGAIN: &str = "--force begins the run again";
 const SMALLER_STEPS: &str = "a lower --learning-rate or --clip-norm 1 is the usual remedy";
 const LOWER_RATE: &str = "a lower --learning-rate is the usual remedy";
+const ROUND: &str = "--convert rounds the numbers to float32";
+const SAY_HEADS: &str = "--heads N --pool cls or mean, as the network was trained";
+const ONE_OF_SEVERAL: &str = "--key NAME takes one of them";
+const NO_IMPORT: &str = "`trainer eval --weights FILE`, `exporter bundle --weights FILE`";
 
 /// The error, with a hint if there is one for the command that met it.
 pub(crate) fn with_hint(error: Error, command: &Command) -> Error {
@@ -34,7 +40,7 @@ fn hint(error: &Error, command: &Command) -> Option<String> {
         Command::Data(_) => of_fetching(error.downcast_ref()?).map(str::to_owned),
         Command::Train(_) => of_training(error).or_else(|| of_evaluation(error)),
         Command::Eval(_) => of_evaluation(error),
-        Command::Import(_) => of_import(error.downcast_ref()?),
+        Command::Import(arguments) => of_import(error, arguments),
         Command::Export(_) => None,
     }
 }
@@ -87,13 +93,56 @@ fn of_training(error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
-fn of_import(error: &PthError) -> Option<String> {
+fn of_import(error: &Error, arguments: &ImportArgs) -> Option<String> {
+    match error.downcast_ref() {
+        Some(SizesError::Several { .. }) => Some(ONE_OF_SEVERAL.to_owned()),
+        Some(SizesError::Shapes { fault, .. }) => of_shapes(fault),
+        Some(SizesError::Pth(error)) => of_checkpoint(error, arguments),
+        None => of_checkpoint(error.downcast_ref()?, arguments),
+    }
+}
+
+/// What no shape tells must be said.
+fn of_shapes(fault: &ShapesError) -> Option<String> {
+    match fault {
+        ShapesError::Heads { preset: None, .. } => Some(SAY_HEADS.to_owned()),
+        ShapesError::Heads {
+            preset: Some(preset),
+            ..
+        }
+        | ShapesError::Ambiguous { preset, .. } => {
+            Some(format!("{SAY_HEADS}; or --model {preset}"))
+        }
+        _ => None,
+    }
+}
+
+fn of_checkpoint(error: &PthError, arguments: &ImportArgs) -> Option<String> {
     match &error.fault {
         PthFault::Difference {
             fits: Some(preset), ..
         } => Some(format!(
             "its shapes are those of preset {preset}: --model {preset}"
         )),
+        PthFault::Difference { .. } if arguments.model.is_some() => {
+            let key = arguments.key.as_deref();
+            match pth::config_of(&arguments.pth, key, Told::default()) {
+                Ok(config) => Some(format!(
+                    "its shapes are {}: leave out --model",
+                    sizes(&config)
+                )),
+                Err(SizesError::Shapes { fault, .. }) => match of_shapes(&fault) {
+                    Some(said) => Some(format!("leave out --model, and say {said}")),
+                    None => Some(fault.to_string()),
+                },
+                Err(_) => None,
+            }
+        }
+        PthFault::Dtype {
+            found: "float64", ..
+        } => Some(ROUND.to_owned()),
+        PthFault::Several(_) => Some(ONE_OF_SEVERAL.to_owned()),
+        PthFault::OwnWeights => Some(NO_IMPORT.to_owned()),
         _ => None,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::f64::consts::PI;
 
-use proto::config::Preset;
+use proto::config::{Preset, VitConfig};
+use proto::preprocessing::CIFAR10_IMAGE_SIZE;
 use serde::{Deserialize, Serialize};
 
 /// Every number of a training run that is not the network's own. All have a flag of the same name.
@@ -159,6 +160,17 @@ impl Recipe {
                 ..native
             },
         }
+    }
+
+    /// The recipe of the preset with these numbers; else `tiny`'s for images larger than CIFAR-10's
+    /// own, and `nano`'s for those.
+    pub fn of_network(config: &VitConfig) -> Self {
+        let like = match Preset::of(config) {
+            Some(preset) => preset,
+            None if config.image_size > CIFAR10_IMAGE_SIZE => Preset::Tiny,
+            None => Preset::Nano,
+        };
+        Self::of(like)
     }
 
     /// Refuses numbers out of their range.

@@ -1,17 +1,23 @@
 //! Tensors of a network as a `.safetensors` file, written one after the other: no copy of all of
-//! them in memory.
+//! them in memory; and the header of any such file, read.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use proto::staging;
-use safetensors::tensor::{Dtype, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorInfo};
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
 /// The header's length is a multiple of this, so that the tensors are aligned.
 const ALIGNMENT: usize = 8;
+
+/// Bytes before a file's header, which hold its length.
+const PREFIX: u64 = 8;
+
+/// As the safetensors library has it.
+pub(crate) const LONGEST_HEADER: u64 = 100_000_000;
 
 /// What stands before the tensors' bytes. The order of both maps gives the same bytes each time.
 #[derive(Serialize)]
@@ -39,6 +45,32 @@ pub(crate) fn write(
         }
         Ok(())
     })
+}
+
+/// Reads up to the first tensor; refuses a header that does not fit a file of this length.
+pub(crate) fn read_header(
+    source: &mut impl Read,
+    length: u64,
+) -> io::Result<Result<Metadata, SafeTensorError>> {
+    let mut prefix = Vec::new();
+    source.by_ref().take(PREFIX).read_to_end(&mut prefix)?;
+    let header_length = prefix.as_slice().try_into().map_or(0, u64::from_le_bytes);
+    if header_length > length.saturating_sub(PREFIX) {
+        return Ok(Err(SafeTensorError::InvalidHeaderLength));
+    }
+    if header_length > LONGEST_HEADER {
+        return Ok(Err(SafeTensorError::HeaderTooLarge));
+    }
+    let mut text = Vec::new();
+    source.by_ref().take(header_length).read_to_end(&mut text)?;
+    let header: Metadata = match serde_json::from_slice(&text) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(SafeTensorError::InvalidHeaderDeserialization(error))),
+    };
+    if header.data_len() as u64 != length - PREFIX - header_length {
+        return Ok(Err(SafeTensorError::MetadataIncompleteBuffer));
+    }
+    Ok(Ok(header))
 }
 
 fn header(

@@ -1,13 +1,14 @@
 //! Checkpoints against PyTorch: what `torch.save` wrote is read bit for bit, what is written is
 //! what `torch.load` reads.
 //!
-//! The fixtures stand in `fixtures/` beside the script that made them.
+//! The fixtures stand in `fixtures/` beside the scripts that made them.
 
 use std::fs;
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use proto::config::VitConfig;
+use proto::config::{Pool, Preset, VitConfig};
 use proto::digest::sha256_file;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -114,10 +115,199 @@ fn written_checkpoints_are_the_bytes_that_pytorch_loaded() {
     }
 }
 
+/// The network of the layouts.
+fn small() -> VitConfig {
+    VitConfig {
+        image_size: 8,
+        patch_size: 4,
+        dim: 8,
+        layers: 1,
+        heads: 2,
+        dim_head: 4,
+        mlp_dim: 8,
+        pool: Pool::Cls,
+        ..Preset::Nano.config()
+    }
+}
+
+fn layout(name: &str) -> Result<pth::Checkpoint, String> {
+    let path = fixture("layouts").join(name);
+    pth::load(&path, &small()).map_err(|error| error.fault.to_string())
+}
+
+/// The weights of every layout, read by the safetensors library itself.
+fn layout_weights() -> Vit {
+    let bytes = fs::read(fixture("layouts/plain.safetensors")).expect("fixture");
+    let file = SafeTensors::deserialize(&bytes).expect("fixture");
+    let vit = Vit::new(&small(), Device::Cpu, 1.0);
+    tch::no_grad(|| {
+        for (name, mut variable) in vit.variables() {
+            let view = file.tensor(&name).expect("a parameter");
+            let tensor = Tensor::from_data_size(view.data(), &variable.size(), Kind::Float);
+            variable.copy_(&tensor);
+        }
+    });
+    vit
+}
+
+#[test]
+fn weights_are_found_wherever_people_save_them() {
+    let expected = layout_weights();
+    let cases = [
+        ("net.pth", Some("net"), "", Some(7)),
+        (
+            "compiled.pth",
+            Some("state_dict"),
+            "module._orig_mod.",
+            Some(7),
+        ),
+        ("lightning.pth", Some("state_dict"), "model.", Some(7)),
+        ("averaged.pth", None, "module.", None),
+        ("nested.pth", Some("model.ema.state_dict"), "", Some(7)),
+        ("list.pth", Some("0"), "", None),
+        ("parameters.pth", None, "", None),
+        ("beside.pth", Some("model"), "", Some(7)),
+        ("protocol_4.pth", Some("model"), "", Some(7)),
+        ("float16.pth", None, "", None),
+        ("bfloat16.pth", Some("model"), "", None),
+        ("plain.safetensors", None, "", None),
+        ("metadata.safetensors", None, "module.", None),
+    ];
+    for (name, key, prefix, epoch) in cases {
+        let found = layout(name).expect(name);
+        let read = (found.key.as_deref(), found.prefix.as_str(), found.epoch);
+        assert_eq!(read, (key, prefix, epoch), "{name}");
+        assert_same(&found.vit, &expected);
+    }
+    let converted = |name: &str| layout(name).expect(name).converted;
+    assert_eq!(converted("float16.pth"), [("float16", 19)].into());
+    assert_eq!(converted("bfloat16.pth"), [("bfloat16", 19)].into());
+    assert_eq!(converted("net.pth"), [].into());
+}
+
+#[test]
+fn what_is_saved_beside_weights_is_skipped_by_name() {
+    for name in ["beside.pth", "protocol_4.pth"] {
+        let skipped = layout(name).expect(name).skipped.join(", ");
+        let first = "`best_acc` (NumPy scalar), `history` (NumPy array), `shape` (torch.Size), \
+                     `device` (torch.device), `dtype` (torch.float16), ";
+        assert!(skipped.starts_with(first), "{name}: {skipped}");
+        assert!(skipped.ends_with(" more"), "{name}: {skipped}");
+    }
+    let lightning = layout("lightning.pth").expect("weights").skipped;
+    assert_eq!(lightning, ["`state_dict.criterion.weight` (tensor [10])"]);
+}
+
+#[test]
+fn what_cannot_be_imported_says_what_it_is() {
+    let expect = |name: &str, texts: &[&str]| {
+        let found = layout(name).expect_err(name);
+        for text in texts {
+            assert!(found.contains(text), "{name}: {found}\nexpected {text}");
+        }
+        // Whoever has a file has no live model.
+        assert!(!found.contains("model.state_dict()"), "{name}: {found}");
+    };
+    expect("model_ema.pth", &["`model`, `model_ema`"]);
+    expect(
+        "numpy.pth",
+        &["in `model`: tensor `pos_embedding`", "NumPy array", "hint:"],
+    );
+    expect(
+        "own_class.pth",
+        &[
+            "its pickle calls or names `__main__.Own`",
+            "nothing of it was run",
+        ],
+    );
+    expect("before_1_6.pth", &["PyTorch before 1.6"]);
+    expect("float64.pth", &["tensor `pos_embedding`", "found float64"]);
+    let options = pth::Options {
+        convert: true,
+        ..pth::Options::default()
+    };
+    let rounded = pth::load_with(&fixture("layouts/float64.pth"), &small(), &options);
+    assert_same(&rounded.expect("rounded").vit, &layout_weights());
+    let options = pth::Options {
+        key: Some("model_ema".to_owned()),
+        ..pth::Options::default()
+    };
+    let ema = pth::load_with(&fixture("layouts/model_ema.pth"), &small(), &options);
+    assert_eq!(ema.expect("an entry").key.as_deref(), Some("model_ema"));
+}
+
+/// Many more than the test below has, of five layouts and of a file that would call
+/// `posix.system`: `cargo test --release -p trainer --test pth -- --ignored --nocapture`.
+#[test]
+#[ignore = "a minute of one core"]
+fn a_hundred_thousand_broken_files_of_five_layouts_are_read_in_time() {
+    let names = [
+        "layouts/beside.pth",
+        "layouts/protocol_4.pth",
+        "layouts/compiled.pth",
+        "layouts/model_ema.pth",
+        "layouts/metadata.safetensors",
+        "hostile.pth",
+    ];
+    let files = names.map(|name| fs::read(fixture(name)).expect("fixture"));
+    let pickles = files.each_ref().map(|file| pickle_of(file));
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("broken.pth");
+    let before = most_memory();
+    let mut random = ChaCha8Rng::seed_from_u64(17);
+    let (mut refused, mut slowest) = (0, Duration::ZERO);
+    for round in 0..100_000 {
+        let layout = round % files.len();
+        let bytes = match &pickles[layout] {
+            Some(pickle) if random.random() => {
+                let mut pickle = pickle.clone();
+                mutate(&mut pickle, &mut random);
+                with_pickle(&pickle, &files[layout])
+            }
+            _ => {
+                let mut bytes = files[layout].clone();
+                mutate(&mut bytes, &mut random);
+                bytes
+            }
+        };
+        fs::write(&path, bytes).expect("write");
+        let started = Instant::now();
+        let read = pth::load(&path, &small());
+        slowest = slowest.max(started.elapsed());
+        if let Err(error) = read {
+            refused += 1;
+            assert!(error.to_string().len() < 20_000, "{error}");
+        }
+    }
+    println!(
+        "{refused} refused, slowest {slowest:?}, {:?} KiB at most",
+        most_memory()
+    );
+    assert!(!Path::new("the-pickle-was-run").exists());
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    assert!(refused > 40_000, "{refused} were refused");
+    assert_little_memory(before);
+}
+
+/// The pickle of a checkpoint, if it is one.
+fn pickle_of(file: &[u8]) -> Option<Vec<u8>> {
+    let mut zip = ZipArchive::new(Cursor::new(file)).ok()?;
+    let mut names = zip.file_names().filter_map(Result::ok);
+    let name = names.find(|name| name.ends_with("/data.pkl"))?.into_owned();
+    drop(names);
+    let mut pickle = Vec::new();
+    let mut entry = zip.by_name(&name).ok()?;
+    entry.read_to_end(&mut pickle).ok()?;
+    Some(pickle)
+}
+
 /// Changes bytes as a bad disk or a bad person might: one to four times overwritten, flipped,
 /// removed, doubled or cut.
 fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
     for _ in 0..random.random_range(1..=4) {
+        if bytes.is_empty() {
+            return;
+        }
         let at = random.random_range(0..bytes.len());
         let end = bytes.len().min(at + random.random_range(1..16));
         match random.random_range(0..8) {

@@ -10,6 +10,7 @@
 //! | [`calibrate`] | what tolerance fits a device, and which bit flips it would catch |
 //! | [`mod@bench`] | how long runs take |
 //! | [`matrix`] | several configurations against each other, a process each |
+//! | [`campaign`] | many faults drawn from a population of them, and their rates |
 //! | [`watch`] | hours on the target: supervisor, worker, log, cross sections |
 //! | [`report`] | one typed, versioned record, and what renders it |
 //!
@@ -17,6 +18,7 @@
 
 pub mod bench;
 pub mod calibrate;
+pub mod campaign;
 pub mod check;
 pub mod compare;
 pub mod engine;

@@ -11,6 +11,7 @@ use proto::bundle::{Bundle, BundleError};
 use proto::graph::Graph;
 use proto::npy::{Dtype, Header, Npy, NpyError, read_header};
 use verifier::engine::probe::Probe;
+use verifier::inject::Parameters;
 use verifier::inject::weights::with_weight_faults;
 
 #[global_allocator]
@@ -137,7 +138,9 @@ fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
     let fault = "weight:w[15,15]^30".parse().expect("a fault");
     let model = Graph::open(path, external_data).ok()?;
     let _ = model.largest_operator_bytes();
-    with_weight_faults(model, &[fault]).ok().flatten()
+    with_weight_faults(model, &[fault], &Parameters::default())
+        .ok()
+        .map(|model| model.to_bytes())
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{Dimension, Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
@@ -107,7 +107,8 @@ fn open_inputs(model: &Model, arguments: &Arguments) -> Result<Vec<(NodeId, Inpu
     Ok(inputs)
 }
 
-/// Runs all batches; the outputs are complete, but not yet under their names.
+/// Runs all batches; the outputs are complete, but not yet under their names. The last batch of a
+/// model that fixes it is filled up with zeros, and what comes of them is dropped.
 fn run(
     model: &Model,
     inputs: &mut [(NodeId, Input)],
@@ -116,11 +117,14 @@ fn run(
     let pool = Arc::new(ThreadPool::with_num_threads(arguments.threads));
     let samples = inputs[0].1.samples();
     let mut outputs: Vec<Output> = Vec::new();
-    for first in (0..samples).step_by(arguments.batch) {
-        let count = arguments.batch.min(samples - first);
+    let fixed_batch = fixed_batch(model);
+    let batch = fixed_batch.unwrap_or(arguments.batch);
+    for first in (0..samples).step_by(batch) {
+        let count = batch.min(samples - first);
+        let given = fixed_batch.unwrap_or(count);
         let mut feed: Vec<(NodeId, ValueOrView)> = Vec::new();
         for (id, input) in inputs.iter_mut() {
-            let (shape, values) = input.next(count)?;
+            let (shape, values) = input.next(count, given)?;
             feed.push((*id, Value::from(Tensor::from_data(&shape, values)).into()));
         }
         let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
@@ -132,8 +136,8 @@ fn run(
                 .map_err(|error| anyhow!("output `{name}`: {error:?}"))?;
             let shape = tensor.shape().to_vec();
             ensure!(
-                shape.first() == Some(&count),
-                "output `{name}`: expected {count} samples, found shape {shape:?}"
+                shape.first() == Some(&given),
+                "output `{name}`: expected {given} samples, found shape {shape:?}"
             );
             if outputs.len() == index {
                 outputs.push(Output::create(
@@ -143,10 +147,20 @@ fn run(
                     &shape[1..],
                 )?);
             }
-            outputs[index].extend(&shape[1..], &tensor.to_vec())?;
+            let elements = count * shape[1..].iter().product::<usize>();
+            outputs[index].extend(&shape[1..], &tensor.to_vec()[..elements])?;
         }
     }
     Ok(outputs)
+}
+
+/// Samples of every run, if the model fixes them.
+fn fixed_batch(model: &Model) -> Option<usize> {
+    let &input = model.input_ids().first()?;
+    match *model.node_info(input)?.shape()?.first()? {
+        Dimension::Fixed(samples) if samples > 0 => Some(samples),
+        _ => None,
+    }
 }
 
 fn name(model: &Model, id: NodeId) -> Result<&str> {

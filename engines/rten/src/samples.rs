@@ -40,17 +40,19 @@ impl Input {
         self.shape[0]
     }
 
-    /// The next samples: shape `[count, …]` and elements.
-    pub fn next(&mut self, count: usize) -> Result<(Vec<usize>, Vec<f32>)> {
-        let mut shape = self.shape.clone();
-        shape[0] = count;
-        let elements = shape.iter().product();
+    /// The next `count` samples, filled up with zeros: shape `[given, …]` and elements.
+    pub fn next(&mut self, count: usize, given: usize) -> Result<(Vec<usize>, Vec<f32>)> {
+        let row = &self.shape[1..];
+        let row_elements: usize = row.iter().product();
+        let shape = [&[given], row].concat();
         let values = self
             .values
             .by_ref()
-            .take(elements)
+            .take(count * row_elements)
             .collect::<Result<Vec<f32>, _>>();
-        Ok((shape, values.with_context(|| self.to_string())?))
+        let mut values = values.with_context(|| self.to_string())?;
+        values.resize(given * row_elements, 0.0);
+        Ok((shape, values))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where the golden tensors come from.
 
+use std::collections::BTreeMap;
+
 use proto::manifest::Golden;
 use proto::npy::Dtype;
 use trainer::device::device_name;
@@ -15,6 +17,7 @@ pub(super) fn golden_origin(vit: &Vit, batch_size: usize) -> Golden {
         batch_size,
         cpu_features: cpu_features(),
         float64: None,
+        recorded: BTreeMap::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proto::bundle::{BundleWriter, WriteError};
 use proto::config::VitConfig;
+use proto::graph::Deployment;
 use proto::graph::write::message_size;
 use proto::manifest::{
     FORMAT_VERSION, Golden, Manifest, Model, Part, Producer, Selection, Split, part,
@@ -19,7 +20,7 @@ use trainer::weights::WeightsInfo;
 use super::models::write_models;
 use super::origin::golden_origin;
 use super::weights::{SUBMODEL_WEIGHTS_FILE, submodel_weights};
-use crate::golden::{self, GoldenError, Plan, Recorded};
+use crate::golden::{self, GoldenError, Plan, Recorded, RecordedGolden};
 use crate::interop;
 use crate::vit_graph::{self, PartModel};
 
@@ -46,6 +47,8 @@ pub struct Request<'a> {
     pub weights_sha256: &'a str,
     /// Name of the module to cut out.
     pub module: &'a str,
+    /// What the models are written for.
+    pub deployment: Deployment,
     /// The models to write, by their names in [`PARTS`]; the submodel is always among them.
     pub parts: &'a [&'a str],
     /// The images to choose from.
@@ -58,9 +61,11 @@ pub struct Request<'a> {
     pub batch_size: usize,
     /// Whether the submodel's outputs are also computed in float64.
     pub float64: bool,
+    /// The golden of another program, a row for each of `indices`; the network's own without it.
+    pub recorded: Option<&'a RecordedGolden>,
     /// Whether the arrays are also written without a header.
     pub raw: bool,
-    /// Test data sets beside each model, at most one for each sample.
+    /// Test data sets beside each model, at most as many as the samples fill.
     pub test_data_sets: usize,
     /// A model with more bytes keeps its weights in a second file.
     pub largest_model: usize,
@@ -87,6 +92,12 @@ pub enum BundleError {
         split: Split,
         available: usize,
     },
+    /// No test data set can be filled.
+    #[error(
+        "a test data set holds {fixed_batch} samples, as many as the fixed batch, and there are \
+         {samples}"
+    )]
+    FewerThanBatch { samples: usize, fixed_batch: usize },
     #[error("{SUBMODEL_WEIGHTS_FILE}: {0}")]
     SafeTensors(#[from] SafeTensorError),
     #[error(transparent)]
@@ -108,39 +119,59 @@ pub fn write(
             available,
         });
     }
+    let kept = kept(request)?;
     let models = models(request, module);
     let needed_bytes = needed_bytes(request, &models);
     let mut writer = BundleWriter::create(request.out, request.replace, needed_bytes)?;
     let mut parts = write_models(&mut writer, models, request.largest_model)?;
     let weights = submodel_weights(request.vit, module)?;
     writer.write(SUBMODEL_WEIGHTS_FILE, &weights)?;
-    let recorded = record(request, module, &mut writer, go_on)?;
+    let recorded = record(request, module, kept, &mut writer, go_on)?;
+    let samples_per_run = request.deployment.samples_per_run();
     for (name, part) in &mut parts {
         part.test_data_sets = recorded.kept.iter().map(|sample| sample.index).collect();
-        interop::write_test_data(&mut writer, name, part, &recorded.kept)?;
+        interop::write_test_data(&mut writer, name, part, &recorded.kept, samples_per_run)?;
     }
     let manifest = describe(request, module, parts, recorded);
     let readme = |manifest: &Manifest| interop::readme(manifest, request.raw);
     Ok(writer.finish(manifest, request.raw, readme)?)
 }
 
+/// Samples that become test data sets, each of which is full.
+fn kept(request: &Request<'_>) -> Result<usize, BundleError> {
+    let samples = request.indices.len();
+    let of_set = request.deployment.samples_per_run();
+    if request.test_data_sets > 0 && (1..of_set).contains(&samples) {
+        return Err(BundleError::FewerThanBatch {
+            samples,
+            fixed_batch: of_set,
+        });
+    }
+    Ok(request.test_data_sets.min(samples / of_set) * of_set)
+}
+
 /// The graphs, whose weights are still the network's own.
 fn models(request: &Request<'_>, module: Module) -> Vec<(String, PartModel)> {
     let preprocessing = Preprocessing::cifar10(request.vit.config().image_size);
-    let golden = golden_origin(request.vit, request.batch_size);
+    let golden = match request.recorded {
+        None => json(&golden_origin(request.vit, request.batch_size)),
+        Some(recorded) => json(&BTreeMap::from([("recorded", recorded.sources())])),
+    };
     let metadata = [
         ("preset", request.info.preset_name().to_owned()),
         ("cut", module.to_string()),
         ("weights_sha256", request.weights_sha256.to_owned()),
         ("preprocessing", json(&preprocessing)),
-        ("golden", json(&golden)),
+        ("golden", golden),
     ];
     let mut models = Vec::new();
     for name in PARTS.iter().filter(|name| request.parts.contains(*name)) {
         let file = format!("onnx/{name}/model.onnx");
         let mut built = match *name {
-            part::PREPROCESS => PartModel::new(preprocessing.model(name), &file),
-            _ => vit_graph::build(request.vit, module, name, &file),
+            part::PREPROCESS => {
+                PartModel::new(preprocessing.model(name, request.deployment), &file)
+            }
+            _ => vit_graph::build(request.vit, module, name, &file, request.deployment),
         };
         built.model.set_producer(PRODUCER, VERSION);
         built.model.set_metadata(&metadata);
@@ -164,6 +195,7 @@ fn needed_bytes(request: &Request<'_>, models: &[(String, PartModel)]) -> u64 {
 fn record(
     request: &Request<'_>,
     module: Module,
+    kept: usize,
     writer: &mut BundleWriter,
     go_on: impl FnMut(usize) -> bool,
 ) -> Result<Recorded, GoldenError> {
@@ -175,7 +207,8 @@ fn record(
         indices: request.indices,
         batch_size: request.batch_size,
         float64: request.float64,
-        kept: request.test_data_sets,
+        kept,
+        recorded: request.recorded,
     };
     golden::record(request.vit, module, plan, writer, go_on)
 }
@@ -201,6 +234,7 @@ fn describe(
             weights_sha256: request.weights_sha256.to_owned(),
         },
         module: module.to_string(),
+        deployment: Some(request.deployment).filter(|it| *it != Deployment::default()),
         parts,
         datasets: BTreeMap::new(),
         selection: Selection {
@@ -211,6 +245,7 @@ fn describe(
         preprocessing: Preprocessing::cifar10(config.image_size),
         golden: Golden {
             float64: recorded.float64,
+            recorded: recorded.elsewhere,
             ..golden_origin(request.vit, request.batch_size)
         },
         accuracy: recorded.accuracy,

@@ -2,6 +2,7 @@
 
 use anyhow::{Error, anyhow};
 use exporter::bundle::BundleError;
+use exporter::golden::{GoldenError, RecordedError};
 use proto::bundle::subset::SubsetError;
 use proto::bundle::{ChoiceError, WriteError};
 use proto::staging::StagingError;
@@ -13,9 +14,29 @@ pub(super) fn of_bundle(error: BundleError) -> Error {
             &error,
             "fewer --samples, fewer --parts, or an --out on another file system",
         ),
+        BundleError::FewerThanBatch { fixed_batch, .. } => with_hint(
+            &error,
+            &format!("--samples {fixed_batch} or more, or --test-data-sets 0"),
+        ),
         BundleError::Write(ref reason) => of_write(&error, reason),
+        BundleError::Golden(GoldenError::Recorded(ref reason)) => of_recorded(&error, reason),
         other => other.into(),
     }
+}
+
+fn of_recorded(error: &dyn std::error::Error, reason: &RecordedError) -> Error {
+    let hint = match reason {
+        RecordedError::Different { .. } => {
+            "these may be other weights, another --module or, with --indices, other images; \
+             --accept-differences takes the recorded values and notes how far off they are"
+        }
+        RecordedError::NoImage { .. } => {
+            "these may be other weights or the other --split; --indices FILE says which images \
+             were recorded"
+        }
+        _ => return anyhow!("{error}"),
+    };
+    with_hint(error, hint)
 }
 
 /// Why `exporter subset` failed.

@@ -3,6 +3,8 @@
 mod bundle;
 mod hints;
 mod images;
+mod list;
+mod recorded;
 mod subset;
 mod tiers;
 

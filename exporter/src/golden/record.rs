@@ -1,7 +1,9 @@
 //! The pass over the images.
 
+use std::collections::BTreeMap;
+
 use proto::bundle::BundleWriter;
-use proto::manifest::{Accuracy, Float64Golden, dataset};
+use proto::manifest::{Accuracy, Float64Golden, RecordedElsewhere, dataset};
 use proto::module::Module;
 use proto::tier::{DEFAULT_TIERS, Tiers};
 use tch::{Kind, Tensor};
@@ -15,6 +17,7 @@ use super::elements::{elements, finite};
 use super::error::GoldenError;
 use super::kept::{Batch, Kept};
 use super::pixels::interleaved;
+use super::recorded::{Differences, RecordedGolden};
 
 /// Which images, and what is recorded of them.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,8 @@ pub struct Plan<'a> {
     pub float64: bool,
     /// Samples whose tensors at every edge of the parts are kept.
     pub kept: usize,
+    /// What another program recorded of these images, row by row.
+    pub recorded: Option<&'a RecordedGolden>,
 }
 
 /// What a pass over the images came to.
@@ -37,6 +42,8 @@ pub struct Recorded {
     pub tiers: Tiers,
     /// The golden's own error, if it was asked for.
     pub float64: Option<Float64Golden>,
+    /// What another program recorded, by the name of its dataset.
+    pub elsewhere: BTreeMap<String, RecordedElsewhere>,
     /// The tensors of the first samples.
     pub kept: Vec<Kept>,
 }
@@ -69,6 +76,7 @@ impl Recorded {
             },
             tiers: Tiers::new(DEFAULT_TIERS),
             float64: None,
+            elsewhere: BTreeMap::new(),
             kept: vec![],
         }
     }
@@ -102,17 +110,24 @@ pub fn record(
         let largest_error = 0.0;
         recording.recorded.float64 = Some(Float64Golden { largest_error });
     }
+    let mut differences = Differences::default();
     let preprocessor = Preprocessor::new(vit.config().image_size);
     for range in batches(samples, plan.batch_size) {
-        let indices = &plan.indices[range];
+        let indices = &plan.indices[range.clone()];
         let images = preprocessor.batch(plan.split, indices);
-        let batch = recording.network.run(images.to_device(vit.device()));
+        let mut batch = recording.network.run(images.to_device(vit.device()));
+        if let Some(recorded) = plan.recorded {
+            recorded.replace(&mut batch, range, indices, &mut differences)?;
+        }
         recording.add(&batch, indices)?;
         if !go_on(indices.len()) {
             return Err(GoldenError::Interrupted);
         }
     }
     recording.arrays.finish(writer)?;
+    if let Some(recorded) = plan.recorded {
+        recording.recorded.elsewhere = recorded.finish(differences)?;
+    }
     Ok(recording.recorded)
 }
 

@@ -1,6 +1,7 @@
 //! What other people's tools want beside the models: ONNX's test data sets, and a README with
 //! commands.
 
+mod pytorch;
 mod readme;
 mod test_data;
 mod tolerance;

@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use proto::graph::{IR_VERSION, OPSET_VERSION};
-use proto::manifest::{Axis, Manifest, Tensor, dataset, part};
+use proto::manifest::{Axis, Golden, Manifest, Tensor, dataset, part};
 use proto::npy::Dtype;
 
 use super::tolerance::{Tolerance, tolerance};
 use super::tools::tools;
 
-/// Most samples that a command of the README runs at once.
+/// Most samples that a command of the README runs at once, unless the models fix another number.
 const MOST_SAMPLES: usize = 64;
+/// Most images that the README lists.
+const MOST_IMAGES: usize = 16;
 
 /// The README's text. Its commands are to be run in the bundle's folder.
 pub fn readme(manifest: &Manifest, has_raw: bool) -> String {
@@ -47,9 +48,19 @@ fn heading(manifest: &Manifest) -> String {
 }
 
 fn models(manifest: &Manifest) -> String {
+    let deployment = manifest.deployment();
+    let (ir, opset) = (deployment.ir_version(), deployment.opset);
+    let batch = match deployment.fixed_batch {
+        None => "`batch` is free.".to_owned(),
+        Some(1) => "Every run takes one sample.".to_owned(),
+        Some(samples) => format!(
+            "Every run takes {samples} samples: where there are fewer left, fill it up with \
+             anything and drop what comes of it. `verifier` does so by itself."
+        ),
+    };
     let mut text = format!(
-        "## Models\n\nONNX IR {IR_VERSION}, opset {OPSET_VERSION}, float32 where nothing else is \
-         said, standard operators. `batch` is free.\n\n\
+        "## Models\n\nONNX IR {ir}, opset {opset}, float32 where nothing else is said, standard \
+         operators. {batch}\n\n\
          | model | inputs | outputs |\n|---|---|---|\n"
     );
     for part in manifest.parts.values() {
@@ -102,9 +113,18 @@ fn about_test_data(manifest: &Manifest, sets: &[usize]) -> String {
         Some(_) => ", which need not be among this subset's samples",
         None => "",
     };
+    let samples = match manifest.deployment().fixed_batch {
+        None | Some(1) => "one sample".to_owned(),
+        Some(samples) => format!("{samples} samples"),
+    };
+    let images = match sets {
+        _ if sets.len() <= MOST_IMAGES => format!("images {sets:?}"),
+        [first, .., last] => format!("{} images, from {first} to {last},", sets.len()),
+        _ => String::new(),
+    };
     format!(
-        "\n`test_data_set_0` and so on beside a model hold one sample each, in the layout of \
-         ONNX's own test runners: images {sets:?} of the {split} split{whatever}. `config.txt` \
+        "\n`test_data_set_0` and so on beside a model hold {samples} each, in the layout of \
+         ONNX's own test runners: {images} of the {split} split{whatever}. `config.txt` \
          and `data.json` tell such runners the tolerance. ONNX's `load_model_tests` takes folders \
          whose names begin with `test_`, such as a copy of `onnx/full` named `test_full`.\n",
         split = manifest.selection.split,
@@ -154,15 +174,54 @@ fn running(manifest: &Manifest) -> String {
     let Tolerance { atol, rtol } = tolerance;
     let samples = manifest.accuracy.samples;
     let mut text = format!(
-        "\nThe golden was recorded in float32 with libtorch {} on {}. {} of {samples} samples are \
-         classified correctly.\n\n## Run it\n\n\
+        "\n{} {} of {samples} samples are classified correctly.\n\n## Run it\n\n\
          An element passes when |output − golden| ≤ {atol:e} + {rtol:e}·|golden|.\n\n\
          ### The verifier\n\n```sh\nverifier check . --device cuda     # or cpu; openvino with \
          --runtime and a library that has it\n```\n\n",
-        manifest.golden.libtorch, manifest.golden.device, manifest.accuracy.correct,
+        origin(&manifest.golden),
+        manifest.accuracy.correct,
     );
-    let batch = samples.min(MOST_SAMPLES);
-    text.push_str(&tools(&manifest.parts, batch, tolerance));
+    let batch = match manifest.deployment().fixed_batch {
+        None => samples.min(MOST_SAMPLES),
+        Some(batch) if batch <= samples => batch,
+        Some(_) => {
+            text.push_str("Other tools need as many samples as the models take in a run.\n");
+            return text;
+        }
+    };
+    text.push_str(&tools(manifest, batch, tolerance));
+    text
+}
+
+/// Who recorded the golden, in sentences.
+fn origin(golden: &Golden) -> String {
+    let Golden {
+        libtorch, device, ..
+    } = golden;
+    if golden.recorded.is_empty() {
+        return format!("The golden was recorded in float32 with libtorch {libtorch} on {device}.");
+    }
+    let mut text = "Another program recorded golden tensors:\n".to_owned();
+    for (name, recorded) in &golden.recorded {
+        let entry = match &recorded.entry {
+            Some(entry) => format!("`{entry}` of "),
+            None => String::new(),
+        };
+        add(
+            &mut text,
+            format_args!(
+                "\n- `{name}`: {entry}the file with SHA-256 `{}`; libtorch {libtorch} on {device} \
+                 gave with these weights what is at most {:.3e} off, in {} samples beyond {:e} + \
+                 {:e}·|computed|",
+                recorded.sha256,
+                recorded.largest_difference,
+                recorded.samples_outside,
+                recorded.atol,
+                recorded.rtol
+            ),
+        );
+    }
+    text.push_str("\n\nEverything else was computed here.");
     text
 }
 
@@ -199,11 +258,7 @@ fn tensors(tensors: &[Tensor]) -> String {
 }
 
 fn axes(shape: &[Axis]) -> String {
-    let axis = |axis: &Axis| match axis {
-        Axis::Fixed(length) => length.to_string(),
-        Axis::Named(name) => name.clone(),
-    };
-    let axes: Vec<String> = shape.iter().map(axis).collect();
+    let axes: Vec<String> = shape.iter().map(Axis::to_string).collect();
     axes.join(", ")
 }
 

@@ -13,22 +13,23 @@ use super::tolerance::{Tolerance, tolerance};
 use crate::golden::Kept;
 use crate::vit_graph::RESIDUAL;
 
-/// Writes `test_data_set_K` for every kept sample beside a part's model, and the two files with its
-/// tolerances.
+/// Writes `test_data_set_K` for every `samples_per_set` kept samples beside a part's model, and the
+/// two files with its tolerances.
 pub fn write_test_data(
     writer: &mut BundleWriter,
     name: &str,
     part: &Part,
     kept: &[Kept],
+    samples_per_set: usize,
 ) -> Result<(), WriteError> {
     if kept.is_empty() {
         return Ok(());
     }
-    for (number, sample) in kept.iter().enumerate() {
+    for (number, samples) in kept.chunks_exact(samples_per_set).enumerate() {
         for (kind, tensors) in [("input", &part.inputs), ("output", &part.outputs)] {
             for (position, tensor) in tensors.iter().enumerate() {
                 let file = format!("onnx/{name}/test_data_set_{number}/{kind}_{position}.pb");
-                let bytes = tensor_proto(sample, tensor);
+                let bytes = tensor_proto(samples, tensor);
                 writer.write(&file, &bytes)?;
             }
         }
@@ -54,15 +55,21 @@ fn tensor_of<'a>(sample: &'a Kept, name: &str) -> &'a Tensor {
     }
 }
 
-/// A tensor of a sample in ONNX's own form.
-fn tensor_proto(sample: &Kept, tensor: &manifest::Tensor) -> Vec<u8> {
-    let (shape, bytes) = match tensor.name.as_str() {
-        PIXELS => (vec![1, SIDE, SIDE, CHANNELS], sample.pixels.to_vec()),
-        name => shape_and_bytes(tensor_of(sample, name)),
-    };
+/// A tensor of some samples, `[samples, …]`, in ONNX's own form.
+fn tensor_proto(samples: &[Kept], tensor: &manifest::Tensor) -> Vec<u8> {
+    let (mut axes, mut bytes) = (vec![], vec![]);
+    for sample in samples {
+        let (shape, values) = match tensor.name.as_str() {
+            PIXELS => (vec![1, SIDE, SIDE, CHANNELS], sample.pixels.to_vec()),
+            name => shape_and_bytes(tensor_of(sample, name)),
+        };
+        axes = shape[1..].to_vec();
+        bytes.extend(values);
+    }
+    let dims = [&[samples.len()], axes.as_slice()].concat();
     TensorProto {
         name: Some(tensor.name.clone()),
-        dims: shape.into_iter().map(|axis| axis as i64).collect(),
+        dims: dims.into_iter().map(|axis| axis as i64).collect(),
         data_type: Some(data_type(tensor.dtype) as i32),
         raw_data: Some(bytes),
         ..Default::default()

@@ -2,7 +2,7 @@
 //!
 //! What goes round the module is the residual; nothing goes round a whole block.
 
-use proto::graph::{Model, Value};
+use proto::graph::{Deployment, Model, Value};
 use proto::manifest::{Part, part};
 use proto::module::{Module, ModuleKind};
 use trainer::vit::Vit;
@@ -26,7 +26,13 @@ struct Builder<'a> {
 }
 
 /// One of the bundle's models, by its name in [`part`]; `file` is its path in the bundle.
-pub fn build(vit: &Vit, module: Module, name: &str, file: &str) -> PartModel {
+pub fn build(
+    vit: &Vit,
+    module: Module,
+    name: &str,
+    file: &str,
+    deployment: Deployment,
+) -> PartModel {
     // A whole block's own names would begin with a digit.
     let strips = name == part::SUBMODEL && module.kind != ModuleKind::Block;
     let prefix = if strips {
@@ -35,7 +41,7 @@ pub fn build(vit: &Vit, module: Module, name: &str, file: &str) -> PartModel {
         String::new()
     };
     let mut builder = Builder {
-        network: Network::new(vit, name, prefix),
+        network: Network::new(vit, name, prefix, deployment),
         module,
         residual: (name == part::HEAD).then_some(RESIDUAL),
     };

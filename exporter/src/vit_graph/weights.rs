@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use proto::config::VitConfig;
-use proto::graph::{Elements, GraphBuilder, Value};
+use proto::graph::{Deployment, Elements, GraphBuilder, Value};
 use proto::manifest::Initializer;
 use tch::{Kind, Tensor};
 use trainer::vit::Vit;
@@ -39,10 +39,15 @@ impl Elements for TensorElements {
 }
 
 impl<'a> Network<'a> {
-    pub(super) fn new(vit: &'a Vit, graph_name: &str, prefix: String) -> Self {
+    pub(super) fn new(
+        vit: &'a Vit,
+        graph_name: &str,
+        prefix: String,
+        deployment: Deployment,
+    ) -> Self {
         Self {
             config: vit.config(),
-            graph: GraphBuilder::new(graph_name),
+            graph: GraphBuilder::with_deployment(graph_name, deployment),
             initializers: BTreeMap::new(),
             parameters: vit.variables(),
             prefix,

@@ -7,8 +7,8 @@ use super::open::Bundle;
 use crate::onnx::{TensorProto, tensor_proto};
 
 impl Bundle {
-    /// A tensor of a test data set, `[1, …]` float32 in ONNX's own form, whose axes after the first
-    /// are `axes`.
+    /// A tensor of a test data set, float32 in ONNX's own form. It holds one sample, or a fixed
+    /// batch; its axes after the first are `axes`.
     pub fn test_tensor(&self, file: &str, axes: &[usize]) -> Result<Vec<f32>, BundleError> {
         let path = self.root().join(file);
         let malformed = |reason: String| BundleError::Malformed {
@@ -18,8 +18,8 @@ impl Bundle {
         let bytes = self.read(file)?;
         let tensor =
             TensorProto::decode(bytes.as_slice()).map_err(|error| malformed(error.to_string()))?;
-        let axes_of_file = axes.iter().map(|&axis| axis as i64);
-        let expected: Vec<i64> = std::iter::once(1).chain(axes_of_file).collect();
+        let axes = [&[self.manifest().deployment().samples_per_run()], axes].concat();
+        let expected: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let is_float = tensor.data_type == Some(tensor_proto::DataType::Float as i32);
         let data = tensor.raw_data();
         let mut axes = axes.iter();

@@ -109,6 +109,23 @@ impl VitConfig {
         Ok(())
     }
 
+    /// The first number, by the order of names, that another network has otherwise; dropout apart,
+    /// which changes training alone.
+    pub fn first_difference(&self, other: &Self) -> Option<String> {
+        let numbers = |config: &Self| match serde_json::to_value(config) {
+            Ok(serde_json::Value::Object(numbers)) => numbers,
+            _ => unreachable!("a config is an object of numbers"),
+        };
+        let other = numbers(other);
+        let mut own = numbers(self).into_iter();
+        let (name, found) =
+            own.find(|(name, found)| !name.ends_with("dropout") && other[name.as_str()] != *found)?;
+        Some(format!(
+            "{name} is {found}, expected {}",
+            other[name.as_str()]
+        ))
+    }
+
     /// Patches along one side of the image.
     pub fn patches_per_side(&self) -> usize {
         self.image_size / self.patch_size

@@ -1,6 +1,7 @@
 //! Building a graph node by node: every tensor knows its shape, so that every tensor gets its
 //! `value_info`.
 
+use super::deployment::Deployment;
 use super::elements::{Constant, Elements};
 use super::node::node;
 use super::shape::{Axis, data_type, value_info};
@@ -10,20 +11,14 @@ use crate::onnx::{
     TensorProto, ValueInfoProto,
 };
 
-/// ONNX IR version: the one that belongs to opset 17 (ONNX 1.12); ONNX Runtime 1.17 and later load
-/// it.
-pub const IR_VERSION: i64 = 8;
-/// The first opset with LayerNormalization.
-pub const OPSET_VERSION: i64 = 17;
-/// The name of the free first axis.
-pub const BATCH: &str = "batch";
-
 /// A tensor of the graph, `[batch, axes…]`; all are float32 but inputs declared otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     pub(super) name: String,
     pub(super) dtype: Dtype,
-    /// Axes after `batch`.
+    /// `batch`, or the number of samples where it is fixed.
+    first: Axis,
+    /// Axes after the first.
     pub(super) axes: Vec<usize>,
 }
 
@@ -42,6 +37,7 @@ pub struct Model<'a> {
 /// Collects nodes, constants and shapes.
 #[derive(Debug, Default)]
 pub struct GraphBuilder<'a> {
+    pub(super) deployment: Deployment,
     graph: GraphProto,
     constants: Vec<Constant<'a>>,
     inputs: Vec<Value>,
@@ -58,18 +54,23 @@ impl Value {
         self.dtype
     }
 
-    /// `batch` and the axes after it.
+    /// All axes, the samples first.
     pub fn shape(&self) -> Vec<Axis> {
         let axes = self.axes.iter().map(|&axis| Axis::Fixed(axis));
-        std::iter::once(Axis::Named(BATCH.to_owned()))
-            .chain(axes)
-            .collect()
+        std::iter::once(self.first.clone()).chain(axes).collect()
     }
 }
 
 impl<'a> GraphBuilder<'a> {
+    /// An empty graph of opset 17 with a free first axis.
     pub fn new(name: &str) -> Self {
+        Self::with_deployment(name, Deployment::default())
+    }
+
+    /// An empty graph that is written for certain tools.
+    pub fn with_deployment(name: &str, deployment: Deployment) -> Self {
         Self {
+            deployment,
             graph: GraphProto {
                 name: Some(name.to_owned()),
                 ..GraphProto::default()
@@ -88,7 +89,7 @@ impl<'a> GraphBuilder<'a> {
     pub fn input_of(&mut self, name: &str, dtype: Dtype, axes: &[usize]) -> Value {
         let value = Value {
             dtype,
-            ..float_value(name, axes)
+            ..self.float_value(name, axes)
         };
         self.inputs.push(value.clone());
         value
@@ -175,21 +176,30 @@ impl<'a> GraphBuilder<'a> {
         let name = format!("node_{name}");
         let node = node(operator, &name, inputs, &outputs, attributes);
         self.graph.node.push(node);
-        let values = outputs.map(|output| float_value(output, axes));
+        let values = outputs.map(|output| self.float_value(output, axes));
         self.inner.extend_from_slice(&values);
         values
     }
 
-    /// The finished model, IR 8 and opset 17.
+    fn float_value(&self, name: &str, axes: &[usize]) -> Value {
+        Value {
+            name: name.to_owned(),
+            dtype: Dtype::Float32,
+            first: self.deployment.first_axis(),
+            axes: axes.to_vec(),
+        }
+    }
+
+    /// The finished model.
     pub fn finish(mut self) -> Model<'a> {
         self.graph.input = described(&self.inputs);
         self.graph.output = described(&self.outputs);
         self.graph.value_info = described(&self.inner);
         let proto = ModelProto {
-            ir_version: Some(IR_VERSION),
+            ir_version: Some(self.deployment.ir_version()),
             opset_import: vec![OperatorSetIdProto {
                 domain: Some(String::new()),
-                version: Some(OPSET_VERSION),
+                version: Some(self.deployment.opset),
             }],
             graph: Some(self.graph),
             ..ModelProto::default()
@@ -224,14 +234,6 @@ impl Model<'_> {
         let graph = proto.graph.get_or_insert_default();
         graph.initializer = self.constants.iter().map(Constant::to_tensor).collect();
         proto
-    }
-}
-
-fn float_value(name: &str, axes: &[usize]) -> Value {
-    Value {
-        name: name.to_owned(),
-        dtype: Dtype::Float32,
-        axes: axes.to_vec(),
     }
 }
 

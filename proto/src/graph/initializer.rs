@@ -27,6 +27,13 @@ impl Graph {
         all.find(|tensor| tensor.name() == name)
     }
 
+    /// The float32 initializers: those whose elements can be changed.
+    pub fn weight_names(&self) -> Vec<&str> {
+        let all = self.graph().initializer.iter();
+        let float32 = all.filter(|tensor| tensor.data_type == Some(DataType::Float as i32));
+        float32.map(|tensor| tensor.name()).collect()
+    }
+
     /// An initializer's axes; a negative one is taken as 0.
     pub fn initializer_shape(&self, name: &str) -> Result<Vec<usize>, InitializerError> {
         let tensor = self
@@ -88,10 +95,10 @@ impl Graph {
     }
 
     pub(super) fn unknown_initializer(&self, name: &str) -> InitializerError {
-        let available = self.initializer_names();
+        let available = self.weight_names().into_iter();
         InitializerError::Unknown {
             name: name.to_owned(),
-            available: available.into_iter().map(str::to_owned).collect(),
+            available: available.map(str::to_owned).collect(),
         }
     }
 }

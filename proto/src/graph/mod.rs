@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `builder`, `operators` | building a graph in which every tensor has its shape |
+//! | `deployment` | ONNX's version, and whether the first axis is free |
 //! | `elements`, `write` | large constants, in memory one after the other as they are written |
 //! | `read`, `external` | [`Graph`]: a whole model in memory, its external data checked |
 //! | `initializer` | reading and changing one element of a float32 weight |
@@ -14,6 +15,7 @@
 
 mod builder;
 mod cut;
+mod deployment;
 mod elements;
 mod external;
 mod initializer;
@@ -30,8 +32,9 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
-pub use builder::{BATCH, GraphBuilder, IR_VERSION, Model, OPSET_VERSION, Value};
+pub use builder::{GraphBuilder, Model, Value};
 pub use cut::{CutError, Halves};
+pub use deployment::{BATCH, Deployment, LARGEST_FIXED_BATCH, OPSET_VERSIONS};
 pub use elements::{Constant, Elements};
 pub use external::ExternalDataError;
 pub use initializer::InitializerError;

@@ -1,7 +1,8 @@
 //! The operators that a graph is built of.
 //!
-//! Only standard ones of opset 17, and none that computes with shapes: the free axis `batch` comes
-//! first everywhere and `Reshape` copies it with a 0.
+//! Only standard ones, and none that computes with shapes: the axis of the samples comes first
+//! everywhere and `Reshape` copies it with a 0. All are written as opset 13 has them, which opset
+//! 17 reads as the same, but for LayerNormalization, which comes with opset 17.
 
 use super::builder::{GraphBuilder, Value};
 use super::node::{float, integer, integers};
@@ -34,7 +35,7 @@ impl GraphBuilder<'_> {
         self.node(operator, name, &[&x.name, constant], vec![], &x.axes)
     }
 
-    /// `x ∘ y` for an elementwise operator and two tensors of the same shape.
+    /// `x ∘ y` for an elementwise operator and a `y` of the same shape, or with 1 for last axis.
     pub fn elementwise(&mut self, operator: &str, name: &str, x: &Value, y: &Value) -> Value {
         self.node(operator, name, &[&x.name, &y.name], vec![], &x.axes)
     }
@@ -86,7 +87,8 @@ impl GraphBuilder<'_> {
         self.node("Softmax", name, &[&x.name], attributes, &x.axes)
     }
 
-    /// LayerNorm over the last axis; weight and bias are initializers.
+    /// LayerNorm over the last axis; weight and bias are initializers. Before opset 17 it is spelt
+    /// out.
     pub fn layer_norm(
         &mut self,
         name: &str,
@@ -95,9 +97,42 @@ impl GraphBuilder<'_> {
         bias: &str,
         epsilon: f64,
     ) -> Value {
+        if !self.deployment.has_layer_normalization() {
+            return self.spelt_out_layer_norm(name, x, weight, bias, epsilon);
+        }
         let attributes = vec![integer("axis", -1), float("epsilon", epsilon as f32)];
         let inputs = [x.name.as_str(), weight, bias];
         self.node("LayerNormalization", name, &inputs, attributes, &x.axes)
+    }
+
+    /// `(x − mean) / √(variance + epsilon) · weight + bias`, the last node with the name.
+    fn spelt_out_layer_norm(
+        &mut self,
+        name: &str,
+        x: &Value,
+        weight: &str,
+        bias: &str,
+        epsilon: f64,
+    ) -> Value {
+        let within = |rest: &str| format!("{name}_{rest}");
+        let mean = self.mean_of_last_axis(&within("mean"), x); // [batch, …, 1]
+        let centred = self.elementwise("Sub", &within("centred"), x, &mean);
+        let squared = self.elementwise("Mul", &within("squared"), &centred, &centred);
+        let variance = self.mean_of_last_axis(&within("variance"), &squared); // [batch, …, 1]
+        let epsilon = self.scalar(&within("epsilon"), epsilon as f32);
+        let raised = self.with_constant("Add", &within("variance_raised"), &variance, &epsilon);
+        let deviation = self.unary("Sqrt", &within("deviation"), &raised); // [batch, …, 1]
+        let normed = self.elementwise("Div", &within("normed"), &centred, &deviation);
+        let scaled = self.with_constant("Mul", &within("scaled"), &normed, weight);
+        self.with_constant("Add", name, &scaled, bias)
+    }
+
+    /// The mean over the last axis, `[batch, …, 1]`.
+    fn mean_of_last_axis(&mut self, name: &str, x: &Value) -> Value {
+        let mut axes = x.axes.clone();
+        *axes.last_mut().expect("a tensor with a feature axis") = 1;
+        let attributes = vec![integers("axes", vec![-1]), integer("keepdims", 1)];
+        self.node("ReduceMean", name, &[&x.name], attributes, &axes)
     }
 
     /// Cuts the last axis into equal pieces.

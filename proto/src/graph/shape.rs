@@ -1,5 +1,7 @@
 //! Shapes as a graph declares them.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,15 @@ pub enum Axis {
     Fixed(usize),
     /// Free, such as `batch`.
     Named(String),
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(length) => write!(f, "{length}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
 }
 
 /// The description of a tensor: its name, element type and shape.

@@ -10,7 +10,7 @@ use serde_with::rust::maps_duplicate_key_is_error;
 use crate::config::VitConfig;
 use crate::digest::FileDigest;
 use crate::graph;
-pub use crate::graph::Axis;
+pub use crate::graph::{Axis, Deployment};
 use crate::npy::Dtype;
 use crate::preprocessing::Preprocessing;
 use crate::tier::Tiers;
@@ -24,6 +24,9 @@ pub struct Manifest {
     pub model: Model,
     /// The module that was cut out, by its name in the Python model.
     pub module: String,
+    /// What the models are written for; absent where they have opset 17 and a free first axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
     /// The ONNX models, by name.
     #[serde(with = "maps_duplicate_key_is_error")]
     #[schemars(with = "BTreeMap<String, Part>")]
@@ -85,8 +88,8 @@ pub struct Part {
     /// hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_data: Option<String>,
-    /// Test data sets beside the model, `test_data_set_0` and so on, by the position of each one's
-    /// image in the split.
+    /// Samples of the test data sets beside the model, `test_data_set_0` and so on, by the position
+    /// of each one's image in the split. A set holds one sample, or a fixed batch of them.
     #[serde(default)]
     pub test_data_sets: Vec<usize>,
 }
@@ -97,7 +100,7 @@ pub struct Tensor {
     /// Name in the graph.
     pub name: String,
     pub dtype: Dtype,
-    /// Axes; the first is `batch`.
+    /// Axes; the first is `batch`, or the samples of a fixed batch.
     pub shape: Vec<Axis>,
 }
 
@@ -143,7 +146,8 @@ pub enum Role {
     Other,
 }
 
-/// How the golden tensors were made.
+/// How the golden tensors were made. Of tensors that come from files of another program `recorded`
+/// says so, and the rest is about what was computed beside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Golden {
     /// Version of libtorch.
@@ -161,6 +165,33 @@ pub struct Golden {
     /// The golden's own error, where the outputs were also computed in float64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub float64: Option<Float64Golden>,
+    /// The tensors that another program recorded, by the name of their dataset.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "maps_duplicate_key_is_error"
+    )]
+    #[schemars(with = "BTreeMap<String, RecordedElsewhere>")]
+    pub recorded: BTreeMap<String, RecordedElsewhere>,
+}
+
+/// A golden tensor from a file of another program, and how far it lies from what the network gave
+/// here for the same images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedElsewhere {
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Its name in the file, if the file holds more than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Largest |recorded − computed| over all elements.
+    pub largest_difference: f64,
+    /// Samples with an element beyond `atol + rtol · |computed|`.
+    pub samples_outside: usize,
+    /// Absolute part of that tolerance.
+    pub atol: f64,
+    /// Part of it that is relative to what was computed.
+    pub rtol: f64,
 }
 
 /// How far the float32 golden lies from the same computation in float64.
@@ -245,9 +276,32 @@ impl Split {
     }
 }
 
+impl fmt::Display for Golden {
+    /// Who recorded the golden, for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            libtorch, device, ..
+        } = self;
+        match self.recorded.is_empty() {
+            true => write!(f, "libtorch {libtorch} on {device}"),
+            false => write!(
+                f,
+                "another program, compared with libtorch {libtorch} on {device}"
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Manifest {
+    /// What the models are written for.
+    pub fn deployment(&self) -> Deployment {
+        self.deployment.unwrap_or_default()
     }
 }
 

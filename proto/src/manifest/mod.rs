@@ -8,7 +8,7 @@ mod text;
 
 pub use check::is_identifier;
 pub use layout::{
-    Accuracy, Axis, Choice, Dataset, Float64Golden, Golden, Initializer, Manifest, Model, Part,
-    Producer, Role, Selection, Split, Subset, Tensor,
+    Accuracy, Axis, Choice, Dataset, Deployment, Float64Golden, Golden, Initializer, Manifest,
+    Model, Part, Producer, RecordedElsewhere, Role, Selection, Split, Subset, Tensor,
 };
 pub use names::{FORMAT_VERSION, MANIFEST_FILE, SHA256SUMS_FILE, dataset, part};

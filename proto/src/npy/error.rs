@@ -18,7 +18,10 @@ pub enum NpyFault {
     Io(#[from] io::Error),
     #[error("not an NPY file: it does not begin with \\x93NUMPY")]
     Magic,
-    #[error("NPY version {0}.{1}: expected 1.0")]
+    #[error(
+        "NPY version {0}.{1}: expected 1.0\n\
+         hint: numpy.save(NEW, numpy.load(FILE)) writes it"
+    )]
     Version(u8, u8),
     #[error("the header claims {found} bytes: expected at most {most}")]
     HeaderLength { found: usize, most: usize },
@@ -28,10 +31,17 @@ pub enum NpyFault {
     #[error("malformed header: {0}")]
     Header(String),
     /// The elements are stored column by column.
-    #[error("Fortran order: expected C order (hint: numpy.ascontiguousarray)")]
+    #[error(
+        "Fortran order: expected C order \
+         (hint: numpy.save(NEW, numpy.ascontiguousarray(numpy.load(FILE))))"
+    )]
     FortranOrder,
     /// An element type that bundles do not use, as NumPy's type string.
-    #[error("dtype {found}: expected {expected}")]
+    #[error(
+        "dtype {found}: expected {expected}\n\
+         hint: numpy.save(NEW, numpy.load(FILE).astype(\"{}\")) converts it",
+        expected.split(',').next().unwrap_or_default()
+    )]
     Dtype { found: String, expected: String },
     /// The shape's product does not fit.
     #[error("shape {0} is too large to be true")]

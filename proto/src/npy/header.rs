@@ -5,7 +5,7 @@ use npyz::{DType, NpyHeader, Order};
 use super::dtype::Dtype;
 use super::error::NpyFault;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, version and header length.
 const PREFIX: usize = 10;
 /// NumPy pads the header so that the data begins at a multiple of this
@@ -77,7 +77,9 @@ impl Header {
             return Err(NpyFault::Version(major, minor));
         }
         let any = AnyHeader::parse(bytes)?;
-        if any.fortran_order {
+        // A vector has one order only.
+        let is_vector = any.shape.iter().filter(|&&axis| axis != 1).count() <= 1;
+        if any.fortran_order && !is_vector {
             return Err(NpyFault::FortranOrder);
         }
         let dtype = plain_dtype(&any.dtype)?;
@@ -165,7 +167,7 @@ impl AnyHeader {
     }
 }
 
-fn elements(shape: &[usize]) -> Result<usize, NpyFault> {
+pub(super) fn elements(shape: &[usize]) -> Result<usize, NpyFault> {
     let mut axes = shape.iter();
     axes.try_fold(1, |product: usize, &axis| product.checked_mul(axis))
         .ok_or_else(|| NpyFault::Overflow(format!("{shape:?}")))
@@ -275,6 +277,10 @@ mod tests {
         assert!(with("<f4", "<f2").contains("dtype '<f2'"));
         assert!(with("<f4", "|i1").contains("dtype '|i1': expected <f4, <f8, <i8 or |u1"));
         assert!(with("False", "True").contains("Fortran"));
+        for vector in ["3,", "3, 1", "1, 3", "1, 1", ""] {
+            let text = good.replace("False", "True").replace("2, 3", vector);
+            assert!(Header::parse(&file(&text)).is_ok(), "{vector}");
+        }
         assert!(with("2, 3", "18446744073709551615, 3").contains("too large"));
         assert!(with("2, 3", "4294967296, 4294967296").contains("too large"));
         assert!(with("2, 3", "2, -3").contains("malformed"));

@@ -14,7 +14,7 @@
 
 use super::resize::{PRECISION_BITS, Resizer};
 use super::{CHANNELS, CIFAR10_IMAGE_SIZE, IMAGE, PIXELS, Preprocessing};
-use crate::graph::{GraphBuilder, Model, Value};
+use crate::graph::{Deployment, GraphBuilder, Model, Value};
 use crate::npy::Dtype;
 
 /// Fractional bits of half a weight.
@@ -40,8 +40,8 @@ struct Pass {
 impl Preprocessing {
     /// The graph of this name from `pixels` `[batch, 32, 32, 3]`, uint8, the channels R, G, B, to
     /// `image` `[batch, 3, image_size, image_size]`, float32.
-    pub fn model(&self, name: &str) -> Model<'static> {
-        let mut graph = GraphBuilder::new(name);
+    pub fn model(&self, name: &str, deployment: Deployment) -> Model<'static> {
+        let mut graph = GraphBuilder::with_deployment(name, deployment);
         let (side, image_size) = (CIFAR10_IMAGE_SIZE, self.resize.image_size);
         let pixels = graph.input_of(PIXELS, Dtype::Uint8, &[side, side, CHANNELS]);
         let numbers = graph.to_float32("pixels_as_float32", &pixels);
@@ -141,7 +141,8 @@ mod tests {
     const SIZES: [usize; 9] = [1, 2, 15, 16, 31, 33, 48, 224, 256];
 
     fn model(image_size: usize) -> Graph {
-        let model = Preprocessing::cifar10(image_size).model("preprocess");
+        let preprocessing = Preprocessing::cifar10(image_size);
+        let model = preprocessing.model("preprocess", Deployment::default());
         let mut bytes = Vec::new();
         crate::graph::write::write(&model, &mut bytes).expect("memory takes all");
         Graph::decode(&bytes).expect("a model")

@@ -14,7 +14,7 @@ use super::split::{IMAGE_BYTES, Image, Split};
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 /// Records in a file.
 pub const RECORDS_PER_FILE: usize = 10_000;
-const FILE_BYTES: usize = RECORD_BYTES * RECORDS_PER_FILE;
+pub(super) const FILE_BYTES: usize = RECORD_BYTES * RECORDS_PER_FILE;
 
 /// Reads a file whole; refuses one that is absent or does not hold 10,000 records.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {

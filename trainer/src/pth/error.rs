@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use proto::config::Preset;
+use safetensors::tensor::SafeTensorError;
 use zip::result::ZipError;
 
-use super::pickle::PickleFault;
+use super::format::NotCheckpoint;
+use crate::pickle::PickleFault;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,15 +25,23 @@ pub enum PthFault {
     Absent,
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Not of `torch.save` at all.
-    #[error("not a checkpoint: expected the zip archive that torch.save writes")]
-    NotArchive,
-    /// One long pickle.
+    /// Another format.
+    #[error(transparent)]
+    NotCheckpoint(#[from] NotCheckpoint),
+    /// A zip archive with what may be a checkpoint in it.
+    #[error("a zip archive with `{0}` in it\nhint: unpack it and import that file")]
+    Packed(String),
+    /// Not a valid safetensors file.
     #[error(
-        "in the format of PyTorch before 1.6, expected a zip archive\n\
-         hint: PyTorch 1.6 or later rewrites it: torch.save(torch.load(FILE), FILE)"
+        "not a valid safetensors file: {0}\n\
+         hint: it may have been cut short; copy or download it again"
     )]
-    Legacy,
+    Safetensors(#[from] SafeTensorError),
+    /// Weights that need no import.
+    #[error(
+        "not a checkpoint: a weights file of `trainer` already, which every command takes as it is"
+    )]
+    OwnWeights,
     /// Zip, but not a valid one.
     #[error(
         "not a valid zip archive: {0}\nhint: it may have been cut short; copy or download it again"
@@ -74,32 +84,67 @@ pub enum PthFault {
     /// The pickle breaks a rule.
     #[error(transparent)]
     Pickle(#[from] PickleFault),
-    /// The saved object is something else.
+    /// There is no tensor with the name of a parameter.
     #[error(
-        "expected a state dict, found {0}\nhint: torch.save(model.state_dict(), FILE) writes one"
+        "no weights of the network in it: expected tensors by name, such as `pos_embedding`, \
+         found {found}{hint}"
     )]
-    NoStateDict(&'static str),
-    /// A name in the state dict is no text.
-    #[error("a name in its state dict: expected str, found {0}")]
-    Name(&'static str),
-    /// An entry of the state dict is something else.
+    NoWeights { found: String, hint: &'static str },
+    /// Something is called where weights are looked for.
     #[error(
-        "entry `{name}`: expected a tensor, found {found}\n\
-         hint: a file is a state dict, or has one under `model_state_dict`"
+        "{}\nhint: if you trust the file's source, save its tensors alone, in Python: {}",
+        refused(called),
+        save_alone(*is_all)
     )]
-    NotTensor { name: String, found: &'static str },
-    /// A name stands twice in the state dict.
-    #[error("tensor `{0}` appears twice")]
-    Twice(String),
+    Called {
+        called: String,
+        /// Whether the file is nothing else.
+        is_all: bool,
+    },
+    /// Several places in the file have all tensors of the network.
+    #[error("several entries are weights of the network: {0}")]
+    Several(String),
+    /// No tensors of the network stand under the key asked for.
+    #[error("no weights under `{key}`: expected one of {found}")]
+    NoKey { key: String, found: String },
     /// The tensors are not those of the network.
-    #[error("{difference}")]
+    #[error("{}{difference}", place(at.as_deref()))]
     Difference {
+        /// Where in the file they stand, if something else is there too.
+        at: Option<String>,
         /// The first difference, in the order of the network's state dict; tensors without a
         /// parameter come last.
-        difference: Difference,
+        difference: Box<Difference>,
         /// Another preset, whose names and shapes these are.
         fits: Option<Preset>,
     },
+    /// A parameter has numbers of another kind.
+    #[error("tensor `{name}`: expected dtype float32, float16 or bfloat16, found {found}")]
+    Dtype {
+        name: String,
+        /// The file's dtype, as PyTorch calls it.
+        found: &'static str,
+    },
+    /// There is no such tensor.
+    #[error("expected {expected}, found {found}")]
+    NoTensor { expected: String, found: String },
+    /// Recorded numbers are of another kind.
+    #[error("tensor `{name}`: expected dtype float32, found {found}")]
+    NotFloat32 {
+        name: String,
+        /// The file's dtype, as PyTorch calls it.
+        found: &'static str,
+    },
+    /// A tensor without an axis, or with an empty one.
+    #[error("tensor `{name}`: expected rows, found shape {found:?}")]
+    NoRows { name: String, found: Vec<usize> },
+    /// Rows do not stand one after the other.
+    #[error(
+        "tensor `{0}`: expected its elements in C order\n\
+         hint: in Python, torch.save({{name: tensor.contiguous() for name, tensor in \
+         torch.load(FILE).items()}}, NEW)"
+    )]
+    Strided(String),
     /// A view reaches past its storage.
     #[error("tensor `{name}`: reaches past the {elements} elements of its storage `{key}`")]
     OutOfBounds {
@@ -133,14 +178,42 @@ pub enum Difference {
         expected: Vec<usize>,
         found: Vec<usize>,
     },
-    /// A parameter is not float32.
+    /// A name stands twice.
+    #[error("tensor `{0}` appears twice")]
+    Twice(String),
+    /// A parameter is no tensor.
+    #[error("tensor `{name}`: expected a tensor, found {found}")]
+    NotTensor { name: String, found: String },
+    /// A parameter is of NumPy.
     #[error(
-        "tensor `{name}`: expected dtype float32, found {found}\n\
-         hint: torch.save(model.float().state_dict(), FILE) converts it"
+        "tensor `{name}`: expected a tensor, found a {found}\n\
+         hint: torch.from_numpy makes a tensor of an array; \
+         torch.save writes a dict of tensors again"
     )]
-    Dtype {
-        name: String,
-        /// The file's dtype, as PyTorch calls it.
-        found: &'static str,
-    },
+    NumPy { name: String, found: String },
+    /// A parameter would be made by a call.
+    #[error("tensor `{name}`: {}", refused(called))]
+    Called { name: String, called: String },
+}
+
+/// What is said of a call where weights should be.
+fn refused(called: &str) -> String {
+    format!(
+        "its pickle calls or names `{called}`, which no state dict needs: \
+         refused, and nothing of it was run"
+    )
+}
+
+/// How the tensors of a file are saved alone, by someone who has no more than the file.
+fn save_alone(is_all: bool) -> &'static str {
+    if is_all {
+        "torch.save(torch.load(FILE, weights_only=False).state_dict(), NEW), \
+         where the class of what was saved can be imported"
+    } else {
+        "torch.save(torch.load(FILE, weights_only=False)[KEY], NEW)"
+    }
+}
+
+pub(super) fn place(at: Option<&str>) -> String {
+    at.map(|at| format!("in `{at}`: ")).unwrap_or_default()
 }

@@ -10,16 +10,25 @@
 //! | `NAME/byteorder` | `little` or `big`; absent before PyTorch 2.1 |
 //! | `NAME/version` | `3` |
 //!
-//! A pickle is a program for a stack machine that may name and call any Python function. The one in
-//! `pickle` has no way to call anything: it knows the few names a state dict needs, and refuses a
-//! pickle that holds another.
+//! A pickle is a program for a stack machine that may name and call any Python function. That of
+//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made
+//! by, and of any other it keeps the name. Where weights should be, such a name is refused; beside
+//! them it is skipped.
+//!
+//! The weights are found by their names and shapes, under whichever keys they stand. Safetensors
+//! files of Python are read in the same way.
 
 mod archive;
 mod checkpoint;
+mod choose;
 mod error;
-mod pickle;
-mod printable;
+mod format;
+mod no_weights;
+mod safetensors_file;
+mod sizes;
 mod state_dict;
+mod stored;
+mod tree;
 mod view;
 mod write;
 
@@ -29,25 +38,38 @@ use std::path::Path;
 use proto::config::VitConfig;
 use proto::{regular_file, staging};
 
+pub use crate::pickle::PickleFault;
 use crate::vit::Vit;
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
-pub use pickle::PickleFault;
+pub use format::NotCheckpoint;
+pub use sizes::{SizesError, config_of};
+pub use stored::StoredTensor;
 
-/// Reads the weights of a network from a checkpoint, bit for bit.
-///
-/// Accepts a state dict, or the Python repository's `{"epoch", "model_state_dict", …}`. Fails
-/// unless names, shapes and dtypes are those of the config and every number is finite.
+/// Reads the weights of a network from a checkpoint, as [`load_with`] without options.
 pub fn load(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthError> {
-    read(path, config).map_err(|fault| PthError {
+    load_with(path, config, &Options::default())
+}
+
+/// Reads the weights of a network from a checkpoint or a safetensors file. float32 keeps every
+/// bit, float16 and bfloat16 are widened exactly.
+///
+/// Finds the dict whose names, after a prefix that all of them share, and shapes are those of the
+/// config. Fails unless there is one, its dtypes are floating-point ones and all numbers finite.
+pub fn load_with(
+    path: &Path,
+    config: &VitConfig,
+    options: &Options,
+) -> Result<Checkpoint, PthError> {
+    read(path, config, options).map_err(|fault| PthError {
         path: path.to_owned(),
         fault,
     })
 }
 
-fn read(path: &Path, config: &VitConfig) -> Result<Checkpoint, PthFault> {
+fn read(path: &Path, config: &VitConfig, options: &Options) -> Result<Checkpoint, PthFault> {
     match regular_file::open(path) {
-        Ok(file) => checkpoint::read(BufReader::new(file), config),
+        Ok(file) => checkpoint::read(BufReader::new(file), config, options),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PthFault::Absent),
         Err(error) => Err(error.into()),
     }

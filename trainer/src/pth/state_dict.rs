@@ -1,94 +1,180 @@
-//! Which tensors a checkpoint has, and whether they are those of a network.
+//! Tensors by name in a dict, and whether they are those of a network.
 
 use std::collections::{HashMap, HashSet};
 
 use proto::config::{Parameter, Preset, VitConfig};
 
-use super::error::{Difference, PthFault};
-use super::pickle::{Pickle, Value, View};
-use super::printable::printable;
+use super::error::Difference;
+use super::tree::{Entries, Tree, joined};
+use crate::pickle::{Pickle, Value, View};
+use crate::printable::printable;
 
-/// The key of the state dict in a checkpoint of the Python repository.
-const STATE_DICT_KEY: &str = "model_state_dict";
+/// A dict whose keys end like the names of parameters, and what stands before these.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// The dict's number in the tree.
+    pub(super) node: usize,
+    /// With its last dot; empty if the names begin at once.
+    pub(super) prefix: &'a str,
+    /// How many names of parameters there are after the prefix.
+    pub(super) names: usize,
+}
 
-/// The tensors that a pickle names.
+impl<'a> Candidate<'a> {
+    /// Those of a dict, in the order of its keys.
+    pub(super) fn in_dict(
+        node: usize,
+        entries: Entries<'a>,
+        parameters: &[Parameter],
+    ) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        let mut positions: HashMap<&str, usize> = HashMap::new();
+        for &(key, _) in entries {
+            let Some(prefix) = prefix(key, parameters) else {
+                continue;
+            };
+            let position = *positions.entry(prefix).or_insert(found.len());
+            if position == found.len() {
+                let names = 0;
+                found.push(Self {
+                    node,
+                    prefix,
+                    names,
+                });
+            }
+            found[position].names += 1;
+        }
+        found
+    }
+
+    /// The keys that lead to it, and its prefix.
+    pub(super) fn path(&self, tree: &Tree<'a>) -> String {
+        let prefix = printable(self.prefix.trim_end_matches('.'));
+        joined(&tree.path(self.node), &prefix)
+    }
+}
+
+/// What stands before the name of a parameter, if a key ends with one.
+fn prefix<'a>(key: Value<'a>, parameters: &[Parameter]) -> Option<&'a str> {
+    let Value::Text(key) = key else {
+        return None;
+    };
+    parameters
+        .iter()
+        .filter_map(|parameter| key.strip_suffix(parameter.name.as_str()))
+        .find(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+}
+
+/// The tensors that a file names.
 pub(super) struct StateDict<'a> {
-    /// In the file's order.
-    names: Vec<&'a str>,
-    pub(super) tensors: HashMap<&'a str, &'a View<'a>>,
+    pickle: &'a Pickle<'a>,
+    pub(super) candidate: Candidate<'a>,
+    /// Names after the prefix, in the file's order.
+    entries: Vec<(&'a str, Value<'a>)>,
+    values: HashMap<&'a str, Value<'a>>,
+    /// Names that stand twice.
+    twice: HashSet<&'a str>,
+    /// Entries of the dict without the prefix.
+    pub(super) beside: Vec<(Value<'a>, Value<'a>)>,
 }
 
 impl<'a> StateDict<'a> {
-    /// The state dict that a pickle is or holds, and the epoch beside it.
-    pub(super) fn of(pickle: &'a Pickle<'a>) -> Result<(Self, Option<i64>), PthFault> {
-        let root = entries(pickle, pickle.root)?;
-        let (entries, epoch) = match value_of(root, STATE_DICT_KEY) {
-            Some(value) => (entries(pickle, value)?, value_of(root, "epoch")),
-            None => (root, None),
-        };
+    /// What stands behind the longer prefix of another one of all, such as averages beside the
+    /// weights, is not of it.
+    pub(super) fn of(tree: &Tree<'a>, candidate: Candidate<'a>, all: &[Candidate<'a>]) -> Self {
         let mut state_dict = Self {
-            names: Vec::new(),
-            tensors: HashMap::new(),
+            pickle: tree.pickle,
+            candidate,
+            entries: Vec::new(),
+            values: HashMap::new(),
+            twice: HashSet::new(),
+            beside: Vec::new(),
         };
-        for &(key, value) in entries {
-            let Value::Text(name) = key else {
-                return Err(PthFault::Name(pickle.type_name(key)));
+        let own = candidate.prefix;
+        let longer: Vec<&str> = all
+            .iter()
+            .filter(|other| other.node == candidate.node)
+            .map(|other| other.prefix)
+            .filter(|other| other.len() > own.len() && other.starts_with(own))
+            .collect();
+        for &(key, value) in tree.entries(candidate.node).unwrap_or_default() {
+            let name = match key {
+                Value::Text(key) if !longer.iter().any(|&other| key.starts_with(other)) => {
+                    key.strip_prefix(candidate.prefix)
+                }
+                _ => None,
             };
-            let found = pickle.type_name(value);
-            let view = pickle.tensor(value).ok_or_else(|| PthFault::NotTensor {
-                name: printable(name),
-                found,
-            })?;
-            state_dict.names.push(name);
-            if state_dict.tensors.insert(name, view).is_some() {
-                return Err(PthFault::Twice(printable(name)));
+            let Some(name) = name else {
+                state_dict.beside.push((key, value));
+                continue;
+            };
+            state_dict.entries.push((name, value));
+            if state_dict.values.insert(name, value).is_some() {
+                state_dict.twice.insert(name);
             }
         }
-        let epoch = epoch.and_then(|value| match value {
-            Value::Int(epoch) => Some(epoch),
-            _ => None,
-        });
-        Ok((state_dict, epoch))
+        state_dict
+    }
+
+    /// A parameter's tensor.
+    pub(super) fn tensor(&self, name: &str) -> Option<&'a View<'a>> {
+        self.pickle.tensor(*self.values.get(name)?)
     }
 
     /// The first parameter that is not here as the config implies; if all are, the first tensor
     /// that is no parameter.
     pub(super) fn difference(&self, config: &VitConfig) -> Option<Difference> {
         let parameters = config.parameters();
-        for Parameter {
-            name,
-            shape: expected,
-            ..
-        } in &parameters
-        {
-            let (name, expected) = (name.clone(), expected.clone());
-            match self.tensors.get(name.as_str()) {
-                None => return Some(Difference::Missing { name, expected }),
-                Some(View { shape, .. }) if *shape != expected => {
-                    return Some(Difference::Shape {
-                        name,
-                        expected,
-                        found: shape.clone(),
-                    });
-                }
-                Some(View { storage, .. }) if storage.dtype != "float32" => {
-                    return Some(Difference::Dtype {
-                        name,
-                        found: storage.dtype,
-                    });
-                }
-                Some(_) => {}
-            }
+        let mut differences = parameters.iter();
+        if let Some(difference) = differences.find_map(|parameter| self.differs(parameter)) {
+            return Some(difference);
         }
         let known: HashSet<&str> = parameters
             .iter()
             .map(|parameter| parameter.name.as_str())
             .collect();
-        let extra = self.names.iter().find(|name| !known.contains(*name))?;
+        let mut others = self
+            .entries
+            .iter()
+            .filter(|(name, _)| !known.contains(name));
+        let (name, view) =
+            others.find_map(|&(name, value)| Some((name, self.pickle.tensor(value)?)))?;
         Some(Difference::Extra {
-            name: printable(extra),
-            found: self.tensors[extra].shape.clone(),
+            name: printable(name),
+            found: view.shape.clone(),
         })
+    }
+
+    fn differs(&self, parameter: &Parameter) -> Option<Difference> {
+        let (name, expected) = (parameter.name.clone(), parameter.shape.clone());
+        let Some(&value) = self.values.get(name.as_str()) else {
+            return Some(Difference::Missing { name, expected });
+        };
+        if self.twice.contains(name.as_str()) {
+            return Some(Difference::Twice(name));
+        }
+        match (self.pickle.tensor(value), self.pickle.name(value)) {
+            (Some(view), _) if view.shape == expected => None,
+            (Some(view), _) => Some(Difference::Shape {
+                name,
+                expected,
+                found: view.shape.clone(),
+            }),
+            (None, Some(called)) => Some(match called.is_numpy() {
+                true => Difference::NumPy {
+                    name,
+                    found: called.describe(),
+                },
+                false => Difference::Called {
+                    name,
+                    called: called.describe(),
+                },
+            }),
+            (None, None) => Some(Difference::NotTensor {
+                name,
+                found: self.pickle.describe(value),
+            }),
+        }
     }
 
     /// A preset other than the config that has these names and shapes.
@@ -96,31 +182,23 @@ impl<'a> StateDict<'a> {
         Preset::ALL
             .into_iter()
             .filter(|preset| preset.config() != *config)
-            .find(|preset| {
-                let parameters = preset.config().parameters();
-                parameters.len() == self.names.len()
-                    && parameters.iter().all(|parameter| self.has(parameter))
-            })
+            .find(|preset| self.difference(&preset.config()).is_none())
     }
-    /// Whether there is a tensor of this name and shape.
-    fn has(&self, parameter: &Parameter) -> bool {
-        self.tensors
-            .get(parameter.name.as_str())
-            .is_some_and(|view| view.shape == parameter.shape)
+
+    /// Whether the parameters are the same numbers in the file as those of another.
+    pub(super) fn is_same(&self, other: &Self, parameters: &[Parameter]) -> bool {
+        parameters
+            .iter()
+            .all(|parameter| self.tensor(&parameter.name) == other.tensor(&parameter.name))
     }
-}
 
-type Entries<'a> = &'a [(Value<'a>, Value<'a>)];
-
-fn entries<'a>(pickle: &'a Pickle<'a>, value: Value<'a>) -> Result<Entries<'a>, PthFault> {
-    pickle
-        .dict(value)
-        .ok_or_else(|| PthFault::NoStateDict(pickle.type_name(value)))
-}
-
-fn value_of<'a>(entries: Entries<'a>, wanted: &str) -> Option<Value<'a>> {
-    entries
-        .iter()
-        .find(|(key, _)| matches!(key, Value::Text(text) if *text == wanted))
-        .map(|(_, value)| *value)
+    /// Entries under the prefix that are no parameters and no tensors.
+    pub(super) fn others(&self, parameters: &[Parameter]) -> Vec<(&'a str, Value<'a>)> {
+        let known: HashSet<&str> = parameters
+            .iter()
+            .map(|parameter| parameter.name.as_str())
+            .collect();
+        let entries = self.entries.iter().copied();
+        entries.filter(|(name, _)| !known.contains(name)).collect()
+    }
 }

@@ -99,6 +99,19 @@ impl Vit {
         )
     }
 
+    /// Images `[batch, 3, S, S]` to what the first attention is given, `[batch, tokens, dim]`: all
+    /// that comes before it, and no more.
+    pub fn first_attention_input(&self, images: &Tensor) -> Tensor {
+        let mode = Mode {
+            dropout: None,
+            kind: Kind::Float,
+        };
+        let patches = self.to_patch_embedding.apply(&self.patches(images), mode);
+        let x = self.with_positions(&patches, &self.pos_embedding);
+        let first = self.layers.first().expect("a network has a block");
+        first.attention.norm.apply(&x)
+    }
+
     /// As [`Self::forward`], the way a step of training computes it.
     pub fn forward_train(&self, images: &Tensor, pass: &TrainingPass) -> Tensor {
         let mode = Mode {
@@ -150,10 +163,7 @@ impl Vit {
         mode: Mode,
         observe: Observer<'_>,
     ) -> Tensor {
-        let batch = patches.size()[0];
-        let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
-        // [batch, tokens, dim]
-        let x = Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions;
+        let x = self.with_positions(patches, positions);
         let mut x = mode.dropout(&x, self.config.embedding_dropout, Place::Embedding);
         let mut normed = self
             .layers
@@ -174,6 +184,13 @@ impl Vit {
         self.head
             .apply(&self.head_norm.apply(&pooled), mode)
             .to_kind(Kind::Float) // [batch, classes]
+    }
+
+    /// Puts the class token before embedded patches and adds positions: `[batch, tokens, dim]`.
+    fn with_positions(&self, patches: &Tensor, positions: &Tensor) -> Tensor {
+        let batch = patches.size()[0];
+        let cls = self.cls_token.expand([batch, -1, -1], false); // [batch, 1, dim]
+        Tensor::cat(&[cls, patches.to_kind(Kind::Float)], 1) + positions
     }
 
     /// Cuts images into flattened patches, each ordered (row in patch, column in patch, channel).

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use proto::config::{ConfigError, Preset};
+use proto::config::ConfigError;
 use safetensors::tensor::SafeTensorError;
 
 use super::info::METADATA_KEY;
@@ -26,7 +26,7 @@ pub enum WeightsFault {
     /// A file of PyTorch.
     #[error(
         "a PyTorch checkpoint, not a weights file\n\
-         hint: `trainer import --pth FILE --model PRESET` makes one of it"
+         hint: `trainer import --pth FILE` makes one of it"
     )]
     PyTorch,
     /// Not the format.
@@ -44,12 +44,13 @@ pub enum WeightsFault {
     /// The config is no network.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The network is not of the preset asked for.
-    #[error("weights of preset {found}, expected {expected}")]
-    Preset {
-        expected: Preset,
-        /// The file's preset, or `custom`.
-        found: &'static str,
+    /// The network is not the one asked for.
+    #[error("weights of network {found}, expected {expected}: {difference}")]
+    Network {
+        expected: String,
+        /// The file's preset, or what its sizes are.
+        found: String,
+        difference: String,
     },
     /// The network is not one for CIFAR-10.
     #[error(

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use proto::config::{Preset, VitConfig};
+use proto::config::{Network, VitConfig};
 use proto::digest::DigestReader;
 use proto::regular_file::{self, Stamp};
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError};
+use safetensors::tensor::{Dtype, Metadata};
 use tch::{Kind, Tensor};
 
 use super::error::{WeightsError, WeightsFault};
@@ -22,15 +22,12 @@ pub const DEFAULT_FOLDER: &str = "trained_models";
 /// The extension of a weights file.
 pub const EXTENSION: &str = "safetensors";
 
-/// Bytes before a safetensors file's header, which hold its length.
-const PREFIX: u64 = 8;
+/// The first bytes of a zip archive, as torch.save writes it.
+const ZIP: &[u8] = b"PK\x03\x04";
 
-/// As the safetensors library has it.
-const LONGEST_HEADER: u64 = 100_000_000;
-
-/// The file that a preset's weights go to inside a folder, named as in the Python repository.
-pub fn default_path(folder: &Path, preset: Preset) -> PathBuf {
-    folder.join(format!("vit_{preset}_cifar10.{EXTENSION}"))
+/// The file that a network's weights go to inside a folder, named as in the Python repository.
+pub fn default_path(folder: &Path, network: &Network) -> PathBuf {
+    folder.join(format!("vit_{network}_cifar10.{EXTENSION}"))
 }
 
 /// Writes the parameters of a network; the file is whole or absent.
@@ -95,25 +92,30 @@ pub(super) fn read_open(
     Ok((vit, info, source.sha256()))
 }
 
-/// Reads the weights that a user names by file, by preset, or by both, which must then agree. A
-/// preset alone stands for its file in [`DEFAULT_FOLDER`].
+/// Reads the weights that a user names by file, by network, or by both, which must then agree. A
+/// network alone stands for its file in [`DEFAULT_FOLDER`].
 pub fn load_chosen(
     file: Option<&Path>,
-    preset: Option<Preset>,
+    network: Option<&Network>,
     device: tch::Device,
 ) -> Result<Loaded, WeightsError> {
-    let by_preset = || preset.map(|preset| default_path(Path::new(DEFAULT_FOLDER), preset));
+    let by_name = || network.map(|network| default_path(Path::new(DEFAULT_FOLDER), network));
     let path = file
         .map(Path::to_owned)
-        .or_else(by_preset)
+        .or_else(by_name)
         .unwrap_or_default();
     let loaded = load(&path, device)?;
-    match preset {
-        Some(expected) if loaded.info.config != expected.config() => {
-            let found = loaded.info.preset_name();
+    let found = &loaded.info.config;
+    match network {
+        Some(expected) if !found.is_same_but_for_dropout(expected.config()) => {
+            let difference = found.first_difference(expected.config());
             Err(WeightsError {
                 path,
-                fault: WeightsFault::Preset { expected, found },
+                fault: WeightsFault::Network {
+                    expected: expected.name().to_owned(),
+                    found: Network::of(found).name().to_owned(),
+                    difference: difference.unwrap_or_default(),
+                },
             })
         }
         _ => Ok(loaded),
@@ -126,7 +128,15 @@ pub(super) fn read(
     length: u64,
     device: tch::Device,
 ) -> Result<(Vit, WeightsInfo), WeightsFault> {
-    let header = read_header(source, length)?;
+    let mut beginning = Vec::new();
+    source
+        .by_ref()
+        .take(ZIP.len() as u64)
+        .read_to_end(&mut beginning)?;
+    if beginning == ZIP {
+        return Err(WeightsFault::PyTorch);
+    }
+    let header = tensor_file::read_header(&mut beginning.chain(source.by_ref()), length)??;
     let info = info_of(&header)?;
     check(&header, &info.config)?;
     let vit = Vit::new(&info.config, device, 1.0);
@@ -146,36 +156,6 @@ pub(super) fn read(
         ));
     }
     Ok((vit, info))
-}
-
-/// Reads up to the first tensor; refuses a header that does not fit a file of this length.
-fn read_header(source: &mut impl Read, length: u64) -> Result<Metadata, WeightsFault> {
-    let mut beginning = Vec::new();
-    source.by_ref().take(PREFIX).read_to_end(&mut beginning)?;
-    if beginning.starts_with(b"PK\x03\x04") {
-        return Err(WeightsFault::PyTorch); // a zip archive, as torch.save writes
-    }
-    let header_length = beginning
-        .as_slice()
-        .try_into()
-        .map_or(0, u64::from_le_bytes);
-    if header_length > length.saturating_sub(PREFIX) {
-        return Err(SafeTensorError::InvalidHeaderLength.into());
-    }
-    if header_length > LONGEST_HEADER {
-        return Err(SafeTensorError::HeaderTooLarge.into());
-    }
-    source
-        .by_ref()
-        .take(header_length)
-        .read_to_end(&mut beginning)?;
-    let header: Metadata =
-        serde_json::from_slice(beginning.get(PREFIX as usize..).unwrap_or_default())
-            .map_err(SafeTensorError::InvalidHeaderDeserialization)?;
-    if header.data_len() as u64 != length - PREFIX - header_length {
-        return Err(SafeTensorError::MetadataIncompleteBuffer.into());
-    }
-    Ok(header)
 }
 
 /// What the file says about itself; refuses a network that is not for CIFAR-10.

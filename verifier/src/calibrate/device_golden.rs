@@ -16,7 +16,7 @@ use proto::npy::{Npy, NpyError};
 use proto::regular_file;
 use serde::{Deserialize, Serialize};
 
-use super::file::Setting;
+use super::setting::Setting;
 use crate::samples::outputs::{OutputsError, OutputsFolder, file_name};
 use crate::samples::{Recording, SamplesError, elements, sample_of};
 

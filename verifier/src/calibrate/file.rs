@@ -10,16 +10,14 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use console::Host;
 use proto::digest::blake3_bytes;
 use proto::{regular_file, staging};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::setting::Setting;
 use super::{BITS, Calibration, Request};
 use crate::compare::{Largest, Tolerance};
-use crate::engine::device::key_values;
-use crate::engine::onnxruntime::{LibraryInfo, Optimization, Options};
 
 /// `major.minor` of the file's layout; another major one is refused.
 const VERSION: &str = "2.0";
@@ -78,55 +76,6 @@ pub struct Entry {
     pub caught_by_bit: Vec<f64>,
     /// Elements in which every bit was flipped for that.
     pub flipped_elements: usize,
-}
-
-/// What a calibration holds for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Setting {
-    /// BLAKE3 of the part's model.
-    pub model_blake3: String,
-    /// The part.
-    pub part: String,
-    #[serde(flatten)]
-    pub engine: EngineSetting,
-}
-
-/// What of an engine a calibration is bound to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum EngineSetting {
-    /// ONNX Runtime on this machine.
-    Session(Box<SessionSetting>),
-    /// Outputs from files.
-    Files {
-        /// What computed them, as the user says.
-        engine_name: String,
-    },
-}
-
-/// ONNX Runtime on this machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SessionSetting {
-    /// SHA-256 of the runtime library.
-    pub runtime_sha256: String,
-    /// Its version.
-    pub runtime_version: String,
-    /// The device.
-    pub device: String,
-    /// Which one of several.
-    pub device_id: Option<u32>,
-    /// Settings of the provider, `key=value`.
-    pub device_options: Vec<String>,
-    /// Whether reduced precision is allowed.
-    pub allow_reduced_precision: bool,
-    /// Graph optimisation level.
-    pub optimization: Optimization,
-    /// Threads for one operation, if not left to the runtime.
-    pub threads: Option<usize>,
-    /// Samples in one run: kernels are chosen by it.
-    pub batch_size: usize,
-    /// The machine.
-    pub host: Host,
 }
 
 /// A calibration file that cannot be used.
@@ -269,60 +218,6 @@ fn lock_folder_of(path: &Path) -> io::Result<File> {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-    }
-}
-
-impl Setting {
-    /// Of outputs from files of an engine that the user names.
-    pub fn of_files(model_blake3: String, part: &str, engine_name: &str) -> Self {
-        Self {
-            model_blake3,
-            part: part.to_owned(),
-            engine: EngineSetting::Files {
-                engine_name: engine_name.to_owned(),
-            },
-        }
-    }
-
-    /// Of runs of ONNX Runtime.
-    pub fn of_session(
-        model_blake3: String,
-        part: &str,
-        library: &LibraryInfo,
-        options: &Options,
-        batch_size: usize,
-    ) -> Self {
-        Self {
-            model_blake3,
-            part: part.to_owned(),
-            engine: EngineSetting::Session(Box::new(SessionSetting {
-                runtime_sha256: library.sha256.clone(),
-                runtime_version: library.version.clone(),
-                device: options.device.to_string(),
-                device_id: options.device_id,
-                device_options: key_values(&options.device_options),
-                allow_reduced_precision: options.allow_reduced_precision,
-                optimization: options.optimization,
-                threads: options.threads,
-                batch_size,
-                host: Host::this(),
-            })),
-        }
-    }
-
-    /// What another setting has that this one has not, by its name: `batch_size 64`.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        let fields = |setting: &Self| match serde_json::to_value(setting) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
-        };
-        let own = fields(self);
-        let others = fields(other)
-            .into_iter()
-            .filter(|(name, value)| own.get(name) != Some(value));
-        others
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect()
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod device_golden;
 pub mod file;
 mod floor;
+pub mod setting;
 #[cfg(test)]
 mod tests;
 

@@ -111,7 +111,8 @@ mod in_a_file {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::calibrate::file::{Entry, Setting, read, store};
+    use crate::calibrate::file::{Entry, read, store};
+    use crate::calibrate::setting::Setting;
     use crate::engine::onnxruntime::{LibraryInfo, Options};
 
     fn entry(batch_size: usize) -> Entry {

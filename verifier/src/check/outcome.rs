@@ -3,13 +3,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inject::Fault;
+use crate::inject::{Fault, WeightElement};
 
 /// A fault, what it changed, and whether that was noticed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultResult {
     /// The fault, in its grammar.
     pub fault: Fault,
+    /// Where it is, by both names of the weight; absent where it is in no parameter of PyTorch's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<WeightElement>,
     /// What became of it.
     pub outcome: FaultOutcome,
     /// Largest absolute change of an output (of the golden, for a fault there), over finite
@@ -58,6 +61,7 @@ impl FaultResult {
     pub fn new(fault: &Fault) -> Self {
         Self {
             fault: fault.clone(),
+            weight: None,
             outcome: FaultOutcome::NotReached,
             largest_change: 0.0,
             non_finite: false,
@@ -66,6 +70,12 @@ impl FaultResult {
             samples_beyond: 0,
             samples_flagged: 0,
         }
+    }
+
+    /// The other name of the weight's element, and where it holds.
+    pub fn other_name(&self) -> Option<(&'static str, String)> {
+        let weight = self.weight.as_ref()?;
+        Some(weight.other_name(&self.fault.target))
     }
 
     /// Takes note of a sample.

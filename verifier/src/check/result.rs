@@ -10,6 +10,7 @@ use super::outcome::{FaultOutcome, FaultResult};
 use crate::compare::{
     ClassChange, ClassCounts, ElementPair, Histogram, Largest, Pattern, SampleComparison, Top1,
 };
+use crate::inject::Parameters;
 use crate::samples::{Origin, Recordings, SampleInfo};
 
 /// The result of a check.
@@ -160,6 +161,13 @@ pub struct Seconds {
 }
 
 impl CheckResult {
+    /// Says of every fault in a weight what the element is called in the graph and in PyTorch.
+    pub fn name_weights(&mut self, parameters: &Parameters) {
+        for fault in &mut self.faults {
+            fault.weight = parameters.element(&fault.fault);
+        }
+    }
+
     /// Of nothing yet.
     pub(super) fn new(recordings: &Recordings) -> Self {
         let outputs = recordings.goldens.iter().map(|golden| OutputResult {

@@ -1,13 +1,13 @@
 //! Flags of `verifier check`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use verifier::inject::Fault;
 
 use super::engine::EngineArgs;
 use super::outputs::OutputsArgs;
-use super::shared::{PartArgs, TargetArgs};
+use super::shared::{PartArgs, TargetArgs, inputs};
 use super::values::{check_report, count, path, tolerance};
 
 /// Run a part on every sample and compare it with the golden
@@ -76,7 +76,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, hide = true)]
     pub(crate) no_inject: bool,
     /// Change one value: TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, TARGET one of golden, input,
-    /// output, weight:NAME; repeatable
+    /// output, edge:NAME, weight:NAME; repeatable
     #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
     pub(crate) faults: Vec<Fault>,
     /// Do not carry faulty samples through `tail` to see whether their class changes
@@ -95,6 +95,19 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
+    /// Files and folders that are read, beside the bundle.
+    pub(crate) fn inputs(&self) -> Vec<Option<&Path>> {
+        let [outputs, model, runtime, engines] =
+            inputs(&self.target, Some(&self.outputs), &self.engine);
+        vec![
+            outputs,
+            model,
+            runtime,
+            engines,
+            self.calibration.as_deref(),
+        ]
+    }
+
     /// Whether the user gave a tolerance, which then is the one.
     pub(crate) fn has_tolerance(&self) -> bool {
         self.atol.is_some() || self.rtol.is_some()

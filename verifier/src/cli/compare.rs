@@ -1,6 +1,6 @@
 //! Flags of `verifier compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use verifier::compare::Tolerance;
@@ -106,6 +106,15 @@ pub(crate) struct CompareArgs {
 }
 
 impl CompareArgs {
+    /// Files and folders that are read, beside the bundle.
+    pub(crate) fn inputs(&self) -> Vec<Option<&Path>> {
+        let outputs = self.outputs.iter().map(|outputs| outputs.path.as_path());
+        let libraries = self.runs.iter().map(|(library, _)| library);
+        let libraries = self.runtimes.iter().chain(libraries).map(PathBuf::as_path);
+        let inputs = outputs.chain(libraries).map(Some);
+        inputs.chain([self.engines_file.as_deref()]).collect()
+    }
+
     /// When an element is close.
     pub(crate) fn tolerance(&self) -> Tolerance {
         let default = Tolerance::DEFAULT;

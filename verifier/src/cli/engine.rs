@@ -8,18 +8,31 @@ use verifier::engine::command::{EngineSpec, SpecError};
 
 use super::values::seconds;
 
+/// What says how ONNX Runtime runs a part. Each flag of an engine refuses it too: one that requires
+/// `--engine` does not where that is excluded.
+const OF_ONNXRUNTIME: [&str; 5] = [
+    "device",
+    "device_id",
+    "device_options",
+    "allow_reduced_precision",
+    "optimization",
+];
+
 /// Another engine, as a process.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Another engine, as a process")]
 pub(crate) struct EngineArgs {
     /// Run this engine: its name in the file of --engines, or NAME=COMMAND, in which {model},
     /// {inputs}, {outputs}, {batch} and {threads} are filled in; see docs/engines.md
-    #[arg(long, value_name = "ENGINE", conflicts_with_all = [
-        "device", "device_id", "device_options", "allow_reduced_precision", "optimization",
-    ])]
+    #[arg(long, value_name = "ENGINE", conflicts_with_all = OF_ONNXRUNTIME)]
     pub(crate) engine: Option<String>,
     /// File of engines [default: engines/engines.toml, if it is there]
-    #[arg(long, value_name = "FILE.toml", requires = "engine")]
+    #[arg(
+        long,
+        value_name = "FILE.toml",
+        requires = "engine",
+        conflicts_with_all = OF_ONNXRUNTIME
+    )]
     pub(crate) engines: Option<PathBuf>,
     /// Seconds after which the engine's process is killed
     #[arg(
@@ -32,7 +45,7 @@ pub(crate) struct EngineArgs {
     pub(crate) engine_timeout: f64,
     /// Folder for the engine's inputs and outputs, which are removed in the end [default: the
     /// system's temporary folder]
-    #[arg(long, value_name = "DIR", requires = "engine")]
+    #[arg(long, value_name = "DIR", requires = "engine", conflicts_with_all = OF_ONNXRUNTIME)]
     pub(crate) scratch: Option<PathBuf>,
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod campaign;
 mod check;
 mod compare;
 mod engine;
@@ -20,12 +21,15 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use campaign::{
+    CampaignArgs, CampaignCommand, CampaignReplayArgs, CampaignReportArgs, CampaignRunArgs,
+};
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use engine::{EngineArgs, find_engine, find_engines};
 pub(crate) use outputs::OutputsArgs;
 pub(crate) use record::RecordArgs;
-pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs};
+pub(crate) use shared::{OtherPartsOn, PartArgs, TargetArgs, inputs};
 pub(crate) use watch::{
     WatchArgs, WatchCommand, WatchConsequencesArgs, WatchReportArgs, WatchRunArgs,
 };
@@ -55,6 +59,7 @@ pub(crate) enum Command {
     Calibrate(Box<CalibrateArgs>),
     Compare(Box<CompareArgs>),
     Bench(Box<BenchArgs>),
+    Campaign(Box<CampaignArgs>),
     Record(Box<RecordArgs>),
     Watch(Box<WatchArgs>),
     Devices(DevicesArgs),
@@ -72,16 +77,20 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or an NPY file holds
+/// Show what a bundle, an ONNX file or a file of arrays holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   verifier inspect bundles/nano
+  verifier inspect bundles/nano --sites submodel
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, an ONNX file or an NPY file
+    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
     pub(crate) path: PathBuf,
+    /// List the tensors of a bundle's part that faults can be put into
+    #[arg(long, value_name = "PART")]
+    pub(crate) sites: Option<String>,
 }
 
 const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";
@@ -142,6 +151,7 @@ impl Command {
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             // What it sets for itself, its processes inherit.
             Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Campaign(arguments) => arguments.allows_reduced_precision(),
             Self::Record(arguments) => arguments.target.allow_reduced_precision,
             Self::Watch(arguments) => match &**arguments {
                 WatchArgs::Run(run) => run.target.allow_reduced_precision,

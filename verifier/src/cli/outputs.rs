@@ -9,29 +9,51 @@ use verifier::report::outputs::OutputsOptions;
 
 use super::values::engine_name;
 
+/// What runs something, and so has no part in outputs from files. Each flag of theirs refuses it
+/// too: one that requires `--outputs` does not where that is excluded.
+const WHAT_RUNS: [&str; 8] = [
+    "device",
+    "device_id",
+    "device_options",
+    "allow_reduced_precision",
+    "optimization",
+    "threads",
+    "model",
+    "engine",
+];
+
 /// Outputs from files; nothing is run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Outputs that something else computed")]
 pub(crate) struct OutputsArgs {
     /// Compare these outputs and run nothing: a file .npy, .npz, .raw, .bin, .pb (TensorProto) or
     /// .json (Polygraphy, trtexec), or a folder with one for each output or each batch
-    #[arg(long, value_name = "PATH", conflicts_with_all = [
-        "device", "device_id", "device_options", "allow_reduced_precision", "optimization",
-        "threads", "model", "engine",
-    ])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = WHAT_RUNS)]
     pub(crate) outputs: Option<PathBuf>,
     /// Elements of raw files, and of 16-bit words without a type: float32, float16, bfloat16 or
     /// float64, little endian
-    #[arg(long, value_name = "TYPE", requires = "outputs")]
+    #[arg(long, value_name = "TYPE", requires = "outputs", conflicts_with_all = WHAT_RUNS)]
     pub(crate) dtype: Option<FloatType>,
     /// Reorder the axes as numpy.transpose does, such as 0,2,1; the samples stay the first
-    #[arg(long, value_name = "AXES", value_delimiter = ',', requires = "outputs")]
+    #[arg(
+        long,
+        value_name = "AXES",
+        value_delimiter = ',',
+        requires = "outputs",
+        conflicts_with_all = WHAT_RUNS
+    )]
     pub(crate) transpose: Option<Vec<usize>>,
     /// What computed them, for the report and for calibrations
-    #[arg(long, value_name = "NAME", requires = "outputs", value_parser = engine_name)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "outputs",
+        conflicts_with_all = WHAT_RUNS,
+        value_parser = engine_name
+    )]
     pub(crate) engine_name: Option<String>,
     /// Where they come from, for the report
-    #[arg(long, value_name = "TEXT", requires = "outputs")]
+    #[arg(long, value_name = "TEXT", requires = "outputs", conflicts_with_all = WHAT_RUNS)]
     pub(crate) note: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Flags that several commands have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use verifier::engine::Device;
@@ -8,6 +8,8 @@ use verifier::engine::device::key_values;
 use verifier::engine::onnxruntime::{Optimization, Options};
 use verifier::report::record::TargetRecord;
 
+use super::engine::EngineArgs;
+use super::outputs::OutputsArgs;
 use super::values::{Number, hash, key_value};
 
 /// Which samples of which part of which bundle.
@@ -68,6 +70,17 @@ pub(crate) struct TargetArgs {
     /// Where the other parts run, which compute inputs from pixels, and classes from outputs
     #[arg(long, value_enum, default_value = "cpu", value_name = "WHERE")]
     pub(crate) other_parts_on: OtherPartsOn,
+}
+
+/// Files and folders that a command reads, beside the bundle.
+pub(crate) fn inputs<'a>(
+    target: &'a TargetArgs,
+    outputs: Option<&'a OutputsArgs>,
+    engine: &'a EngineArgs,
+) -> [Option<&'a Path>; 4] {
+    let outputs = outputs.and_then(|outputs| outputs.outputs.as_deref());
+    let (model, runtime) = (target.model.as_deref(), target.runtime.as_deref());
+    [outputs, model, runtime, engine.engines.as_deref()]
 }
 
 impl PartArgs {

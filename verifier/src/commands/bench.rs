@@ -19,7 +19,7 @@ use super::model::Model;
 use super::opened::Opened;
 use super::prepare::{Loaded, Prepared};
 use super::recorded::recorded;
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, inputs};
 
 /// Timed unless the user names others: one sample, a few, and many.
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
@@ -28,9 +28,12 @@ const WARMUP: usize = 3;
 const RUNS: usize = 100;
 
 pub(crate) fn bench(arguments: &BenchArgs) -> Result<Verdict> {
-    recorded(&arguments.reports, body(arguments), |record, stop| {
-        run(arguments, record, stop)
-    })
+    recorded(
+        &arguments.reports,
+        &inputs(&arguments.target, None, &arguments.engine),
+        body(arguments),
+        |record, stop| run(arguments, record, stop),
+    )
 }
 
 fn run(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use console::{Progress, grouped, note, say};
+use console::{Progress, grouped, note, one_line, say};
 use proto::staging;
 use verifier::calibrate::file::{self, Entry};
 use verifier::calibrate::{self, BITS, Calibration, Floor, Request};
@@ -17,9 +17,9 @@ use verifier::report::{Verdict, text, unix_seconds};
 use super::hints::with_hint;
 use super::opened::Opened;
 use super::prepare::stop_flag;
-use super::recorded::check_place;
+use super::recorded::{check_place, refuse_input};
 use super::source::{Asked, Source};
-use crate::cli::CalibrateArgs;
+use crate::cli::{CalibrateArgs, inputs};
 
 pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Verdict> {
     run(arguments).map_err(|error| with_hint(error, "calibrate"))
@@ -117,9 +117,16 @@ fn output_file(arguments: &CalibrateArgs) -> Result<PathBuf> {
         .clone()
         .or_else(|| file::beside(&arguments.input.bundle));
     let out = out.context("the bundle's folder has no name: --out FILE names the file to write")?;
+    let inputs = inputs(
+        &arguments.target,
+        Some(&arguments.outputs),
+        &arguments.engine,
+    );
     check_place("--out", &out)?;
+    refuse_input("--out", &out, &inputs)?;
     if let Some(plot) = &arguments.plot {
         check_place("--plot", plot)?;
+        refuse_input("--plot", plot, &inputs)?;
     }
     Ok(out)
 }
@@ -154,12 +161,12 @@ fn say_setting(source: &Source) {
         let nodes = text::nodes(&runtime.nodes);
         say!("device       {device} ({nodes}), {}", runtime.precision);
         for (name, value) in runtime.model_rows() {
-            say!("{name:<13}{value}");
+            say!("{name:<13}{}", one_line(&value));
         }
         say!("batch size   {}", source.batch_size());
     }
     for (name, value) in source.command().iter().flat_map(|command| command.rows()) {
-        say!("{name:<13}{value}");
+        say!("{name:<13}{}", one_line(&value));
     }
 }
 
@@ -198,9 +205,11 @@ fn say_summary(request: &Request<'_>, found: &Calibration) {
             grouped(count)
         ),
     }
-    let error = text::largest(&found.max_abs_error, |value| format!("{value:.3e}"));
+    // One that is not finite ends a calibration.
+    let counts = [found.elements, 0];
+    let error = text::largest(&found.max_abs_error, counts, |value| format!("{value:.3e}"));
     say!("largest      absolute error {error}");
-    let ulp = text::largest(&found.max_ulp, |value| grouped(value as usize));
+    let ulp = text::largest(&found.max_ulp, counts, |value| grouped(value as usize));
     say!("             ULP distance   {ulp} (large near zero)");
     say!(
         "tolerance    atol {:e}, rtol {:e}: {} times the least atol without a false alarm, {:e}",

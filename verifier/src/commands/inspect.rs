@@ -1,4 +1,4 @@
-//! `verifier inspect`: what a bundle, an ONNX file or an NPY file holds.
+//! `verifier inspect`: what a bundle, an ONNX file or a file of arrays holds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,14 +7,17 @@ use anyhow::{Context as _, Result, bail};
 use console::{ensure_printed, grouped, say};
 use prost::Message as _;
 use proto::bundle::Bundle;
-use proto::manifest::{Axis, Manifest, Tensor};
-use proto::npy::{self, Dtype};
+use proto::manifest::{Axis, Deployment, Manifest, Tensor};
+use proto::npy::Dtype;
 use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
 use proto::regular_file;
+use verifier::inject::{Site, sites};
 use verifier::report::Verdict;
 
+use super::inspect_arrays::{inspect_npy, inspect_npz, inspect_safetensors};
+use super::weights::{in_pytorch, parameters_of, say_weights};
 use crate::cli::InspectArgs;
 
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
@@ -24,13 +27,30 @@ pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
         .and_then(|extension| extension.to_str())
         .unwrap_or_default();
     match extension {
-        _ if path.is_dir() => inspect_bundle(path)?,
+        _ if path.is_dir() => match &arguments.sites {
+            None => inspect_bundle(path)?,
+            Some(part) => inspect_sites(path, part)?,
+        },
+        _ if arguments.sites.is_some() => {
+            bail!(
+                "{}: expected a bundle's folder with --sites",
+                path.display()
+            )
+        }
         _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
-        "onnx" | "npy" if !path.is_file() => bail!("{}: not a regular file", path.display()),
+        _ if !path.is_file() => bail!("{}: not a regular file", path.display()),
         "onnx" => inspect_onnx(path)?,
         "npy" => inspect_npy(path)?,
+        "npz" => inspect_npz(path)?,
+        "safetensors" => inspect_safetensors(path)?,
+        "pth" | "pt" => bail!(
+            "{}: a checkpoint of PyTorch, which the verifier does not read\n\
+             hint: `trainer import --pth FILE` does, and says what is in it",
+            path.display()
+        ),
         _ => bail!(
-            "{}: expected a bundle's folder, or a file that ends in .onnx or .npy",
+            "{}: expected a bundle's folder, or a file that ends in .onnx, .npy, .npz or \
+             .safetensors",
             path.display()
         ),
     }
@@ -50,11 +70,16 @@ fn inspect_bundle(path: &Path) -> Result<()> {
     say!("blake3       {}", bundle.blake3());
     say_network(manifest);
     say_samples(manifest);
+    if let Some(Deployment { opset, fixed_batch }) = manifest.deployment {
+        let samples = fixed_batch.map(|samples| format!(", {samples} samples in every run"));
+        say!("models       opset {opset}{}", samples.unwrap_or_default());
+    }
     say!("parts");
     for (name, part) in &manifest.parts {
         let (inputs, outputs) = (describe_all(&part.inputs), describe_all(&part.outputs));
         say!("  {name:<10} {inputs} → {outputs}  ({})", part.file);
     }
+    say_weights(&bundle)?;
     say!("datasets");
     for (name, dataset) in &manifest.datasets {
         let (dtype, shape) = (dataset.dtype.name(), &dataset.shape);
@@ -65,6 +90,26 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         "files        {files} files, {bytes} bytes, sizes as in the manifest (`verifier check` \
          also compares hashes)"
     );
+    Ok(())
+}
+
+/// Where faults can be put into a part.
+fn inspect_sites(path: &Path, part: &str) -> Result<()> {
+    let bundle = Bundle::open(path)?;
+    let found = sites(&bundle.model(part)?.graph);
+    let elements: usize = found.iter().map(Site::elements).sum();
+    say!(
+        "{} sites of `{part}`, {} elements",
+        found.len(),
+        grouped(elements)
+    );
+    for site in found {
+        let (name, elements) = (site.to_string(), grouped(site.elements()));
+        say!(
+            "  {name:<44} {:<18} {elements:>12}",
+            format!("{:?}", site.shape)
+        );
+    }
     Ok(())
 }
 
@@ -94,6 +139,14 @@ fn say_network(manifest: &Manifest) {
         golden.threads,
         golden.batch_size
     );
+    for (name, recorded) in &golden.recorded {
+        say!(
+            "recorded     {name} by another program, in a file with SHA-256 {}; largest difference \
+             from the network {:.3e}",
+            recorded.sha256,
+            recorded.largest_difference
+        );
+    }
 }
 
 fn say_samples(manifest: &Manifest) {
@@ -161,31 +214,16 @@ fn inspect_onnx(path: &Path) -> Result<()> {
         .collect();
     say!("nodes        {}: {}", graph.node.len(), counted.join(", "));
     say!("initializers {}", graph.initializer.len());
+    let parameters = parameters_of(path);
     for tensor in &graph.initializer {
-        say!(
-            "  {:<48} {:<8} {:?}",
-            tensor.name(),
-            dtype(tensor.data_type()),
-            tensor.dims
-        );
+        let (name, dtype) = (tensor.name(), dtype(tensor.data_type()));
+        let axes = tensor.dims.iter().map(|&axis| usize::try_from(axis));
+        let shape: Vec<usize> = axes.map(Result::unwrap_or_default).collect();
+        let in_pytorch = in_pytorch(&parameters, name, &shape);
+        let shape = format!("{:?}", tensor.dims);
+        let row = format!("  {name:<48} {dtype:<8} {shape:<14} {in_pytorch}");
+        say!("{}", row.trim_end());
     }
-    Ok(())
-}
-
-fn inspect_npy(path: &Path) -> Result<()> {
-    let header = npy::read_header(path)?;
-    say!("array        {}", path.display());
-    say!(
-        "dtype        {} ({})",
-        header.dtype.name(),
-        header.dtype.descr()
-    );
-    say!("shape        {:?}", header.shape);
-    say!(
-        "elements     {} in {} bytes",
-        grouped(header.elements()?),
-        grouped(header.data_bytes()? as usize)
-    );
     Ok(())
 }
 

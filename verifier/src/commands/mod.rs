@@ -3,14 +3,17 @@
 pub(crate) mod bench;
 mod bench_engine;
 pub(crate) mod calibrate;
+pub(crate) mod campaign;
 pub(crate) mod check;
 mod command_engine;
 pub(crate) mod compare;
 pub(crate) mod devices;
 mod hints;
 pub(crate) mod inspect;
+mod inspect_arrays;
 mod model;
 mod opened;
+mod pieces;
 mod prepare;
 pub(crate) mod record;
 mod recorded;
@@ -19,5 +22,6 @@ mod tail;
 mod tolerance;
 mod upstream;
 pub(crate) mod watch;
+mod weights;
 
 pub(crate) use recorded::remove_reports;

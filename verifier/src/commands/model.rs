@@ -13,8 +13,8 @@ use proto::staging::ScratchFolder;
 use verifier::engine::onnxruntime::{Expected, Library, Options, Ports, Session, Source};
 use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
-use verifier::inject::Fault;
 use verifier::inject::weights::with_weight_faults;
+use verifier::inject::{Fault, Parameters, Target};
 use verifier::report::other_model::OtherModelRecord;
 
 use super::opened::Opened;
@@ -25,6 +25,10 @@ pub(super) struct Model {
     files: Files,
     /// Of the bundle's own, and of another one if it can be read as the bundle's are.
     graph: Option<Graph>,
+    /// Samples of every run, if it fixes them.
+    fixed_batch: Option<usize>,
+    /// PyTorch's names of its weights; none of another model.
+    parameters: Parameters,
 }
 
 /// Where a model is loaded, and as what.
@@ -60,18 +64,23 @@ impl Model {
         Ok(Self {
             path: other.to_owned(),
             graph: Graph::read(other, &model.model, None).ok(),
+            fixed_batch: model.fixed_batch,
+            parameters: Parameters::default(),
             files: Files::Other(Box::new(model)),
         })
     }
 
     /// A part's own model.
     pub(super) fn own(bundle: &Bundle, part: &str) -> Result<Self> {
-        let (path, _) = bundle.part(part)?;
+        let (path, description) = bundle.part(part)?;
         let model = bundle.model(part)?;
+        let manifest = bundle.manifest();
         Ok(Self {
             path,
             files: Files::Own(model.files),
             graph: Some(model.graph),
+            fixed_batch: manifest.deployment().fixed_batch,
+            parameters: Parameters::new(description, &manifest.module),
         })
     }
 
@@ -111,12 +120,9 @@ impl Model {
         }
     }
 
-    /// The batch that the model fixes, if it does.
+    /// Samples of every run, if the model fixes them.
     pub(super) fn fixed_batch(&self) -> Option<usize> {
-        match &self.files {
-            Files::Own(_) => None,
-            Files::Other(other) => other.fixed_batch,
-        }
+        self.fixed_batch
     }
 
     /// As records have it; `None` of the bundle's own.
@@ -228,19 +234,22 @@ impl Model {
         }
     }
 
-    /// The model with its weight faults, if there are any.
-    pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Vec<u8>>> {
-        let has_weight_fault = faults.iter().any(|fault| fault.sample().is_none());
-        match self.graph.take() {
-            Some(graph) => Ok(with_weight_faults(graph, faults)?),
-            None => {
-                ensure!(
-                    !has_weight_fault,
-                    "{}: its weights cannot be changed: they are in other files, or of other types",
-                    self.path.display()
-                );
-                Ok(None)
-            }
+    /// The graph with its weight faults, and whether there are any; `None` where the model cannot
+    /// be changed, which then has no faults inside. It can be had once.
+    pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Graph>> {
+        let mut targets = faults.iter().map(|fault| &fault.target);
+        let is_inside = |target: &Target| matches!(target, Target::Weight(_) | Target::Edge(_));
+        let has_inner_fault = targets.any(is_inside);
+        if !has_inner_fault {
+            return Ok(None);
         }
+        let graph = self.graph.take().with_context(|| {
+            format!(
+                "{}: faults cannot be put into it: its weights are in other files, or of other \
+                 types",
+                self.path.display()
+            )
+        })?;
+        Ok(Some(with_weight_faults(graph, faults, &self.parameters)?))
     }
 }

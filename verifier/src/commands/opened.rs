@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use console::Progress;
 use proto::bundle::Bundle;
 use proto::manifest::Part;
+use verifier::inject::Parameters;
 use verifier::report::record::{Body, BundleRecord, Record};
 use verifier::samples::batches::check_samples;
 use verifier::samples::{Recordings, SamplesError};
@@ -38,6 +39,11 @@ impl Opened {
             None => model,
             Some(external) => format!("{model}+{}", files[external].blake3),
         }
+    }
+
+    /// PyTorch's names of the weights of the bundle's own model.
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::new(&self.part, &self.bundle.manifest().module)
     }
 
     /// Hashes the recordings now, so that their samples can be read in any order.

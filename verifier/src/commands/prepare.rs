@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
 use console::check_threads;
-use verifier::calibrate::file::Setting;
+use proto::manifest::Tensor;
+use verifier::calibrate::setting::Setting;
 use verifier::engine::Engine;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options};
-use verifier::engine::recorded::Recorded;
+use verifier::engine::recorded::{Recorded, TensorNames};
 use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 use verifier::samples::Recording;
 
@@ -161,7 +162,13 @@ impl PreparedFiles {
         };
         let reading = arguments.reading(batch_size);
         let goldens = &opened.recordings.goldens;
-        let recorded = Recorded::open(path, &reading, goldens, opened.samples.clone())?;
+        let recorded = Recorded::open(
+            path,
+            &reading,
+            &tensor_names(&opened),
+            goldens,
+            opened.samples.clone(),
+        )?;
         check_hashes(&opened, stop)?;
         Ok(Self {
             window: window(&opened),
@@ -176,6 +183,17 @@ impl PreparedFiles {
         let name = self.engine_name.as_deref()?;
         let model = self.opened.model_blake3();
         Some(Setting::of_files(model, &self.opened.part_name, name))
+    }
+}
+
+/// By which files say what they hold.
+fn tensor_names(opened: &Opened) -> TensorNames {
+    let name = |tensor: &Tensor| tensor.name.clone();
+    let parts = opened.bundle.manifest().parts.values();
+    let all = parts.flat_map(|part| part.inputs.iter().chain(&part.outputs));
+    TensorNames {
+        outputs: opened.part.outputs.iter().map(name).collect(),
+        all: all.map(name).collect(),
     }
 }
 

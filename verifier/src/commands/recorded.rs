@@ -14,10 +14,11 @@ use verifier::report::{Body, Format, Record, Verdict};
 use super::hints::with_hint;
 use super::prepare::stop_flag;
 
-/// Runs a command and writes its record: before the long run too, since an earlier run's verdict
-/// must not survive this one.
+/// Runs a command and writes its record, in the place of none of the files that it reads: before
+/// the long run too, since an earlier run's verdict must not survive this one.
 pub(super) fn recorded<B: Body>(
     paths: &[PathBuf],
+    inputs: &[Option<&Path>],
     body: B,
     run: impl FnOnce(&mut Record<B>, Arc<AtomicBool>) -> Result<Verdict>,
 ) -> Result<Verdict> {
@@ -26,6 +27,7 @@ pub(super) fn recorded<B: Body>(
     let mut record = Record::begun(body);
     for path in paths {
         check_place("--report", path)?;
+        refuse_input("--report", path, inputs)?;
         write(&record, path)?;
     }
     let result = run(&mut record, stop).map_err(|error| with_hint(error, B::COMMAND));
@@ -85,6 +87,29 @@ pub(super) fn check_place(flag: &str, path: &Path) -> Result<()> {
     }
 }
 
+/// No result takes the place of what a command reads: of a file, or of one in a folder of arrays.
+pub(super) fn refuse_input(flag: &str, path: &Path, inputs: &[Option<&Path>]) -> Result<()> {
+    let Ok(place) = path.canonicalize() else {
+        return Ok(()); // nothing is there
+    };
+    // Reports beside the arrays are no input: a second run may write them again.
+    let is_report = Format::of(path).is_some();
+    for input in inputs.iter().flatten() {
+        let is_input = input.canonicalize().is_ok_and(|input| {
+            place == input || (input.is_dir() && place.starts_with(&input) && !is_report)
+        });
+        if is_input {
+            bail!(
+                "{flag} {}: that is an input of this command, {}\n\
+                 hint: name another file for the result",
+                path.display(),
+                input.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Nothing is written into a bundle, which a check leaves as it is.
 pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
     match bundle::around(path) {
@@ -94,5 +119,34 @@ pub(super) fn refuse_inside(flag: &str, path: &Path) -> Result<()> {
             path.display(),
             bundle.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_never_takes_the_place_of_an_input() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, "").expect("write");
+            path
+        };
+        let (input, other) = (file("a.json"), file("b.json"));
+        let outputs = folder.path().join("outputs");
+        fs::create_dir(&outputs).expect("make");
+        let (array, report) = (file("outputs/y.npy"), file("outputs/r.html"));
+        let inputs = [None, Some(input.as_path()), Some(outputs.as_path())];
+        let same = folder.path().join("outputs/../a.json");
+        for refused in [&input, &same, &array] {
+            let refused = refuse_input("--report", refused, &inputs).expect_err("an input");
+            assert!(refused.to_string().contains("an input of this command"));
+        }
+        let new = folder.path().join("c.json");
+        for taken in [&other, &report, &new] {
+            refuse_input("--report", taken, &inputs).expect("no input");
+        }
     }
 }

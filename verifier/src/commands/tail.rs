@@ -1,4 +1,4 @@
-//! Loads `tail` behind a part, with what computes its other inputs.
+//! Loads the rest of the model behind a part, which takes the part's outputs to the logits.
 
 use anyhow::{Result, bail};
 use proto::manifest::{dataset, part};
@@ -12,9 +12,16 @@ use super::opened::Opened;
 use super::upstream;
 use crate::cli::TargetArgs;
 
-/// `tail`, whose inputs are the part's output and what else the bundle has or can compute; on a
-/// library that is loaded already, if one is.
-pub(super) fn load_tail(
+/// `tail`, whose inputs are the part's output and what else the bundle has or can compute.
+pub(super) fn load(opened: &Opened, library: &Library, options: &Options) -> Result<Tail<'static>> {
+    let inputs = inputs(opened, library, options)?;
+    let bundle = &opened.bundle;
+    let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, options)?;
+    Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
+}
+
+/// The same on what `--device` and `--runtime` say; on a library that is loaded already, if one is.
+pub(super) fn load_on(
     target: &TargetArgs,
     opened: &Opened,
     library: Option<&Library>,
@@ -27,11 +34,7 @@ pub(super) fn load_tail(
             &started
         }
     };
-    let options = upstream::options(target);
-    let inputs = inputs(opened, library, &options)?;
-    let bundle = &opened.bundle;
-    let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, &options)?;
-    Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
+    load(opened, library, &upstream::options(target))
 }
 
 fn inputs(opened: &Opened, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {

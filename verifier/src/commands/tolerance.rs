@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use verifier::calibrate::file::{self, LookUp, Setting};
+use verifier::calibrate::file::{self, LookUp};
+use verifier::calibrate::setting::Setting;
 use verifier::compare::Tolerance;
 
 /// The tolerance that flags give, or the calibration beside the bundle that is of this setting, or

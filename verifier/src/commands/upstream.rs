@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 use proto::bundle::Bundle;
 use verifier::engine::onnxruntime::{Library, Options, Session};
 use verifier::engine::upstream::Upstream;
-use verifier::engine::{Device, Engine, batch_size};
+use verifier::engine::{Device, Engine};
 use verifier::report::record::FromPixelsRecord;
 use verifier::samples::of_part::Computed;
 
@@ -85,7 +85,7 @@ pub(super) fn load_part(
 ) -> Result<LoadedPart> {
     let model = Model::own(bundle, name)?;
     let (_, part) = bundle.part(name)?;
-    let batch_size = batch_size::choose(&options.device, model.largest_operator_bytes());
+    let batch_size = model.batch_size(None, &options.device)?;
     // Every part takes zeros.
     let inputs: Vec<ArrayD<f32>> = part
         .inputs

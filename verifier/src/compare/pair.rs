@@ -1,5 +1,7 @@
 //! Two recordings of the same samples against each other, element by element.
 
+use std::ops::Add as _;
+
 use ndarray::ArrayViewD;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -16,15 +18,19 @@ const WINDOW_BYTES: usize = 8 << 20;
 pub struct Difference {
     /// Elements compared.
     pub elements: usize,
-    /// Elements with the same bits: +0 and −0 are not, two NaN with the same bits are.
-    pub identical_elements: usize,
+    /// Elements with the same bits: +0 and −0 are not, two NaN with the same bits are; absent where
+    /// numbers came as decimal text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identical_elements: Option<usize>,
     /// Elements of which at least one is not finite and whose bits differ; they have no part in the
     /// largest values.
     pub non_finite_elements: usize,
     /// Largest absolute difference over pairs of finite numbers.
     pub max_abs_difference: f64,
-    /// Largest ULP distance over pairs of finite numbers.
-    pub max_ulp: u32,
+    /// Largest ULP distance over pairs of finite numbers; absent where numbers came as decimal
+    /// text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ulp: Option<u32>,
     /// Samples with the same largest element, where a sample is one row of scores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_argmax: Option<usize>,
@@ -35,16 +41,27 @@ pub struct Difference {
 impl Difference {
     fn merge(mut self, other: Self) -> Self {
         self.elements += other.elements;
-        self.identical_elements += other.identical_elements;
         self.non_finite_elements += other.non_finite_elements;
         self.max_abs_difference = self.max_abs_difference.max(other.max_abs_difference);
-        self.max_ulp = self.max_ulp.max(other.max_ulp);
         self.samples += other.samples;
-        self.same_argmax = match (self.same_argmax, other.same_argmax) {
-            (Some(own), Some(others)) => Some(own + others),
-            (own, others) => own.or(others),
-        };
+        let identical = (self.identical_elements, other.identical_elements);
+        self.identical_elements = merged(identical, usize::add);
+        self.max_ulp = merged((self.max_ulp, other.max_ulp), u32::max);
+        self.same_argmax = merged((self.same_argmax, other.same_argmax), usize::add);
         self
+    }
+
+    /// Takes away what bits would show, which decimal text does not have.
+    pub fn without_bits(&mut self) {
+        self.identical_elements = None;
+        self.max_ulp = None;
+    }
+}
+
+fn merged<T>(both: (Option<T>, Option<T>), merge: impl Fn(T, T) -> T) -> Option<T> {
+    match both {
+        (Some(own), Some(others)) => Some(merge(own, others)),
+        (own, others) => own.or(others),
     }
 }
 
@@ -131,18 +148,20 @@ fn of_sample(a: &[f32], b: &[f32], is_scores: bool) -> Difference {
         samples: 1,
         ..Difference::default()
     };
+    let (mut identical, mut max_ulp) = (0, 0);
     for (&a, &b) in a.iter().zip(b) {
         if a.to_bits() == b.to_bits() {
-            found.identical_elements += 1;
+            identical += 1;
         } else if a.is_finite() && b.is_finite() {
             found.max_abs_difference = found
                 .max_abs_difference
                 .max((f64::from(a) - f64::from(b)).abs());
-            found.max_ulp = found.max_ulp.max(ulp_distance(a, b));
+            max_ulp = ulp_distance(a, b).max(max_ulp);
         } else {
             found.non_finite_elements += 1;
         }
     }
+    (found.identical_elements, found.max_ulp) = (Some(identical), Some(max_ulp));
     found.same_argmax = is_scores.then(|| usize::from(argmax(a) == argmax(b)));
     found
 }
@@ -178,12 +197,15 @@ mod tests {
         let b = scores(&[9.0, 9.0, 1.5, 2.0, -0.0, 1.0, f32::NAN, 5.0, 1.0, 0.0]);
         let found = difference(&a, &b.restricted(1..5)).expect("in memory");
         let counts = (found.elements, found.samples, found.identical_elements);
-        assert_eq!(counts, (8, 4, 5));
+        assert_eq!(counts, (8, 4, Some(5)));
         assert_eq!(
             found.non_finite_elements, 1,
             "NaN with the same bits is the same"
         );
-        assert_eq!((found.max_abs_difference, found.max_ulp), (0.5, 1 << 22));
+        assert_eq!(
+            (found.max_abs_difference, found.max_ulp),
+            (0.5, Some(1 << 22))
+        );
         assert_eq!(found.same_argmax, Some(4));
         let other = difference(&a.restricted(0..1), &scores(&[2.0, 1.0])).expect("in memory");
         assert_eq!(other.same_argmax, Some(0));
@@ -194,6 +216,9 @@ mod tests {
         let cube = Array::zeros((1, 2, 2)).into_dyn();
         let cube = Recording::in_memory("x", cube).expect("three axes");
         let found = difference(&cube, &cube).expect("in memory");
-        assert_eq!((found.same_argmax, found.identical_elements), (None, 4));
+        assert_eq!(
+            (found.same_argmax, found.identical_elements),
+            (None, Some(4))
+        );
     }
 }

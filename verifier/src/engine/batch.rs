@@ -64,7 +64,9 @@ fn check_shapes(
     if found.is_empty() {
         return Err(RunError("the engine gave back no output".to_owned()));
     }
+    let names: Vec<&str> = goldens.iter().map(Recording::name).collect();
+    let names = names.join(", ");
     Err(RunError(format!(
-        "outputs of shape {found:?}, expected {expected:?}"
+        "outputs of shape {found:?}, expected {expected:?} ({names})"
     )))
 }

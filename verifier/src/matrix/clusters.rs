@@ -8,7 +8,7 @@ pub fn clusters(pairs: &[Pair]) -> Vec<Vec<usize>> {
     let mut clusters: Vec<Vec<usize>> = Vec::new();
     for pair in pairs {
         let [a, b] = pair.configurations;
-        if pair.difference.identical_elements != pair.difference.elements {
+        if pair.difference.identical_elements != Some(pair.difference.elements) {
             continue;
         }
         // To have the same bits is transitive, and pairs are in order: one with `a` is there
@@ -33,7 +33,7 @@ mod tests {
             configurations,
             difference: Difference {
                 elements: 4,
-                identical_elements,
+                identical_elements: Some(identical_elements),
                 ..Difference::default()
             },
         };

@@ -2,6 +2,7 @@
 //! or a hang is a result and not the end.
 
 mod clusters;
+mod tally;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use clusters::clusters;
+pub use tally::Tally;
 
 use crate::compare::pair::pairs_of;
 use crate::compare::{Difference, Top1, differences_of_outputs};
@@ -16,6 +18,7 @@ use crate::engine::Device;
 use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::onnxruntime::Optimization;
 use crate::engine::placement::Placement;
+use crate::engine::recorded::OutputsRecord;
 use crate::samples::{Recording, SamplesError};
 
 /// One engine in one setting, and what it came to.
@@ -69,6 +72,9 @@ pub enum Computer {
         name: String,
         #[serde(serialize_with = "proto::regular_file::path_as_text")]
         path: PathBuf,
+        /// What was found in them, if they could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<OutputsRecord>,
     },
 }
 
@@ -123,6 +129,19 @@ pub struct Pair {
 }
 
 impl Configuration {
+    /// What was found in files of outputs.
+    pub fn found(&self) -> Option<&OutputsRecord> {
+        match &self.engine {
+            Computer::Outputs { found, .. } => found.as_ref(),
+            Computer::OnnxRuntime { .. } | Computer::Command { .. } => None,
+        }
+    }
+
+    /// Whether its numbers came as decimal text, which has no bits.
+    pub fn is_decimal(&self) -> bool {
+        self.found().is_some_and(|found| found.decimal_text)
+    }
+
     /// Whether it ended as it may.
     pub fn is_as_expected(&self) -> bool {
         let end = match &self.outcome {
@@ -138,17 +157,29 @@ impl Configuration {
     }
 }
 
-/// Compares the outputs of every two configurations; `None` stands for one that did not run.
-pub fn pairs(outputs: &[Option<Vec<Recording>>]) -> Result<Vec<Pair>, SamplesError> {
+/// Compares the outputs of every two configurations, bits only where both have them; `None` stands
+/// for one that did not run.
+pub fn pairs(
+    configurations: &[Configuration],
+    outputs: &[Option<Vec<Recording>>],
+) -> Result<Vec<Pair>, SamplesError> {
     let ran = outputs.iter().enumerate();
     let ran = ran.filter_map(|(index, outputs)| Some((index + 1, outputs.as_deref()?)));
     let (numbers, sets): (Vec<usize>, Vec<&[Recording]>) = ran.unzip();
     let found = differences_of_outputs(&sets)?;
     let pairs = pairs_of(numbers.len()).into_iter().zip(found);
-    Ok(pairs
-        .map(|((a, b), difference)| Pair {
-            configurations: [numbers[a], numbers[b]],
-            difference,
-        })
-        .collect())
+    let pairs = pairs.map(|((a, b), difference)| Pair {
+        configurations: [numbers[a], numbers[b]],
+        difference,
+    });
+    let mut pairs: Vec<Pair> = pairs.collect();
+    for pair in &mut pairs {
+        let both = pair
+            .configurations
+            .map(|number| &configurations[number - 1]);
+        if both.into_iter().any(Configuration::is_decimal) {
+            pair.difference.without_bits();
+        }
+    }
+    Ok(pairs)
 }

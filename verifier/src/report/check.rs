@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::CommandRecord;
-use super::outputs::{OutputsOptions, OutputsRecord};
+use super::outputs::OutputsOptions;
 use super::record::{FromPixelsRecord, Record, RuntimeRecord, TargetRecord, Verdict};
 use super::table::range_text;
 use crate::calibrate::file::Entry;
@@ -15,6 +15,7 @@ use crate::check::CheckResult;
 use crate::check::worst::WorstSample;
 use crate::compare::Tolerance;
 use crate::engine::batch_size;
+use crate::engine::recorded::OutputsRecord;
 use crate::inject::Fault;
 
 /// Files of outputs shown to a person; the record has all of them.
@@ -194,7 +195,7 @@ pub fn outputs_rows(
     }
     rows.push(("run", "nothing was run here".to_owned()));
     if let Some(found) = found {
-        let conversions = found.conversions(asked);
+        let conversions = found.conversions(asked.transpose.as_deref());
         rows.extend(conversions.into_iter().map(|text| ("converted", text)));
         rows.extend(found.files.first().map(|_| ("files", found.files_text())));
         for file in found.files.iter().take(FILES_SHOWN) {

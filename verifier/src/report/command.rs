@@ -26,7 +26,7 @@ pub struct CommandRecord {
     pub repeats: bool,
     /// How many samples the controls were made with.
     pub control_samples: usize,
-    /// Whether swapped inputs gave swapped outputs; false where all outputs are alike, or there is
+    /// Whether swapped inputs gave swapped outputs; false where no two samples differ, or there is
     /// one.
     pub swapped: bool,
 }
@@ -71,9 +71,10 @@ impl CommandRecord {
     }
 
     fn controls(&self) -> String {
-        let swapped = match self.swapped {
-            true => "swapped inputs gave swapped outputs",
-            false => "no inputs were swapped, for no two outputs differ",
+        let swapped = match (self.swapped, self.control_samples) {
+            (true, _) => "swapped inputs gave swapped outputs",
+            (false, 1) => "no inputs were swapped, for there is one sample",
+            (false, _) => "no inputs were swapped, for no two samples differ",
         };
         let bits = match self.repeats {
             true => "the same bits",
@@ -129,5 +130,11 @@ mod tests {
         assert_eq!(rows[2].1, "bfloat16, as it says: not float32");
         assert!(rows[3].1.contains("OTHER BITS") && rows[3].1.contains("no inputs were swapped"));
         assert!(rows[4].1.starts_with("fail or cannot"));
+        let of_one = CommandRecord {
+            control_samples: 1,
+            ..odd
+        };
+        let controls = of_one.controls();
+        assert!(controls.starts_with("no inputs were swapped, for there is one sample"));
     }
 }

@@ -63,7 +63,11 @@ fn counts(result: &CheckResult) -> String {
 }
 
 fn fault_line(fault: &FaultResult) -> String {
-    let (name, outcome) = (&fault.fault, fault.outcome.name());
+    let mut name = fault.fault.to_string();
+    if let Some((place, other_name)) = fault.other_name() {
+        let _ = write!(name, " ({place} {other_name})");
+    }
+    let outcome = fault.outcome.name();
     if fault.outcome == FaultOutcome::NotReached {
         return format!("  {outcome:<16} {name}: its sample was not run\n");
     }

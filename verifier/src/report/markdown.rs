@@ -82,6 +82,14 @@ pub(super) fn matrix(record: &Record<Matrix>) -> String {
     for (number, runtime, sha256) in runtimes {
         let _ = writeln!(page, "- {number} `{runtime}`: {sha256}");
     }
+    let files = record.body.output_files();
+    if !files.is_empty() {
+        page.push_str("\nBLAKE3 of the files of outputs:\n\n");
+    }
+    for (number, file) in files {
+        let path = file.path.display().to_string();
+        let _ = writeln!(page, "- {number} `{}`: {}", one_line(&path), file.blake3);
+    }
     page
 }
 
@@ -178,8 +186,12 @@ fn faults(page: &mut String, faults: &[FaultResult]) {
 }
 
 fn fault_cells(fault: &FaultResult) -> Vec<String> {
+    let mut name = format!("`{}`", fault.fault);
+    if let Some((place, other_name)) = fault.other_name() {
+        let _ = write!(name, " ({place} `{other_name}`)");
+    }
     vec![
-        format!("`{}`", fault.fault),
+        name,
         fault.outcome.name().to_owned(),
         injected::change(fault),
         fault.samples_beyond.to_string(),

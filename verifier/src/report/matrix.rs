@@ -12,7 +12,8 @@ use super::record::Record;
 use super::table::{one_line, range_text, table};
 use crate::compare::{Difference, Tolerance};
 use crate::engine::command::Expected;
-use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran};
+use crate::engine::files::FileRecord;
+use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, Tally};
 
 /// What [`cells`] are.
 pub(super) const COLUMNS: [&str; 14] = [
@@ -95,13 +96,12 @@ impl Record<Matrix> {
 impl Record<Matrix> {
     /// The verdict in words.
     pub fn sentence(&self) -> String {
-        let configurations = &self.body.configurations;
-        let all = configurations.len();
-        let as_expected = configurations.iter().filter(|one| one.is_as_expected());
-        match as_expected.count() {
-            _ if all == 0 => "Nothing ran, so nothing can be concluded.".to_owned(),
+        let tally = Tally::of(&self.body.configurations);
+        let (all, cannot) = (tally.all, tally.cannot_text());
+        match tally.ran - tally.unexpected {
+            _ if tally.ran == 0 => "Nothing ran, so nothing can be concluded.".to_owned(),
             count if count == all => format!("All {all} configurations ended as expected."),
-            count => format!("{count} of {all} configurations ended as expected."),
+            count => format!("{count} of {all} configurations ran and ended as expected{cannot}."),
         }
     }
 }
@@ -134,6 +134,9 @@ impl Matrix {
             if let Some(reason) = configuration.reason() {
                 let _ = write!(text, "\n{}: {}\n", configuration.number, one_line(reason));
             }
+            for conversion in configuration.conversions() {
+                let _ = write!(text, "\n{}: {conversion}\n", configuration.number);
+            }
         }
         if !self.pairs.is_empty() {
             text.push('\n');
@@ -158,6 +161,15 @@ impl Matrix {
                 )),
                 Computer::Command { .. } | Computer::Outputs { .. } => None,
             })
+            .collect()
+    }
+
+    /// Number of each configuration whose outputs came in files, and these files.
+    pub fn output_files(&self) -> Vec<(usize, &FileRecord)> {
+        let configurations = self.configurations.iter();
+        configurations
+            .flat_map(|one| one.found().map(|found| (one.number, &found.files)))
+            .flat_map(|(number, files)| files.iter().map(move |file| (number, file)))
             .collect()
     }
 
@@ -207,6 +219,12 @@ impl Configuration {
             (true, false) => format!("{verdict}, NOT expected"),
             (false, _) => verdict.to_owned(),
         }
+    }
+
+    /// What was done to numbers from files before they were compared.
+    pub fn conversions(&self) -> Vec<String> {
+        let found = self.found();
+        found.map_or(vec![], |found| found.conversions(None))
     }
 
     /// Why it has no result.
@@ -282,14 +300,16 @@ fn difference(found: &Difference) -> [String; 4] {
         0 => format!("{:.3e}", found.max_abs_difference),
         count => format!("{:.3e}, {count} not finite", found.max_abs_difference),
     };
+    let identical = found.identical_elements;
+    let identical = identical.map(|identical| percent(identical, found.elements));
     let class = match found.same_argmax {
         Some(same) => percent(same, found.samples),
         None => NONE.to_owned(),
     };
     [
         largest,
-        found.max_ulp.to_string(),
-        percent(found.identical_elements, found.elements),
+        found.max_ulp.map_or(NONE.to_owned(), |ulp| ulp.to_string()),
+        identical.unwrap_or(NONE.to_owned()),
         class,
     ]
 }

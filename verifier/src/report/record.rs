@@ -230,10 +230,7 @@ impl<B: Body> Record<B> {
         if let Some(bundle) = &self.bundle {
             let golden = &bundle.golden;
             rows.push(("model", format!("{}, {}", bundle.preset, bundle.module)));
-            rows.push((
-                "golden",
-                format!("libtorch {} on {}", golden.libtorch, golden.device),
-            ));
+            rows.push(("golden", golden.to_string()));
             rows.push(("bundle BLAKE3", bundle.blake3.clone()));
             rows.push(("weights SHA-256", bundle.weights_sha256.clone()));
         }
@@ -279,11 +276,9 @@ impl Format {
         let begins = |texts: &[&str]| texts.iter().any(|beginning| text.starts_with(beginning));
         match self {
             Self::Json => text.contains("\"record_version\""),
-            Self::Markdown => begins(&[
-                "# Verification: ",
-                "# Times: ",
-                "# Comparison of runtimes: ",
-            ]),
+            Self::Markdown => {
+                begins(&["# Verification: ", "# Times: ", "# Comparison of engines: "])
+            }
             Self::Html => text.contains(r#"<link rel="icon" href="data:,"><title>"#),
             Self::Csv => begins(&["sample,sample_index,", "batch_size,runs,"]),
             Self::Junit => text.contains(r#"<testsuites name="vit-part verifier""#),

@@ -1,5 +1,7 @@
 //! A literal record in, the text of every format out.
 
+use std::collections::BTreeMap;
+
 use console::Host;
 use insta::assert_snapshot;
 use ndarray::Array3;
@@ -27,7 +29,11 @@ use crate::compare::{
 use crate::engine::batch_size::Origin as BatchSizeOrigin;
 use crate::engine::command::{Ends, EngineSays, Expected};
 use crate::engine::device::Device;
+use crate::engine::files::FileRecord;
 use crate::engine::onnxruntime::{LibraryInfo, Optimization};
+use crate::engine::recorded::OutputsRecord;
+use crate::engine::recorded::element_type::{ElementType, FloatType};
+use crate::inject::WeightElement;
 use crate::matrix::{Computer, Configuration, Outcome, Pair, Ran, clusters};
 use crate::samples::{Origin, SampleInfo};
 
@@ -60,6 +66,7 @@ fn record<B: Body>(body: B) -> Record<B> {
                 batch_size: 100,
                 cpu_features: vec!["avx2".to_owned()],
                 float64: None,
+                recorded: BTreeMap::new(),
             },
         }),
         body,
@@ -222,11 +229,17 @@ fn check_with_faults() -> Record<Check> {
         ("golden[1,34,13]=12", FaultOutcome::Detected, 12.5),
         ("input[2,0,7]^30", FaultOutcome::Missed, 3e38),
         ("output[0,0,0]^0", FaultOutcome::WithinTolerance, 1e-9),
-        ("weight:to_qkv_weight[1,2]^0", FaultOutcome::Masked, 0.0),
+        ("weight:to_qkv.weight[2,1]^0", FaultOutcome::Masked, 0.0),
         ("output[3,0,0]=inf", FaultOutcome::NotReached, 0.0),
     ]
     .map(|(text, outcome, change)| fault(text, outcome, change))
     .to_vec();
+    result.faults[3].weight = Some(WeightElement {
+        initializer: "to_qkv_weight".to_owned(),
+        initializer_index: vec![1, 2],
+        parameter: "transformer.layers.0.0.fn.to_qkv.weight".to_owned(),
+        parameter_index: vec![2, 1],
+    });
     record
 }
 
@@ -329,10 +342,10 @@ fn bench() -> Record<Bench> {
 fn matrix() -> Record<Matrix> {
     let difference = Difference {
         elements: 24_960,
-        identical_elements: 12_615,
+        identical_elements: Some(12_615),
         non_finite_elements: 0,
         max_abs_difference: 4.8e-7,
-        max_ulp: 1_234,
+        max_ulp: Some(1_234),
         same_argmax: None,
         samples: 4,
     };
@@ -383,13 +396,23 @@ fn matrix() -> Record<Matrix> {
     let files = Computer::Outputs {
         name: "jetson".to_owned(),
         path: "a/outputs".into(),
+        found: Some(OutputsRecord {
+            files: vec![FileRecord {
+                path: "a/outputs/submodel_output.npy".into(),
+                bytes: 49_920,
+                blake3: "dd".to_owned(),
+            }],
+            element_types: vec![ElementType::little(FloatType::Float16)],
+            decimal_text: false,
+            padding: 2,
+        }),
     };
     let reason = "device `cuda` is not available:\nno CUDA-capable device".to_owned();
     let ran = |ran: &Ran| Outcome::Ran(Box::new(ran.clone()));
     let same = Difference {
-        identical_elements: 24_960,
+        identical_elements: Some(24_960),
         max_abs_difference: 0.0,
-        max_ulp: 0,
+        max_ulp: Some(0),
         ..difference
     };
     let pair = |configurations, difference| Pair {

@@ -26,7 +26,8 @@ pub const NO_BITS: &str = "–";
 macro_rules! line {
     ($text:expr, $name:expr, $($argument:tt)*) => {{
         let _ = write!($text, "{:<13}", $name);
-        let _ = writeln!($text, $($argument)*);
+        // Some of it is foreign: it ends no line.
+        let _ = writeln!($text, "{}", console::one_line(&format!($($argument)*)));
     }};
 }
 pub(super) use line;
@@ -87,10 +88,17 @@ pub fn outside(output: &FaultyOutput) -> String {
     text
 }
 
-/// The largest value and where it is.
-pub fn largest<T: Copy>(largest: &Largest<T>, text: impl Fn(T) -> String) -> String {
+/// The largest value and where it is, of so many elements of which so many are not finite, which
+/// have no part in it.
+pub fn largest<T: Copy>(
+    largest: &Largest<T>,
+    [elements, non_finite]: [usize; 2],
+    text: impl Fn(T) -> String,
+) -> String {
     match &largest.index {
-        None => "0: every element is equal to the golden".to_owned(),
+        None if non_finite == 0 => "0: every element is equal to the golden".to_owned(),
+        None if non_finite < elements => "0: no finite element differs from the golden".to_owned(),
+        None => "none: no element is finite".to_owned(),
         Some(index) => format!("{} at {index:?}", text(largest.value)),
     }
 }
@@ -124,6 +132,9 @@ pub fn setting(record: &Record<Check>, origin: Origin) -> String {
             bundle.module
         );
         line!(text, "hashes", "{} files as in the manifest", bundle.files);
+        if !bundle.golden.recorded.is_empty() {
+            line!(text, "golden", "of {}", bundle.golden);
+        }
     }
     if options.part != part::SUBMODEL {
         line!(text, "part", "{}, recorded in {origin}", options.part);
@@ -278,10 +289,13 @@ pub fn class_change(change: &ClassChange) -> String {
 
 fn largest_errors(output: &OutputResult) -> String {
     let mut text = String::new();
-    let error = largest(&output.max_abs_error, |value| format!("{value:.3e}"));
+    let counts = [output.elements, output.non_finite_elements];
+    let error = largest(&output.max_abs_error, counts, |value| {
+        format!("{value:.3e}")
+    });
     line!(text, "largest", "finite absolute error {error}");
     if let Some(bits) = &output.bits {
-        let ulp = largest(&bits.max_ulp, |value| grouped(value as usize));
+        let ulp = largest(&bits.max_ulp, counts, |value| grouped(value as usize));
         line!(text, "", "finite ULP distance   {ulp} (large near zero)");
     }
     text

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use proto::npy::{HashedRows, Npy, NpyError, VerifiedRows};
 
 /// Computes an input of a part.
@@ -76,6 +76,24 @@ impl Pixels {
 }
 
 impl PixelReader<'_> {
+    /// The input of some samples in any order, `[samples, …]`.
+    ///
+    /// # Panics
+    /// If the pixels are hashed as they are read.
+    pub(super) fn gathered(&mut self, rows: &[usize]) -> Result<ArrayD<f32>, PixelsError> {
+        let Source::Verified(verified) = &self.source else {
+            panic!("pixels that are read in any order are hashed before");
+        };
+        let mut pixels = Vec::with_capacity(rows.len());
+        for &row in rows {
+            let row = verified.rows(row..row + 1).map_err(PixelsError::Npy)?;
+            pixels.push(row.view().to_owned());
+        }
+        let views: Vec<ArrayViewD<'_, u8>> = pixels.iter().map(|pixels| pixels.view()).collect();
+        let pixels = concatenate(Axis(0), &views).expect("images of one size");
+        self.computed(&pixels.view())
+    }
+
     /// The input of some consecutive samples, `[samples, …]`.
     pub(super) fn compute(&mut self, rows: Range<usize>) -> Result<ArrayD<f32>, PixelsError> {
         let rows = match &mut self.source {
@@ -83,11 +101,15 @@ impl PixelReader<'_> {
             Source::Verified(verified) => verified.rows(rows),
         };
         let rows = rows.map_err(PixelsError::Npy)?;
+        self.computed(&rows.view())
+    }
+
+    fn computed(&self, pixels: &ArrayViewD<'_, u8>) -> Result<ArrayD<f32>, PixelsError> {
         let compute = self.pixels.compute.get();
         let compute = compute.ok_or_else(|| "nothing computes it".to_owned());
         let compute = compute.map_err(PixelsError::Compute)?;
         let mut compute = compute.lock().unwrap_or_else(PoisonError::into_inner);
-        compute.compute(&rows.view()).map_err(PixelsError::Compute)
+        compute.compute(pixels).map_err(PixelsError::Compute)
     }
 
     pub(super) fn finish(self, go_on: impl FnMut(u64) -> bool) -> Result<(), NpyError> {

@@ -363,11 +363,12 @@ fn test_data_sets(
     tensors: &[Tensor],
 ) -> Result<Vec<Recording>, RecordingError> {
     let folder = Path::new(&part.file).parent().unwrap_or(Path::new(""));
+    let samples_per_set = bundle.manifest().deployment().samples_per_run();
     let mut recordings = Vec::with_capacity(tensors.len());
     for (number, tensor) in tensors.iter().enumerate() {
         let axes = tensor.sample_shape().unwrap_or_default();
         let mut values = Vec::new();
-        for set in 0..part.test_data_sets.len() {
+        for set in 0..part.test_data_sets.len() / samples_per_set {
             let file = folder.join(format!("test_data_set_{set}/{side}_{number}.pb"));
             values.extend(bundle.test_tensor(&file.to_string_lossy(), &axes)?);
         }

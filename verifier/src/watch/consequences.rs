@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayD;
 use proto::npy::{Npy, NpyError};
 
-use super::rates::{Limits, wilson};
+use super::rates::CONFIDENCE;
+use crate::campaign::statistics::{Confidence, Interval, wilson};
 use crate::compare::{ClassCounts, ClassOutcome};
 
 /// What a dumped output's file is called behind the output's name.
@@ -169,15 +170,14 @@ impl Consequences {
 
     /// A row for each tier: samples, and tolerable, critical and non-finite ones with their shares.
     pub fn table(&self) -> Vec<Vec<String>> {
+        let confidence = Confidence::new(CONFIDENCE).expect("a usual one");
+        // A tier is here because it has a sample.
         let share = |part: usize, all: usize| {
-            let Limits { low, high } = wilson(part as u64, all as u64);
+            let estimate = part as f64 / all as f64;
+            let Interval { low, high } = wilson(estimate, all as f64, confidence);
             let percent = |share: f64| format!("{:.1}", 100.0 * share);
-            let estimate = percent(part as f64 / all.max(1) as f64);
-            format!(
-                "{part} = {estimate} % ({} to {})",
-                percent(low),
-                percent(high)
-            )
+            let [estimate, low, high] = [estimate, low, high].map(percent);
+            format!("{part} = {estimate} % ({low} to {high})")
         };
         let row = |(tier, counts): (&i64, &ClassCounts)| {
             let ClassCounts {

@@ -52,26 +52,6 @@ impl Limits {
     }
 }
 
-/// Wilson's limits of a share (Wilson 1927), 95 %: the shares p with
-/// |x/n − p| ≤ z·√(p(1 − p)/n). Everything between 0 and 1 where there is none.
-pub fn wilson(part: u64, all: u64) -> Limits {
-    const Z: f64 = 1.959_963_984_540_054;
-    if all == 0 {
-        return Limits {
-            low: 0.0,
-            high: 1.0,
-        };
-    }
-    let (part, all) = (part as f64, all as f64);
-    let (share, squared) = (part / all, Z * Z / all);
-    let centre = share + squared / 2.0;
-    let reach = (squared * share * (1.0 - share) + squared * squared / 4.0).sqrt();
-    Limits {
-        low: ((centre - reach) / (1.0 + squared)).max(0.0),
-        high: ((centre + reach) / (1.0 + squared)).min(1.0),
-    }
-}
-
 impl Rate {
     /// Events per unit of an amount; `None` where there is nothing of it.
     pub fn new(events: u64, amount: f64) -> Option<Self> {
@@ -132,18 +112,6 @@ mod tests {
         }
         let many = Limits::of_count(1_000_000, 0.95);
         assert!((many.low - 998_040.9).abs() < 1.0 && (many.high - 1_001_961.9).abs() < 1.0);
-    }
-
-    /// The example of Newcombe 1998, table I: 81 of 263 and 15 of 148.
-    #[test]
-    fn wilsons_limits_are_the_published_ones() {
-        for (part, all, low, high) in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605)] {
-            let limits = wilson(part, all);
-            assert!((limits.low - low).abs() < 6e-5, "{limits:?}");
-            assert!((limits.high - high).abs() < 6e-5, "{limits:?}");
-        }
-        assert_eq!(wilson(0, 10).low, 0.0);
-        assert_eq!(wilson(0, 0).high, 1.0);
     }
 
     #[test]

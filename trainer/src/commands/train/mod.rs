@@ -25,7 +25,7 @@ use run_folder::{RunFolder, Start};
 pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let started = Instant::now();
     let device = prepare(&arguments.machine)?;
-    let path = weights::default_path(&arguments.out, arguments.model);
+    let path = weights::default_path(&arguments.out, &arguments.model);
     check_out(&arguments.out, &path)?;
     check_weights_file(arguments, &path)?;
     if arguments.recipe.epochs == Some(0) && !arguments.resume {
@@ -53,7 +53,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     test.truncate(plan.test_samples);
     let stop = console::stop_flag(console::exit::INTERRUPTED)?;
 
-    let mut session = Session::new(&arguments.model.config(), plan, device, &train, &test);
+    let mut session = Session::new(arguments.model.config(), plan, device, &train, &test);
     match saved {
         Some(saved) => run::restore(saved, &mut session, &run)?,
         None => run.clear()?,
@@ -61,7 +61,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Result<()> {
     let start = Start::now(device, &session.progress);
     run.describe(arguments.model.name(), &session, start, arguments.resume)?;
     show::introduce(arguments, &session);
-    let training_seconds = run::to_the_end(&mut session, &run, arguments.model.name(), &stop)?;
+    let training_seconds = run::to_the_end(&mut session, &run, &arguments.model, &stop)?;
 
     let training = save::finish(&mut session, &path)?;
     show::print_accuracy(&training);
@@ -134,7 +134,7 @@ fn initialise(arguments: &TrainArgs, device: tch::Device, path: &Path) -> Result
     let mut plan = plan::of_new_run(arguments)?;
     (plan.train_samples, plan.test_samples) = (0, 0);
     let none = Split::default();
-    let session = Session::new(&arguments.model.config(), plan, device, &none, &none);
+    let session = Session::new(arguments.model.config(), plan, device, &none, &none);
     show::introduce(arguments, &session);
     weights::save(path, &session.vit, &save::info(&session, 0))?;
     say!("accuracy     not measured: freshly initialised weights");

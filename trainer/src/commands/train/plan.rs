@@ -1,7 +1,7 @@
 //! What is to be trained: the preset's recipe, or that of the run to be resumed, after all flags.
 
 use anyhow::{Result, bail, ensure};
-use proto::config::Preset;
+use proto::config::Network;
 use trainer::device::device_name;
 use trainer::recipe::{Precision, Recipe};
 use trainer::state::{Description, SavedState};
@@ -12,7 +12,7 @@ use crate::cli::TrainArgs;
 /// The plan of a run from its beginning.
 pub(super) fn of_new_run(arguments: &TrainArgs) -> Result<Plan> {
     let preset = Plan {
-        recipe: Recipe::of(arguments.model),
+        recipe: Recipe::of_network(arguments.model.config()),
         seed: 0,
         train_samples: TRAIN_IMAGES,
         test_samples: TEST_IMAGES,
@@ -52,12 +52,10 @@ fn with_flags(arguments: &TrainArgs, plan: Plan) -> Plan {
 /// What is asked for otherwise than the run has it, a line each.
 fn differences(arguments: &TrainArgs, run: &Description, asked: &Plan) -> Vec<String> {
     let mut differences = Vec::new();
-    if run.config != arguments.model.config() {
-        let preset = Preset::of(&run.config).map_or("a custom network", Preset::name);
-        differences.push(format!(
-            "model: the run has {preset}, asked for {}",
-            arguments.model
-        ));
+    if run.config != *arguments.model.config() {
+        let found = Network::of(&run.config);
+        let model = &arguments.model;
+        differences.push(format!("model: the run has {found}, asked for {model}"));
     }
     for (name, run, asked) in run.plan.recipe.differences(&asked.recipe) {
         differences.push(format!("{name}: the run has {run}, asked for {asked}"));

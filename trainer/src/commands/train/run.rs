@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use console::{Progress, note, say};
+use proto::config::Network;
 use trainer::state::{self, Machine, SavedState};
 use trainer::train::{End, EpochRow, Event, Session, best_epoch};
 use trainer::weights;
@@ -39,12 +40,12 @@ pub(super) fn restore(saved: SavedState, session: &mut Session<'_>, run: &RunFol
 pub(super) fn to_the_end(
     session: &mut Session<'_>,
     run: &RunFolder,
-    preset: &str,
+    network: &Network,
     stop: &AtomicBool,
 ) -> Result<f64> {
     let started = Instant::now();
     let epochs = session.plan.recipe.epochs;
-    let mut reporter = Reporter::new(session, run, preset);
+    let mut reporter = Reporter::new(session, run, network.name());
     let end = session.run(stop, |session, event| reporter.report(session, event));
     drop(reporter);
     if end? == End::Stopped {
@@ -54,9 +55,10 @@ pub(super) fn to_the_end(
         bail!(
             "stopped in epoch {epoch} of {epochs} after {step} of its {steps} steps; \
              everything up to there is kept in {}\n\
-             hint: `trainer train --model {preset} --resume`, with the same --out and --data, \
+             hint: `trainer train --model {} --resume`, with the same --out and --data, \
              goes on",
-            run.path().display()
+            run.path().display(),
+            network.argument()
         );
     }
     Ok(started.elapsed().as_secs_f64())

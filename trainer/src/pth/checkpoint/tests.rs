@@ -3,11 +3,12 @@
 use std::io::Cursor;
 
 use proto::config::{Parameter, Preset, VitConfig};
-use tch::Device;
+use tch::{Device, Kind};
 
-use super::{Checkpoint, read};
+use super::{Checkpoint, Options};
+use crate::pickle::Pickler;
 use crate::pth::error::PthFault;
-use crate::pth::write::{ArchiveWriter, Pickler};
+use crate::pth::write::ArchiveWriter;
 use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
 
@@ -103,6 +104,25 @@ fn file(pickle: &[u8], entries: &[Entry]) -> Cursor<Vec<u8>> {
         }
     }
     Cursor::new(writer.finish().expect("write").into_inner())
+}
+
+fn read(file: Cursor<Vec<u8>>, config: &VitConfig) -> Result<Checkpoint, PthFault> {
+    super::read(file, config, &Options::default())
+}
+
+/// Pushes one value.
+type Push<'a> = &'a dyn Fn(&mut Pickler);
+
+/// A dict of entries, each with what a closure writes.
+fn dict(values: &[(&str, Push<'_>)]) -> Pickler {
+    let mut pickler = Pickler::new();
+    pickler.op(b'}').op(b'(');
+    for (key, write) in values {
+        pickler.text(key);
+        write(&mut pickler);
+    }
+    pickler.op(b'u');
+    pickler
 }
 
 fn bare(entries: &[Entry]) -> Result<Checkpoint, PthFault> {
@@ -212,18 +232,17 @@ fn the_first_difference_is_named() {
         r"tensor `running\nmean` of shape [1, 65, 8] is no parameter of the network"
     );
     let shape = refusal(|entries| {
-        at(entries, "mlp_head.1.bias").class = "HalfStorage";
+        at(entries, "mlp_head.1.bias").class = "IntStorage";
         at(entries, HEAD).shape = vec![8, 10];
     });
     assert_eq!(
         shape,
         "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]"
     );
-    let dtype = refusal(|entries| at(entries, HEAD).class = "HalfStorage");
-    assert!(
-        dtype.starts_with(
-            "tensor `mlp_head.1.weight`: expected dtype float32, found float16\nhint:"
-        )
+    let dtype = refusal(|entries| at(entries, HEAD).class = "IntStorage");
+    assert_eq!(
+        dtype,
+        "tensor `mlp_head.1.weight`: expected dtype float32, float16 or bfloat16, found int32"
     );
     let twice = refusal(|entries| {
         entries.push(Entry {
@@ -284,29 +303,254 @@ fn other_objects_are_refused() {
             .expect_err("must be refused")
             .to_string()
     };
-    assert!(
-        message(&|p| {
-            p.op(b']');
-        })
-        .starts_with("expected a state dict, found list\nhint:")
-    );
-    let nested = message(&|p| {
+    let none = "no weights of the network in it: expected tensors by name, such as \
+                `pos_embedding`, found ";
+    let list = message(&|p| {
+        p.op(b']');
+    });
+    assert_eq!(list, format!("{none}list"));
+    let entries = message(&|p| {
         p.op(b'}').text("model_state_dict").int(3).op(b's');
+        p.int(1).op(b']').op(b's');
     });
-    assert!(nested.starts_with("expected a state dict, found int"));
-    let entry = message(&|p| {
-        p.op(b'}').text("epoch").int(3).op(b's');
-    });
-    assert!(entry.starts_with("entry `epoch`: expected a tensor, found int\nhint:"));
-    let name = message(&|p| {
-        p.op(b'}').int(1).int(3).op(b's');
-    });
-    assert_eq!(name, "a name in its state dict: expected str, found int");
+    assert_eq!(
+        entries,
+        format!("{none}`model_state_dict` (int), `1` (list)")
+    );
     let empty = message(&|p| {
         p.op(b'}');
     });
+    assert_eq!(empty, format!("{none}dict"));
+    let number = message(&|p| {
+        p.op(b'}').text(HEAD).int(3).op(b's');
+    });
     assert_eq!(
-        empty,
+        number,
         "tensor `pos_embedding` is missing, expected with shape [1, 65, 8]"
     );
+    let called = message(&|p| {
+        p.global("vit", "ViT").op(b')').op(0x81).op(b'}').op(b'b');
+    });
+    assert!(
+        called.starts_with("its pickle calls or names `vit.ViT`")
+            && called.contains("state_dict()"),
+        "{called}"
+    );
+}
+
+#[test]
+fn the_one_entry_that_fits_is_found_and_two_are_told_apart() {
+    let (vit, entries) = entries();
+    let weights = |p: &mut Pickler| state_dict(p, &entries);
+    let number = |p: &mut Pickler| {
+        p.int(3);
+    };
+    let mut others = entries.clone();
+    others.iter_mut().for_each(|entry| entry.key += "-ema");
+    let ema = |p: &mut Pickler| state_dict(p, &others);
+    let both: Vec<Entry> = entries.iter().chain(&others).cloned().collect();
+
+    let one = dict(&[("net", &weights), ("acc", &number), ("epoch", &number)]);
+    let found = read(file(&one.stop(), &entries), &config()).expect("one");
+    assert_eq!((found.key.as_deref(), found.epoch), (Some("net"), Some(3)));
+    assert_same(&found, &vit);
+
+    let mut fewer = others.clone();
+    fewer.pop();
+    let fewer = |p: &mut Pickler| state_dict(p, &fewer);
+    let one = dict(&[("best", &fewer), ("last", &weights)]);
+    let found = read(file(&one.stop(), &both), &config()).expect("one that fits");
+    assert_eq!(found.key.as_deref(), Some("last"));
+
+    // The same tensors twice are no choice.
+    let same = dict(&[("model", &weights), ("net", &weights)]);
+    let found = read(file(&same.stop(), &entries), &config()).expect("the same");
+    assert_eq!(found.key.as_deref(), Some("model"));
+
+    let two = dict(&[("model", &weights), ("model_ema", &ema)]).stop();
+    let several = read(file(&two, &both), &config()).expect_err("two");
+    assert_eq!(
+        several.to_string(),
+        "several entries are weights of the network: `model`, `model_ema`"
+    );
+    let under = |key: &str| {
+        let options = Options {
+            key: Some(key.to_owned()),
+            ..Options::default()
+        };
+        super::read(file(&two, &both), &config(), &options)
+    };
+    let found = under("model_ema").expect("one of two");
+    assert_eq!(found.key.as_deref(), Some("model_ema"));
+    assert_eq!(
+        under("ema").expect_err("no such entry").to_string(),
+        "no weights under `ema`: expected one of `model`, `model_ema`"
+    );
+}
+
+#[test]
+fn averages_beside_the_weights_in_one_dict_are_no_silent_choice() {
+    let (vit, entries) = entries();
+    let mut averages = entries.clone();
+    for entry in &mut averages {
+        entry.name.insert_str(0, "ema.");
+        entry.key += "-ema";
+    }
+    let both: Vec<Entry> = entries.iter().chain(&averages).cloned().collect();
+    let several = bare(&both).expect_err("two");
+    assert_eq!(
+        several.to_string(),
+        "several entries are weights of the network: `.`, `ema`"
+    );
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &both);
+    let pickle = pickler.stop();
+    let under = |key: &str| {
+        let options = Options {
+            key: Some(key.to_owned()),
+            ..Options::default()
+        };
+        super::read(file(&pickle, &both), &config(), &options).expect(key)
+    };
+    assert_eq!(under(".").prefix, "");
+    assert_same(&under("."), &vit);
+    assert_eq!(under("ema").prefix, "ema.");
+}
+
+#[test]
+fn a_prefix_that_the_names_share_is_taken_off() {
+    let (vit, entries) = entries();
+    let with = |prefix: &str| -> Vec<Entry> {
+        let mut renamed = entries.clone();
+        for entry in &mut renamed {
+            entry.name.insert_str(0, prefix);
+        }
+        renamed
+    };
+    for prefix in [
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "module._orig_mod.model.",
+        "a.b.",
+    ] {
+        let found = bare(&with(prefix)).expect(prefix);
+        assert_eq!(found.prefix, prefix);
+        assert_same(&found, &vit);
+    }
+    // As torch.optim.swa_utils.AveragedModel counts: what has no prefix is no part of the network.
+    let mut averaged = with("module.");
+    averaged.push(Entry {
+        name: "n_averaged".to_owned(),
+        shape: vec![],
+        strides: vec![],
+        bytes: None,
+        ..entries[0].clone()
+    });
+    let found = bare(&averaged).expect("averaged");
+    assert_eq!(found.skipped, ["`n_averaged` (tensor [])"]);
+    // A tensor more behind the prefix is another network.
+    let last = averaged.last_mut().expect("an entry");
+    last.name.insert_str(0, "module.");
+    assert_eq!(
+        bare(&averaged).expect_err("another network").to_string(),
+        "in `module`: tensor `n_averaged` of shape [] is no parameter of the network"
+    );
+    let mut half = with("module.");
+    half[0].name = "pos_embedding".to_owned();
+    assert_eq!(
+        bare(&half).expect_err("not all share it").to_string(),
+        "in `module`: tensor `pos_embedding` is missing, expected with shape [1, 65, 8]"
+    );
+}
+
+#[test]
+fn what_stands_beside_the_weights_is_skipped_and_named() {
+    let (vit, entries) = entries();
+    let weights = |p: &mut Pickler| state_dict(p, &entries);
+    let called = |p: &mut Pickler| {
+        p.global("posix", "system").text("id").op(0x85).op(b'R');
+    };
+    let list = |p: &mut Pickler| {
+        p.op(b']').global("torch", "float32").op(b'a');
+    };
+    let other = dict(&[
+        ("state_dict", &weights),
+        ("run", &called),
+        ("dtypes", &list),
+    ]);
+    let found = read(file(&other.stop(), &entries), &config()).expect("weights");
+    assert_eq!(
+        found.skipped,
+        ["`run` (posix.system)", "`dtypes.0` (torch.float32)"]
+    );
+    assert_same(&found, &vit);
+
+    // In the weights themselves it is refused.
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &entries);
+    pickler.text(HEAD);
+    called(&mut pickler);
+    pickler.op(b's');
+    let twice = read(file(&pickler.stop(), &entries), &config()).expect_err("refused");
+    assert_eq!(
+        twice.to_string(),
+        "tensor `mlp_head.1.weight` appears twice"
+    );
+    let without: Vec<Entry> = entries
+        .iter()
+        .filter(|entry| entry.name != HEAD)
+        .cloned()
+        .collect();
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &without);
+    pickler.text(HEAD);
+    called(&mut pickler);
+    pickler.op(b's');
+    let refused = read(file(&pickler.stop(), &entries), &config()).expect_err("refused");
+    assert_eq!(
+        refused.to_string(),
+        "tensor `mlp_head.1.weight`: its pickle calls or names `posix.system`, which no state \
+         dict needs: refused, and nothing of it was run"
+    );
+}
+
+#[test]
+fn narrower_numbers_are_widened_and_wider_ones_rounded_only_if_asked_for() {
+    let (vit, entries) = entries();
+    let converted = |class: &'static str, kind: Kind| {
+        let mut converted = entries.clone();
+        for entry in &mut converted {
+            let tensor = vit.variables()[&entry.name].to_kind(kind);
+            let size = kind.elt_size_in_bytes();
+            let mut bytes = vec![0; tensor.numel() * size];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            (entry.class, entry.bytes) = (class, Some(bytes));
+        }
+        converted
+    };
+    for (class, kind, dtype) in [
+        ("HalfStorage", Kind::Half, "float16"),
+        ("BFloat16Storage", Kind::BFloat16, "bfloat16"),
+    ] {
+        let found = bare(&converted(class, kind)).expect(dtype);
+        assert_eq!(found.converted, [(dtype, entries.len())].into());
+        for (name, tensor) in vit.variables() {
+            let expected = tensor.to_kind(kind).to_kind(Kind::Float);
+            assert_eq!(found.vit.variables()[&name], expected, "{dtype} {name}");
+        }
+    }
+    let doubles = converted("DoubleStorage", Kind::Double);
+    assert_eq!(
+        bare(&doubles).expect_err("float64").to_string(),
+        "tensor `pos_embedding`: expected dtype float32, float16 or bfloat16, found float64"
+    );
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &doubles);
+    let options = Options {
+        convert: true,
+        ..Options::default()
+    };
+    let found = super::read(file(&pickler.stop(), &doubles), &config(), &options);
+    assert_same(&found.expect("rounded"), &vit);
 }

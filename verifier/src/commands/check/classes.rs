@@ -8,7 +8,7 @@ use verifier::check::{CheckResult, Event};
 use verifier::engine::onnxruntime::Library;
 
 use super::super::opened::Opened;
-use super::super::tail::load_tail;
+use super::super::tail;
 use crate::cli::CheckArgs;
 
 /// Carries faulty samples through `tail`, or every sample.
@@ -78,7 +78,7 @@ impl<'a> Classes<'a> {
 
     fn carry(&mut self, event: &Event<'_>, library: Option<&Library>) -> Result<()> {
         if matches!(self.state, State::Waiting) {
-            self.state = State::Loaded(Box::new(load_tail(
+            self.state = State::Loaded(Box::new(tail::load_on(
                 &self.arguments.target,
                 self.opened,
                 library,

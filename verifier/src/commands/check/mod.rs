@@ -11,10 +11,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use console::{grouped, note, say};
 use verifier::calibrate::device_golden::DeviceGolden;
+use verifier::calibrate::file;
 use verifier::check::{self, CheckResult, DeviceGoldenResult, Event, FaultOutcome, Request, Stop};
 use verifier::compare::Tolerance;
 use verifier::engine::batch_size;
 use verifier::engine::command::CommandError;
+use verifier::engine::recorded::OutputsRecord;
 use verifier::inject::Fault;
 use verifier::report::check::{Check, CheckOptions, ToleranceOrigin};
 use verifier::report::{Record, Verdict, injected, text};
@@ -39,8 +41,12 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Verdict> {
         vec![]
     };
     faults.extend(arguments.faults.iter().cloned());
+    let calibration = file::beside(&arguments.input.bundle);
+    let mut inputs = arguments.inputs();
+    inputs.push(calibration.as_deref());
     recorded(
         &arguments.reports,
+        &inputs,
         body(arguments, faults),
         |record, stop| run(arguments, record, stop),
     )
@@ -112,14 +118,13 @@ fn run(
     })?;
     classes.finish(&mut result);
     result.device_golden = device;
+    if arguments.target.model.is_none() {
+        result.name_weights(&opened.parameters());
+    }
     source.finish()?;
     record.body.outputs = source.outputs();
-    if record
-        .body
-        .outputs
-        .as_ref()
-        .is_some_and(|outputs| outputs.decimal_text)
-    {
+    let is_decimal = |outputs: &OutputsRecord| outputs.decimal_text;
+    if record.body.outputs.as_ref().is_some_and(is_decimal) {
         result.without_bits();
     }
     say_text(&text::comparison(&result));

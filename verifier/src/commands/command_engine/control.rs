@@ -16,7 +16,7 @@ pub(in crate::commands) struct Control {
     /// Whether the second run gave the same bits.
     pub(super) repeats: bool,
     /// Whether two swapped inputs gave swapped outputs: false if there were no two samples with
-    /// different outputs.
+    /// different inputs and outputs.
     pub(super) swapped: bool,
 }
 
@@ -43,7 +43,8 @@ impl Control {
             Ok::<_, anyhow::Error>(owned(recorded.run(&samples, &[])?))
         };
         let repeats = same_bits(&outputs, &run("again", None)?);
-        let other = (1..count).find(|&other| differ(&outputs, 0, other));
+        let inputs = runs.inputs(samples.clone())?;
+        let other = other_sample(&inputs, &outputs);
         if let Some(other) = other {
             let swapped = run("swapped", Some((0, other)))?;
             ensure!(
@@ -59,6 +60,13 @@ impl Control {
             swapped: other.is_some(),
         })
     }
+}
+
+/// The first sample with other inputs and outputs than sample 0: the outputs of two samples with
+/// the same inputs may differ by chance, and show nothing when they are swapped.
+fn other_sample(inputs: &[ArrayD<f32>], outputs: &[ArrayD<f32>]) -> Option<usize> {
+    let samples = outputs.first()?.len_of(Axis(0));
+    (1..samples).find(|&other| differ(inputs, 0, other) && differ(outputs, 0, other))
 }
 
 /// Whether the first sample's outputs are now those of the other one.
@@ -105,6 +113,15 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+
+    #[test]
+    fn two_samples_with_the_same_inputs_show_nothing() {
+        let inputs = [array![[1.0, 2.0], [1.0, 2.0], [3.0, 4.0]].into_dyn()];
+        let noisy = [array![[0.5], [0.50001], [0.7]].into_dyn()];
+        assert_eq!(other_sample(&inputs, &noisy), Some(2));
+        let alike = [array![[0.5], [0.50001], [0.5]].into_dyn()];
+        assert_eq!(other_sample(&inputs, &alike), None);
+    }
 
     #[test]
     fn outputs_that_stay_where_they_are_show_that_inputs_are_not_read() {

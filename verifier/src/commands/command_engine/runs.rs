@@ -98,6 +98,15 @@ impl Runs<'_> {
         Ok((recorded, finished))
     }
 
+    /// Inputs of some samples as the bundle has them, each `[samples, …]`.
+    pub(super) fn inputs(&self, samples: Range<usize>) -> Result<Vec<ArrayD<f32>>> {
+        let size = samples.len();
+        let mut batches = Batches::new(&self.opened.recordings, samples, size, self.stop);
+        let batch = batches.next().context("interrupted")??;
+        let inputs = batch.inputs();
+        Ok(inputs.iter().map(ArrayViewD::to_owned).collect())
+    }
+
     /// Removes the folders of a run of which nothing more is read.
     pub(in crate::commands) fn remove(&self, name: &str) -> Result<()> {
         for kind in ["inputs", "outputs"] {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use console::{Progress, grouped, say};
 use proto::staging::{self, ScratchFolder};
-use verifier::matrix::{Configuration, Outcome, clusters, pairs};
+use verifier::matrix::{Configuration, Tally, clusters, pairs};
 use verifier::report::matrix::{Matrix, MatrixOptions};
 use verifier::report::{Record, Verdict};
 use verifier::samples::{Recording, Recordings};
@@ -23,9 +23,12 @@ use super::recorded::{recorded, refuse_inside};
 use crate::cli::CompareArgs;
 
 pub(crate) fn compare(arguments: &CompareArgs) -> Result<Verdict> {
-    recorded(&arguments.reports, body(arguments), |record, stop| {
-        run(arguments, record, stop)
-    })
+    recorded(
+        &arguments.reports,
+        &arguments.inputs(),
+        body(arguments),
+        |record, stop| run(arguments, record, stop),
+    )
 }
 
 fn run(
@@ -67,7 +70,7 @@ fn run(
         progress.advance(1);
     }
     progress.finish();
-    record.body.pairs = pairs(&outputs)?;
+    record.body.pairs = pairs(&record.body.configurations, &outputs)?;
     record.body.same_bits = clusters(&record.body.pairs);
     opened.bundle.check_unchanged()?;
     say!("\n{}", record.body.tables());
@@ -99,34 +102,28 @@ fn ensure_room(folder: &Path, opened: &Opened, runs: usize) -> Result<()> {
 }
 
 fn conclude(configurations: &[Configuration]) -> Verdict {
-    let all = configurations.len();
-    let (mut ended, mut outside, mut unexpected) = (0, 0, 0);
-    for configuration in configurations {
-        let is_expected = configuration.is_as_expected();
-        match &configuration.outcome {
-            Outcome::Failed { .. } => {}
-            Outcome::Cannot { .. } => ended += usize::from(is_expected),
-            Outcome::Ran(ran) => {
-                ended += 1;
-                outside += usize::from(!ran.within_tolerance);
-                unexpected += usize::from(!is_expected);
-            }
-        }
-    }
-    if ended < all {
-        let failed = all - ended;
+    let tally = Tally::of(configurations);
+    let Tally { all, ran, .. } = tally;
+    let cannot = tally.cannot_text();
+    if tally.without_result() > 0 {
+        let failed = tally.without_result();
         say!("verdict      NO RESULT: {failed} of {all} runs did not come to an end");
         return Verdict::Error;
     }
-    if unexpected > 0 {
-        say!("verdict      FAIL: {unexpected} of {all} runs did not end as expected");
+    if ran == 0 {
+        say!("verdict      NO RESULT: nothing was compared{cannot}");
+        return Verdict::Error;
+    }
+    if tally.unexpected > 0 {
+        let unexpected = tally.unexpected;
+        say!("verdict      FAIL: {unexpected} of {ran} runs did not end as expected{cannot}");
         return Verdict::Fail;
     }
-    match outside {
-        0 => say!("verdict      PASS: all {all} runs are within the tolerance"),
+    match tally.outside {
+        0 => say!("verdict      PASS: all {ran} runs are within the tolerance{cannot}"),
         controls => say!(
-            "verdict      PASS: all {all} runs ended as expected, {controls} controls outside the \
-             tolerance"
+            "verdict      PASS: all {ran} runs ended as expected, {controls} controls outside the \
+             tolerance{cannot}"
         ),
     }
     Verdict::Pass

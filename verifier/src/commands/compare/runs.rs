@@ -55,7 +55,14 @@ pub(super) fn runs(arguments: &CompareArgs) -> Result<Vec<Run>> {
             }
         }
     }
-    for outputs in &arguments.outputs {
+    for (index, outputs) in arguments.outputs.iter().enumerate() {
+        let mut earlier = arguments.outputs[..index].iter();
+        ensure!(
+            !earlier.any(|earlier| earlier.name == outputs.name),
+            "--outputs: two are called `{name}`\n\
+             hint: --outputs NAME=PATH gives each a name of its own",
+            name = outputs.name
+        );
         runs.push(Run {
             engine: Asked::Outputs {
                 name: outputs.name.clone(),

@@ -18,7 +18,7 @@ use verifier::watch::log::reader::files_of;
 
 use super::super::opened::{Opened, check_hashes};
 use super::super::prepare::stop_flag;
-use super::super::tail::load_tail;
+use super::super::tail;
 use crate::cli::WatchConsequencesArgs;
 
 /// Where nothing is known of a sample's confidence.
@@ -36,7 +36,7 @@ pub(super) fn consequences(arguments: &WatchConsequencesArgs) -> Result<Verdict>
         );
     }
     let golden = &opened.recordings.goldens[0];
-    let mut tail = load_tail(&arguments.target, &opened, None)?;
+    let mut tail = tail::load_on(&arguments.target, &opened, None)?;
     let progress = Progress::count("outputs", dumped.len() as u64);
     for one in &dumped {
         if one.sample >= golden.samples() {

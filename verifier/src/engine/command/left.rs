@@ -22,6 +22,8 @@ pub enum LeftError {
     Extra { found: String, expected: String },
     #[error("it left {file} as {found}, expected a regular file")]
     Kind { file: String, found: &'static str },
+    #[error("it left its folder of outputs as {found}, expected the folder that it was given")]
+    Folder { found: &'static str },
     #[error("it left {0}")]
     Array(#[from] RecordedError),
     #[error("its folder of outputs: {0}")]
@@ -37,6 +39,11 @@ pub fn left(
     further: &[String],
     samples: Range<usize>,
 ) -> Result<Recorded, LeftError> {
+    let kind = fs::symlink_metadata(folder)?.file_type();
+    if !kind.is_dir() {
+        let found = described(kind);
+        return Err(LeftError::Folder { found });
+    }
     let found = entries(folder)?;
     let names = goldens.iter().map(|golden| file_name(golden.name()));
     let expected: Vec<String> = names.collect();
@@ -94,9 +101,10 @@ fn list(found: &[(OsString, FileType)]) -> String {
 }
 
 fn described(kind: FileType) -> &'static str {
-    match (kind.is_symlink(), kind.is_dir()) {
-        (true, _) => "a symbolic link",
-        (_, true) => "a folder",
+    match (kind.is_symlink(), kind.is_dir(), kind.is_file()) {
+        (true, ..) => "a symbolic link",
+        (_, true, _) => "a folder",
+        (.., true) => "a file",
         _ => "a pipe or a device",
     }
 }
@@ -186,5 +194,13 @@ mod tests {
             std::os::unix::fs::symlink(".other", folder.join("y.npy")).expect("link");
         });
         assert!(link.contains("y.npy as a symbolic link"), "{link}");
+
+        let folder = tempfile::tempdir().expect("folder");
+        write(folder.path(), "y.npy", &[3, 2]);
+        let link = folder.path().join(".outputs");
+        std::os::unix::fs::symlink(folder.path(), &link).expect("link");
+        let refused = left(&link, &golden(), &[], 0..3).expect_err("another folder");
+        let expected = "its folder of outputs as a symbolic link";
+        assert!(refused.to_string().contains(expected), "{refused}");
     }
 }

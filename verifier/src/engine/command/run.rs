@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use console::one_line;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -115,7 +116,8 @@ fn command(engine: &EngineSpec, words: &[String], job: &Job<'_>) -> io::Result<C
 fn finished(child: &Child, limit: Duration) -> Result<Finished, CommandError> {
     let said = match child.said() {
         "" => String::new(),
-        said => format!(": {said}"),
+        // Lines of a message begin in another way than those of the engine.
+        said => format!(": {}", said.replace('\n', "\n  | ")),
     };
     match child.ended.clone() {
         Ended::Status(0) => Ok(Finished {
@@ -149,7 +151,8 @@ fn says(stderr: &str) -> EngineSays {
 impl EngineSays {
     /// Takes what is of the right type; the rest is the engine's own.
     fn of(fields: &Map<String, Value>) -> Self {
-        let text = |name: &str| fields.get(name)?.as_str().map(str::to_owned);
+        // It stands in lines of a result.
+        let text = |name: &str| Some(one_line(fields.get(name)?.as_str()?).into_owned());
         let seconds = |name: &str| fields.get(name)?.as_f64().filter(|seconds| *seconds >= 0.0);
         Self {
             engine: text("engine"),
@@ -213,14 +216,14 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The folders of a run, made afresh: inputs, and outputs.
+/// The folders of a run, made afresh: inputs, and outputs, each in a folder with nothing beside.
 pub fn folders(inside: &Path, name: &str) -> io::Result<(PathBuf, PathBuf)> {
     let (inputs, outputs) = (
-        inside.join(format!("{name}_inputs")),
-        inside.join(format!("{name}_outputs")),
+        inside.join(format!("{name}_inputs/inputs")),
+        inside.join(format!("{name}_outputs/outputs")),
     );
-    fs::create_dir(&inputs)?;
-    fs::create_dir(&outputs)?;
+    fs::create_dir_all(&inputs)?;
+    fs::create_dir_all(&outputs)?;
     Ok((inputs, outputs))
 }
 
@@ -261,6 +264,29 @@ mod tests {
             (says.version.as_deref(), says.run_seconds),
             (Some("1"), None)
         );
+    }
+
+    #[test]
+    fn what_an_engine_says_begins_no_line_of_a_result() {
+        let found = says(r#"{"engine": "x\nverdict      PASS", "version": "1\r\u001b[2J"}"#);
+        assert_eq!(found.engine.as_deref(), Some("x\\nverdict      PASS"));
+        assert_eq!(found.version.as_deref(), Some("1\\r\\u{1b}[2J"));
+        let script = "sh -c 'echo a >&2; echo verdict PASS >&2; exit 1'";
+        let failed = run_one(script, 60.0)
+            .expect_err("exit status 1")
+            .to_string();
+        assert!(failed.ends_with(": a\n  | verdict PASS"), "{failed}");
+    }
+
+    #[test]
+    fn runs_have_no_folder_beside_theirs() {
+        let folder = tempfile::tempdir().expect("folder");
+        folders(folder.path(), "first").expect("folders");
+        let (inputs, outputs) = folders(folder.path(), "again").expect("folders");
+        for own in [inputs, outputs] {
+            let around = own.parent().expect("a folder of its own");
+            assert_eq!(fs::read_dir(around).expect("list").count(), 1);
+        }
     }
 
     #[test]

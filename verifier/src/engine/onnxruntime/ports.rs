@@ -5,9 +5,10 @@ use std::path::Path;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
+use proto::graph::BATCH;
 use proto::manifest::{Part, Tensor};
 use proto::npy::Dtype;
 
@@ -83,6 +84,30 @@ impl Interface {
             inputs,
             outputs,
             batch,
+        })
+    }
+}
+
+impl Interface {
+    /// Of a graph as it is; `None` if a tensor of it is not float32.
+    pub(super) fn of_graph(inputs: &[Outlet], outputs: &[Outlet]) -> Option<Self> {
+        let ports = |outlets: &[Outlet]| -> Option<Vec<Port>> {
+            let ports = outlets.iter().map(|outlet| match outlet.dtype() {
+                ValueType::Tensor {
+                    ty: element @ TensorElementType::Float32,
+                    ..
+                } => Some(Port {
+                    name: outlet.name().to_owned(),
+                    element: *element,
+                }),
+                _ => None,
+            });
+            ports.collect()
+        };
+        Some(Self {
+            inputs: ports(inputs)?,
+            outputs: ports(outputs)?,
+            batch: None,
         })
     }
 }
@@ -166,7 +191,13 @@ pub(super) fn value<'v>(
     input: &'v ArrayViewD<'_, f32>,
     batch: Option<usize>,
 ) -> Result<SessionInputValue<'v>, RunError> {
-    let samples = input.len_of(Axis(0));
+    // A scalar, such as a weight that became an input, has no samples.
+    let samples = input.shape().first().copied().unwrap_or(1);
+    if let Some(batch) = batch.filter(|&batch| batch < samples) {
+        return Err(RunError(format!(
+            "{samples} samples in one run of a model that takes {batch}"
+        )));
+    }
     let padded = batch.filter(|&batch| batch != samples);
     if port.element == TensorElementType::Float32 && padded.is_none() {
         let tensor = TensorRef::from_array_view((input.shape(), elements(input)));
@@ -229,6 +260,14 @@ pub(super) fn output(
             (axes(shape), values.to_vec())
         }
     };
+    if shape.iter().product::<usize>() != values.len()
+        || (is_padded && shape.first() == batch.as_ref() && shape[0] < samples)
+    {
+        return Err(RunError(format!(
+            "output `{}` has shape {shape:?}, expected {samples} samples",
+            port.name
+        )));
+    }
     let mut kept = shape.clone();
     if is_padded && shape.first() == batch.as_ref() {
         kept[0] = samples;
@@ -266,21 +305,23 @@ fn texts(texts: impl Iterator<Item = String>) -> String {
 }
 
 fn describe(tensor: &Tensor) -> String {
-    let axes = tensor.sample_shape().unwrap_or_default();
     let (name, dtype) = (&tensor.name, tensor.dtype.name());
-    format!("{name} {dtype} [batch, {}]", join(&axes))
+    format!("{name} {dtype} [{}]", join(&tensor.shape))
 }
 
 fn describe_outlet(outlet: &Outlet) -> String {
     match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } => {
-            let axes: Vec<i64> = shape.iter().skip(1).copied().collect();
+            let first = shape.first().filter(|&&axis| axis >= 0);
+            let first = first.map_or_else(|| BATCH.to_owned(), i64::to_string);
+            let axes = shape.iter().skip(1).map(i64::to_string);
+            let axes: Vec<String> = std::iter::once(first).chain(axes).collect();
             let dtype = match ty {
                 TensorElementType::Float32 => Dtype::Float32.name().to_owned(),
                 TensorElementType::Uint8 => Dtype::Uint8.name().to_owned(),
                 other => other.to_string(),
             };
-            format!("{} {dtype} [batch, {}]", outlet.name(), join(&axes))
+            format!("{} {dtype} [{}]", outlet.name(), join(&axes))
         }
         other => format!("{} {other:?}", outlet.name()),
     }

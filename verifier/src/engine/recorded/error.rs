@@ -20,6 +20,16 @@ pub enum RecordedError {
         .outputs.join(", ")
     )]
     Unclaimed { path: PathBuf, outputs: Vec<String> },
+    #[error(
+        "{path}: nothing says of which output it is, and {named} says it\n\
+         hint: one of them may be of another run: leave one out, or name both after their tensors"
+    )]
+    Beside { path: PathBuf, named: PathBuf },
+    #[error(
+        "{one} and {other}: nothing says which comes first\n\
+         hint: number the batches, NAME_0.npy, NAME_1.npy …"
+    )]
+    Order { one: PathBuf, other: PathBuf },
     #[error("{path}: nothing of output `{output}`: it has {found}")]
     Missing {
         path: PathBuf,

@@ -9,8 +9,8 @@ use ndarray::{ArrayD, IxDyn};
 use super::array::Layout;
 use super::element_type::ElementType;
 use super::error::{FileFault, RecordedError};
-use super::find::{Piece, Source};
 use super::forms::{Form, open_streamed, read_all};
+use super::piece::{Piece, Source};
 use super::{Output, Recorded};
 use crate::samples::Recording;
 use crate::samples::outputs::file_name;
@@ -61,6 +61,8 @@ fn output(folder: &Path, golden: &Recording, samples: usize) -> Result<Output, R
         return Err(other(format!("{} {found:?}", layout.element)));
     }
     let piece = Piece {
+        key: name.clone(),
+        is_named: false,
         source_name: name,
         layout,
         source,

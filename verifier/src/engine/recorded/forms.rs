@@ -1,6 +1,5 @@
 //! The forms in which outputs come back: each gives arrays, with names where it has them.
 
-use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use prost::Message as _;
@@ -11,11 +10,9 @@ use super::array::{Array, Layout, Named, Values, unnamed};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
 use super::json;
-use super::npy::{npy_array, npy_layout};
+use super::npy::{LONGEST_HEADER, npy_array, npy_layout};
+use super::npz::npz;
 use crate::engine::files::{FileRecord, HashedFile, read_whole};
-
-/// Bytes within which the header of an NPY file ends.
-const LONGEST_HEADER: usize = 4096;
 
 /// By the ending of a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,27 +108,6 @@ fn raw_layout(bytes: u64, element: ElementType) -> Result<Layout, FileFault> {
         shape: None,
         elements: (bytes / size) as usize,
     })
-}
-
-/// The members of an archive that `numpy.savez` or tract wrote; `turn_0/NAME` is tract's first run.
-fn npz(bytes: Vec<u8>, dtype: Option<FloatType>) -> Result<Vec<Named>, FileFault> {
-    let broken = |error: zip::result::ZipError| FileFault::Zip(error.to_string());
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-    let mut named = Vec::new();
-    for index in 0..archive.len() {
-        let mut member = archive.by_index(index).map_err(broken)?;
-        let name = member.name().map_err(broken)?.to_string();
-        let mut array = Vec::new();
-        member.read_to_end(&mut array)?;
-        let array = npy_array(&array, dtype)?;
-        let name = name.strip_suffix(".npy").unwrap_or(&name);
-        let name = name.strip_prefix("turn_0/").unwrap_or(name);
-        named.push(Named {
-            name: Some(name.to_owned()),
-            ..unnamed(array)
-        });
-    }
-    Ok(named)
 }
 
 /// One tensor, as ONNX's own test runners keep it.

@@ -59,6 +59,17 @@ fn of_polygraphy(bytes: &[u8], dtype: Option<FloatType>) -> Result<Vec<Named>, F
             runners.join(", ")
         )));
     };
+    let names = |iteration: &Iteration| iteration.outputs.keys().cloned().collect::<Vec<_>>();
+    let mut all_names = iterations.iter().map(names).enumerate();
+    if let Some((_, first)) = all_names.next()
+        && let Some((number, other)) = all_names.find(|(_, names)| *names != first)
+    {
+        return Err(FileFault::Json(format!(
+            "iteration {number} has {}, and the first has {}",
+            other.join(", "),
+            first.join(", ")
+        )));
+    }
     let mut named = Vec::new();
     for (name, value) in iterations.iter().flat_map(|iteration| &iteration.outputs) {
         let value = value.get("values").unwrap_or(value);
@@ -170,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn an_iteration_without_an_output_is_refused() {
+        let text = r#"{"lst": [["a", [{"outputs": {"y": {}, "z": {}}}, {"outputs": {"z": {}}}]]]}"#;
+        let refused = arrays(text.as_bytes(), None).expect_err("no y").to_string();
+        assert!(
+            refused.contains("iteration 1 has z, and the first has y, z"),
+            "{refused}"
+        );
+    }
+
+    #[test]
     fn what_is_neither_is_refused_with_a_reason() {
         for text in [
             r#"[{"name": "y", "dimensions": "2", "values": [1]}]"#,
@@ -179,6 +200,7 @@ mod tests {
             r#"{"lst": [["a", []], ["b", []]]}"#,
             r#"{"lst": [["a", [{"outputs": {"y": {}}}]]]}"#,
             r#"{"lst": [["a", [{"outputs": {"y": {"values": {"array": "?"}}}}]]]}"#,
+            r#"{"lst": [["a", [{"outputs": {}}, {"outputs": {"y": {}}}]]]}"#,
             r#"{"other": 1}"#,
             "[inf",
             "\"\\",

@@ -5,6 +5,7 @@
 //! memory.
 
 mod array;
+mod claim;
 pub mod element_type;
 mod error;
 mod exact;
@@ -12,6 +13,12 @@ mod find;
 mod forms;
 mod json;
 mod npy;
+mod npz;
+mod order;
+mod piece;
+mod reading;
+mod record;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -23,27 +30,22 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use self::array::Values;
 use self::element_type::{ElementType, FloatType};
-use self::find::{Found, Piece, Source, find};
+use self::find::{Found, find};
 use self::forms::open_streamed;
+use self::order::check_sequence;
+use self::piece::{Piece, Source};
+use self::rows::{check_count, rows, stored_shape};
 use super::files::FileRecord;
 use super::interface::{Engine, RunError};
 use crate::samples::Recording;
 
+pub use claim::TensorNames;
 pub use error::{FileFault, RecordedError};
+pub use reading::Reading;
+pub use record::OutputsRecord;
 
 /// Samples that are read at a time where they are not asked for.
 const SKIPPED: usize = 16;
-
-/// How files are to be read, where they do not say it themselves.
-#[derive(Debug, Clone, Default)]
-pub struct Reading {
-    /// The elements of raw files, and of 16-bit words without a type.
-    pub dtype: Option<FloatType>,
-    /// Axes to reorder, as `numpy.transpose` takes them; the samples stay the first.
-    pub transpose: Option<Vec<usize>>,
-    /// The batch size of whoever computed them, where the last batch may be padded.
-    pub batch_size: Option<usize>,
-}
 
 /// An engine that gives back what is in files.
 #[derive(Debug)]
@@ -76,10 +78,12 @@ struct Output {
 }
 
 impl Recorded {
-    /// Finds the outputs of some samples in a file or folder; refuses other counts and shapes.
+    /// Finds the outputs of some samples in a file or folder, by their names; refuses other counts
+    /// and shapes.
     pub fn open(
         path: &Path,
         reading: &Reading,
+        tensors: &TensorNames,
         goldens: &[Recording],
         samples: Range<usize>,
     ) -> Result<Self, RecordedError> {
@@ -88,11 +92,12 @@ impl Recorded {
             pieces,
             files,
             is_decimal,
-        } = find(path, &names, reading.dtype)?;
+        } = find(path, &names, tensors, reading.dtype)?;
         let mut padding = 0;
         let mut outputs = Vec::with_capacity(goldens.len());
         for (pieces, golden) in pieces.into_iter().zip(goldens) {
             let rows = rows(&pieces, golden, reading, samples.start)?;
+            check_sequence(&pieces, &rows)?;
             padding = check_count(&rows, golden, reading, &samples)?;
             outputs.push(Output {
                 sample_shape: golden.sample_shape().to_vec(),
@@ -316,116 +321,4 @@ fn in_order(
             reordered.as_standard_layout().into_owned()
         }
     }
-}
-
-/// The shape of which `numpy.transpose` makes another one.
-fn stored_shape(shape: &[usize], order: &[usize]) -> Vec<usize> {
-    let mut stored = vec![0; shape.len()];
-    for (&axis, &length) in order.iter().zip(shape) {
-        stored[axis] = length;
-    }
-    stored
-}
-
-/// Samples in each piece of an output.
-fn rows(
-    pieces: &[Piece],
-    golden: &Recording,
-    reading: &Reading,
-    first: usize,
-) -> Result<Vec<usize>, RecordedError> {
-    let sample_elements = golden.sample_elements();
-    let mut counts = Vec::with_capacity(pieces.len());
-    let mut sample = first;
-    for piece in pieces {
-        let elements = piece.layout.elements;
-        let expected = expected_shape(golden, reading.transpose.as_deref())?;
-        let rows = match &piece.layout.shape {
-            None if elements.is_multiple_of(sample_elements) => elements / sample_elements,
-            None => {
-                return Err(RecordedError::Elements {
-                    source_name: piece.source_name.clone(),
-                    output: golden.name().to_owned(),
-                    elements,
-                    sample_elements,
-                });
-            }
-            Some(shape) if shape.get(1..) == Some(&expected[..]) => shape[0],
-            // A file a sample, without an axis of samples.
-            Some(shape) if pieces.len() > 1 && *shape == expected => 1,
-            Some(shape) => {
-                return Err(RecordedError::Shape {
-                    source_name: piece.source_name.clone(),
-                    output: golden.name().to_owned(),
-                    found: shape_text(shape, reading),
-                    expected: [&[shape.first().copied().unwrap_or(1)], &expected[..]].concat(),
-                    first: sample,
-                });
-            }
-        };
-        sample += rows;
-        counts.push(rows);
-    }
-    Ok(counts)
-}
-
-fn shape_text(shape: &[usize], reading: &Reading) -> String {
-    match &reading.transpose {
-        None => format!("{shape:?}"),
-        Some(order) => format!("{shape:?} (to be reordered by {order:?})"),
-    }
-}
-
-/// Axes of one sample as they are stored.
-fn expected_shape(
-    golden: &Recording,
-    transpose: Option<&[usize]>,
-) -> Result<Vec<usize>, RecordedError> {
-    let Some(order) = transpose else {
-        return Ok(golden.sample_shape().to_vec());
-    };
-    let axes = golden.shape().len();
-    let mut sorted = order.to_vec();
-    sorted.sort_unstable();
-    if order.first() != Some(&0) || !sorted.into_iter().eq(0..axes) {
-        let order: Vec<String> = order.iter().map(usize::to_string).collect();
-        return Err(RecordedError::Transpose {
-            given: order.join(","),
-            output: golden.name().to_owned(),
-            axes,
-        });
-    }
-    Ok(stored_shape(golden.shape(), order)[1..].to_vec())
-}
-
-/// Refuses other numbers of samples; gives the samples that a last, padded batch has too many.
-fn check_count(
-    rows: &[usize],
-    golden: &Recording,
-    reading: &Reading,
-    samples: &Range<usize>,
-) -> Result<usize, RecordedError> {
-    let (found, expected) = (rows.iter().sum::<usize>(), samples.len());
-    let batch_size = match rows {
-        [_] => reading.batch_size,
-        // Batches tell their size, if the last one is as long as the first.
-        [first, .., last] if first == last => Some(*first),
-        _ => None,
-    };
-    let padded = batch_size.map(|size| expected.div_ceil(size.max(1)) * size);
-    if found == expected || padded == Some(found) {
-        return Ok(found - expected);
-    }
-    let files = match rows.len() {
-        1 => "1 file".to_owned(),
-        files => format!("{files} files"),
-    };
-    Err(RecordedError::Samples {
-        output: golden.name().to_owned(),
-        found,
-        files,
-        expected,
-        first: samples.start,
-        last: samples.end - 1,
-    })
 }

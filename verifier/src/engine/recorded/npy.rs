@@ -6,6 +6,9 @@ use super::array::{Array, Layout};
 use super::element_type::{ElementType, FloatType};
 use super::error::FileFault;
 
+/// Bytes within which the header of an NPY file ends.
+pub(super) const LONGEST_HEADER: usize = 4096;
+
 /// An NPY file in memory.
 pub(super) fn npy_array(bytes: &[u8], dtype: Option<FloatType>) -> Result<Array, FileFault> {
     let header = AnyHeader::parse(bytes)?;

@@ -23,6 +23,14 @@ fn golden() -> Recording {
     Recording::in_memory("y", values).expect("an axis of samples")
 }
 
+/// The bundle has a further tensor.
+fn tensors() -> TensorNames {
+    TensorNames {
+        outputs: vec!["y".to_owned()],
+        all: vec!["residual".to_owned(), "y".to_owned()],
+    }
+}
+
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
@@ -51,7 +59,7 @@ fn little(values: &[f32]) -> Vec<u8> {
 }
 
 fn open(path: &Path, reading: &Reading) -> Result<Recorded, RecordedError> {
-    Recorded::open(path, reading, &[golden()], 0..6)
+    Recorded::open(path, reading, &tensors(), &[golden()], 0..6)
 }
 
 /// All outputs, read in batches of four and two.
@@ -315,7 +323,7 @@ fn every_output_needs_files_of_its_own() {
     let z = ArrayD::from_shape_vec(IxDyn(&SHAPE), values()).expect("36 values");
     let z = Recording::in_memory("z", z).expect("an axis of samples");
     let both = [golden(), z];
-    let open = || Recorded::open(folder.path(), &Reading::default(), &both, 0..6);
+    let open = || Recorded::open(folder.path(), &Reading::default(), &tensors(), &both, 0..6);
     let refused = open().expect_err("no name").to_string();
     assert!(refused.contains("the part's are y, z"), "{refused}");
     fs::write(folder.path().join("y.npy"), &file).expect("write");
@@ -325,6 +333,43 @@ fn every_output_needs_files_of_its_own() {
         "{refused}"
     );
     fs::write(folder.path().join("z.npy"), &file).expect("write");
-    let mut recorded = open().expect("both; others are left out");
+    let refused = open().expect_err("x may be of another run").to_string();
+    assert!(
+        refused.contains("x.npy: nothing says of which output") && refused.contains("y.npy says"),
+        "{refused}"
+    );
+    let other = folder.path().join("residual.npy");
+    fs::rename(folder.path().join("x.npy"), other).expect("rename");
+    let mut recorded = open().expect("both; another tensor is left out");
     assert_eq!(recorded.run(&(0..6), &[]).expect("outputs").len(), 2);
+}
+
+#[test]
+fn a_file_that_names_another_tensor_is_never_the_output() {
+    let folder = folder();
+    let file = npy("<f4", &SHAPE, false, little(&values()));
+    let path = folder.path().join("residual.npy");
+    fs::write(&path, &file).expect("write");
+    for path in [path.as_path(), folder.path()] {
+        let refused = refusal(path, &Reading::default());
+        assert!(
+            refused.contains("nothing of output `y`: it has residual"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn only_batches_of_one_size_may_be_padded() {
+    let folder = folder();
+    for (number, samples) in [2, 4, 2].into_iter().enumerate() {
+        let values = vec![0.5; 6 * samples];
+        let file = npy("<f4", &[samples, 2, 3], false, little(&values));
+        fs::write(folder.path().join(format!("b_{number}.npy")), file).expect("write");
+    }
+    let refused = refusal(folder.path(), &Reading::default());
+    assert!(
+        refused.contains("8 samples in 3 files, expected 6"),
+        "{refused}"
+    );
 }

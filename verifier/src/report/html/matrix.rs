@@ -25,11 +25,26 @@ pub(super) fn sections(matrix: &Matrix) -> Markup {
             @if let Some(reason) = configuration.reason() {
                 p.notice { (configuration.number) ": " (reason) }
             }
+            @for text in configuration.conversions() {
+                p.notice { (configuration.number) ": " (text) }
+            }
         }
         @if !ran.is_empty() {
             h2 { "How far every two are apart" }
             (heat_map(matrix, &ran))
             p { (matrix.same_bits_text()) }
+        }
+        @if !matrix.output_files().is_empty() {
+            h2 { "Files of outputs" }
+            table { tbody {
+                @for (number, file) in matrix.output_files() {
+                    tr {
+                        th { (number) }
+                        td { (file.path.display()) }
+                        td { code { "BLAKE3 " (file.blake3) } }
+                    }
+                }
+            } }
         }
         @if !matrix.runtimes().is_empty() {
             h2 { "ONNX Runtime libraries" }
@@ -101,7 +116,7 @@ fn heat_cell(difference: Option<&Difference>) -> Markup {
     let Some(difference) = difference else {
         return html! { td.same {} };
     };
-    if difference.identical_elements == difference.elements {
+    if difference.identical_elements == Some(difference.elements) {
         return html! { td.same { "=" } };
     }
     let largest = difference.max_abs_difference;

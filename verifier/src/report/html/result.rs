@@ -193,7 +193,13 @@ fn faults_table(faults: &[&FaultResult]) -> Markup {
                 tbody {
                     @for fault in faults {
                         tr {
-                            td { code { (fault.fault) } }
+                            td {
+                                code { (fault.fault) }
+                                @if let Some((place, other_name)) = fault.other_name() {
+                                    br;
+                                    span.soft { (place) " " code { (other_name) } }
+                                }
+                            }
                             td { (fault.outcome.name()) }
                             td.n { (injected::change(fault)) }
                             td.n { (grouped(fault.samples_beyond)) }

@@ -1,0 +1,166 @@
+//! What lies in a saved object, and where: its dicts, lists and tuples, down to some depth.
+
+use crate::pickle::{Object, Pickle, Value};
+use crate::printable::printable;
+
+/// Weights lie in one or two dicts; an optimizer's state goes three deep.
+const DEEPEST: usize = 6;
+
+/// How many entries a message lists.
+const LISTED: usize = 6;
+
+/// The keys and values of a dict, in order.
+pub(super) type Entries<'a> = &'a [(Value<'a>, Value<'a>)];
+
+pub(super) struct Tree<'a> {
+    pub(super) pickle: &'a Pickle<'a>,
+    /// The saved object first, then from top to bottom.
+    nodes: Vec<Node<'a>>,
+    /// Classes, functions, and what they would make.
+    pub(super) inert: Vec<Inert<'a>>,
+}
+
+/// A dict, list or tuple, or something else that was saved.
+#[derive(Debug, Clone, Copy)]
+struct Node<'a> {
+    /// The dict, list or tuple that it lies in, and under which key.
+    parent: Option<(usize, Value<'a>)>,
+    value: Value<'a>,
+    depth: usize,
+}
+
+/// A value of which the name alone is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inert<'a> {
+    /// The dict, list or tuple that it lies in.
+    pub(super) node: usize,
+    pub(super) key: Value<'a>,
+    pub(super) value: Value<'a>,
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn of(pickle: &'a Pickle<'a>) -> Self {
+        let root = Node {
+            parent: None,
+            value: pickle.root,
+            depth: 0,
+        };
+        let mut tree = Self {
+            pickle,
+            nodes: vec![root],
+            inert: vec![],
+        };
+        // Each object once, wherever it is first met.
+        let mut seen = vec![false; pickle.len()];
+        if let Value::Object(index) = pickle.root {
+            seen[index] = true;
+        }
+        let mut next = 0;
+        while let Some(&node) = tree.nodes.get(next) {
+            match pickle.object(node.value) {
+                _ if node.depth == DEEPEST => {}
+                Some(Object::Dict(entries)) => {
+                    for &(key, value) in entries {
+                        tree.add(next, key, value, &mut seen);
+                    }
+                }
+                Some(Object::List(items) | Object::Tuple(items)) => {
+                    for (index, &value) in (0..).zip(items) {
+                        tree.add(next, Value::Int(index), value, &mut seen);
+                    }
+                }
+                _ => {}
+            }
+            next += 1;
+        }
+        tree
+    }
+
+    fn add(&mut self, node: usize, key: Value<'a>, value: Value<'a>, seen: &mut [bool]) {
+        let Value::Object(index) = value else {
+            return;
+        };
+        if std::mem::replace(&mut seen[index], true) {
+            return;
+        }
+        match self.pickle.object(value) {
+            Some(Object::Dict(_) | Object::List(_) | Object::Tuple(_)) => self.nodes.push(Node {
+                parent: Some((node, key)),
+                value,
+                depth: self.nodes[node].depth + 1,
+            }),
+            Some(Object::Named(_) | Object::Inert(_)) => {
+                self.inert.push(Inert { node, key, value });
+            }
+            _ => {}
+        }
+    }
+
+    /// The dicts, from top to bottom: the number of each, and its entries.
+    pub(super) fn dicts(&self) -> impl Iterator<Item = (usize, Entries<'a>)> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter_map(|(node, _)| Some((node, self.entries(node)?)))
+    }
+
+    /// The entries of a dict.
+    pub(super) fn entries(&self, node: usize) -> Option<Entries<'a>> {
+        self.pickle.dict(self.nodes[node].value)
+    }
+
+    /// A dict, and those that it lies in.
+    pub(super) fn with_parents(&self, node: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(node), |&node| {
+            self.nodes[node].parent.map(|(parent, _)| parent)
+        })
+    }
+
+    /// The keys that lead to a node, apart by dots; a dot alone is the saved object itself.
+    pub(super) fn path(&self, node: usize) -> String {
+        let keys = self.with_parents(node);
+        let mut keys: Vec<String> = keys
+            .filter_map(|node| self.nodes[node].parent)
+            .map(|(_, key)| self.key(key))
+            .collect();
+        keys.reverse();
+        match keys.is_empty() {
+            true => ".".to_owned(),
+            false => keys.join("."),
+        }
+    }
+
+    /// The keys that lead to an entry, and what it is.
+    pub(super) fn describe(&self, node: usize, (key, value): (Value<'a>, Value<'a>)) -> String {
+        let path = joined(&self.path(node), &self.key(key));
+        format!("`{path}` ({})", self.pickle.describe(value))
+    }
+
+    fn key(&self, key: Value<'a>) -> String {
+        match key {
+            Value::Text(text) => printable(text),
+            Value::Int(number) => number.to_string(),
+            other => self.pickle.describe(other),
+        }
+    }
+}
+
+/// A path and what follows it.
+pub(super) fn joined(path: &str, rest: &str) -> String {
+    match (path, rest) {
+        (path, "") => path.to_owned(),
+        (".", rest) => rest.to_owned(),
+        (path, rest) => format!("{path}.{rest}"),
+    }
+}
+
+/// The first few, and how many more there are.
+pub(super) fn listed<T>(
+    mut entries: impl Iterator<Item = T>,
+    text: impl Fn(T) -> String,
+) -> Vec<String> {
+    let mut list: Vec<String> = entries.by_ref().take(LISTED).map(text).collect();
+    match entries.count() {
+        0 => {}
+        more => list.push(format!("{more} more")),
+    }
+    list
+}

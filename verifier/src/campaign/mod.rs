@@ -1,0 +1,28 @@
+//! Campaigns: many faults, drawn from a population of them, what each does, and the rates that
+//! follow.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `statistics/` | population, numbers of faults, intervals, how many faults go where |
+//! | `model` | what a fault does to a value, in which region of a tensor |
+//! | `study` | the settings of a campaign, and the fault of every number |
+//! | `site_runner`, `runner` | faults at one site; a batch of faults, on to the logits |
+//! | `effect`, `coding` | what a fault did, and as bytes |
+//! | `results` | files of results |
+//! | `rounds` | round after round, batch after batch |
+//! | `summary` | what is counted beside rates: patterns, places, examples |
+
+mod coding;
+pub mod effect;
+mod error;
+pub mod model;
+pub mod results;
+pub mod rounds;
+pub mod runner;
+mod site_runner;
+pub mod statistics;
+pub mod study;
+pub mod summary;
+
+pub use error::RunnerError;
+pub use site_runner::{Load, Part};
