@@ -122,6 +122,9 @@ impl Disk for Files {
     }
 
     fn take_reserve(&mut self) -> bool {
+        if self.is_pretended_full() {
+            return false;
+        }
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

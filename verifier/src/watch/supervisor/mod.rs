@@ -62,6 +62,8 @@ pub struct Supervisor<'a> {
     in_a_row: u64,
     exposed_of_worker: f64,
     was_ready: bool,
+    /// Something was caused in the worker whose event has not come yet.
+    is_rehearsing: bool,
     /// Seconds that loading took.
     loading: Option<f64>,
     slowest: f64,
@@ -95,6 +97,7 @@ impl<'a> Supervisor<'a> {
             in_a_row: 0,
             exposed_of_worker: 0.0,
             was_ready: false,
+            is_rehearsing: false,
             loading: None,
             slowest: 0.0,
             plan,
@@ -160,6 +163,7 @@ impl<'a> Supervisor<'a> {
         let _ = journal::clear(&self.plan.folder);
         self.workers += 1;
         self.exposed_of_worker = 0.0;
+        self.is_rehearsing = false;
         let kills = OutOfMemoryKills::now();
         let command = (self.plan.worker)(self.workers, self.last_sdc + 1);
         let mut life = match Life::begin(command) {
@@ -289,8 +293,14 @@ impl<'a> Supervisor<'a> {
                 self.record_sdc(sdc);
             }
             Message::Faulty(faulty) => self.record(Event::Faulty(faulty)),
-            Message::Classified(classified) => self.record(Event::Classified(classified)),
-            Message::Rehearsed(rehearsed) => self.record(Event::Rehearsed(rehearsed)),
+            Message::Classified(classified) => {
+                self.is_rehearsing = false;
+                self.record(Event::Classified(classified));
+            }
+            Message::Rehearsed(rehearsed) => {
+                self.is_rehearsing = true;
+                self.record(Event::Rehearsed(rehearsed));
+            }
             Message::Failed {
                 what,
                 is_device_lost,
@@ -306,8 +316,9 @@ impl<'a> Supervisor<'a> {
 
     /// Does what a rehearsal wants, and records it first.
     fn rehearse(&mut self, life: &Life) {
-        // The disk is full for one reason at a time.
-        let is_time = life.phase == Phase::Passes && !self.log.is_full();
+        // One thing at a time: what becomes of a worker that hangs already is not told apart.
+        let is_time =
+            life.phase == Phase::Passes && !self.log.is_full() && !self.is_rehearsing;
         let due = self.plan.rehearsal.as_mut().filter(|_| is_time);
         let Some((kind, number)) = due.and_then(Outside::due) else {
             return;
@@ -324,6 +335,7 @@ impl<'a> Supervisor<'a> {
             outside::Kind::Killed => life.signal(Signal::KILL),
             outside::Kind::Stopped => life.signal(Signal::STOP),
         }
+        self.is_rehearsing = kind != outside::Kind::DiskFull;
     }
 
     fn add(&mut self, work: Work) {

@@ -264,5 +264,5 @@ fn is_device_lost(what: &str) -> bool {
     ];
     let what = what.to_ascii_lowercase();
     let says = |text: &&str| what.contains(&text.to_ascii_lowercase());
-    texts.iter().any(|text| says(&text))
+    texts.iter().any(says)
 }
