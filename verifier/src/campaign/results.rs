@@ -177,6 +177,11 @@ impl Found {
         self.batches.keys().copied()
     }
 
+    /// Whether a file has the batch.
+    pub fn has(&self, first: u64) -> bool {
+        self.batches.contains_key(&first)
+    }
+
     /// What the faults of a batch did, if a file has it.
     pub fn effects(&self, first: u64) -> Result<Option<Vec<Effects>>, ResultsError> {
         let Some(stored) = self.batches.get(&first) else {

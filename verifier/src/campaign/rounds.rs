@@ -45,6 +45,19 @@ pub struct Unfitting {
 }
 
 impl Batch {
+    /// This one, and those behind it in the last round.
+    pub fn and_following<'a>(&self, study: &'a Study) -> impl Iterator<Item = Self> + use<'a> {
+        let end = study.plan.rounds().last().unwrap_or_default().end;
+        let faults = study.settings.batch_faults;
+        let first = self.numbers.start;
+        let firsts = (first..end).step_by(faults as usize);
+        let ordinals = self.ordinal..;
+        firsts.zip(ordinals).map(move |(first, ordinal)| Self {
+            numbers: first..(first + faults).min(end),
+            ordinal,
+        })
+    }
+
     /// Whether the shard runs it.
     pub fn is_of(&self, shard: Shard) -> bool {
         shard_of(self.ordinal, shard.of) == shard.number
@@ -88,14 +101,9 @@ pub fn go_through<E: From<StudyError> + From<Unfitting>>(
     };
     let mut ordinal = 0;
     while progress.missing.is_empty() && study.push_round(&progress.tally)? {
-        let numbers = study.plan.rounds().last().unwrap_or_default();
-        for first in numbers
-            .clone()
-            .step_by(study.settings.batch_faults as usize)
-        {
-            let end = (first + study.settings.batch_faults).min(numbers.end);
-            let numbers = first..end;
-            let batch = Batch { numbers, ordinal };
+        let start = study.plan.rounds().last().unwrap_or_default().start;
+        let numbers = start..start;
+        for batch in (Batch { numbers, ordinal }).and_following(study) {
             ordinal += 1;
             match step(study, &batch, &progress.tally)? {
                 Step::Ran(effects) => add(study, &batch, &effects, &mut progress.tally)?,

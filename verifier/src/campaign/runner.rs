@@ -2,23 +2,20 @@
 //! tolerance on to the logits.
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use ndarray::{ArrayD, ArrayViewD, Axis, stack};
 
 use super::effect::{Effect, Effects};
 use super::error::RunnerError;
 use super::site_runner::{Both, Load, Part, SiteRunner, Strike, run};
-use super::statistics::Seen;
 use super::study::{Planned, Study};
+use super::under_way::{Batch, Logits, Pair, Waiting, effects};
 use crate::check::tail::Tail;
 use crate::compare::Class;
 use crate::engine::RunError;
 use crate::inject::{Site, SiteKind};
 use crate::samples::{Recording, elements, sample_of};
-
-/// Of pieces that are loaded, the bytes of their models are kept below this, one site aside: the
-/// pieces of a large model are as large as itself, at each of its sites.
-const MOST_BYTES_LOADED: usize = 1 << 30;
 
 /// What tells the class of a sample's outputs.
 pub enum Classes<'a> {
@@ -39,8 +36,17 @@ pub struct Runner<'a> {
     classes: Classes<'a>,
     /// The sites whose pieces are loaded, the one used last at the end.
     loaded: Vec<Loaded>,
-    /// By sample, its class without a fault, as `tail` gives it.
-    before: Vec<Option<Class>>,
+    before: Arc<FaultFreeClasses>,
+    most_bytes_loaded: usize,
+}
+
+/// By sample, what `tail` gives without a fault, where the logits are finite; runners share it.
+pub struct FaultFreeClasses(Vec<OnceLock<Option<FaultFree>>>);
+
+/// A sample without a fault.
+struct FaultFree {
+    class: Class,
+    logits: Vec<f32>,
 }
 
 struct Loaded {
@@ -49,55 +55,72 @@ struct Loaded {
     bytes: usize,
 }
 
-/// A fault and a sample, and what came of it.
-struct Pair {
-    /// Position of the fault in the batch.
-    fault: usize,
-    sample: usize,
-    effect: Effect,
-}
+impl FaultFreeClasses {
+    /// None of so many samples is known yet.
+    pub fn unknown(samples: usize) -> Self {
+        Self((0..samples).map(|_| OnceLock::new()).collect())
+    }
 
-/// A faulty output that waits for `tail`.
-struct Waiting {
-    /// Index of its pair.
-    pair: usize,
-    output: ArrayD<f32>,
-}
-
-/// A batch under way.
-#[derive(Default)]
-struct Batch {
-    pairs: Vec<Pair>,
-    waiting: Vec<Waiting>,
+    fn of(&self, sample: usize) -> Option<&FaultFree> {
+        self.0[sample].get()?.as_ref()
+    }
 }
 
 impl<'a> Runner<'a> {
-    /// `inputs` are those of the part, in its order.
+    /// `inputs` are those of the part, in its order. The pieces of a large model are as large as
+    /// itself, at each of its sites: the bytes of those that stay loaded are kept below
+    /// `most_bytes_loaded`, one site aside.
     pub fn new(
         part: Part,
         load: Box<Load<'a>>,
         inputs: Vec<Recording>,
         classes: Classes<'a>,
+        before: Arc<FaultFreeClasses>,
+        most_bytes_loaded: usize,
     ) -> Self {
-        let samples = inputs.first().map_or(0, Recording::samples);
         Self {
             part,
             load,
             inputs,
             classes,
             loaded: vec![],
-            before: vec![None; samples],
+            before,
+            most_bytes_loaded,
         }
     }
 
     /// Runs the faults of some numbers, all of them in rounds of the plan. Which samples share a
     /// run follows from the numbers alone: site after site, in the order of the numbers.
     pub fn run(&mut self, study: &Study, numbers: Range<u64>) -> Result<Vec<Effects>, RunnerError> {
+        let (effects, _) = self.run_batch(study, numbers, Batch::default())?;
+        Ok(effects)
+    }
+
+    /// The same, and the logits of one fault of a sample, where its outputs were carried on to them.
+    pub fn run_and_trace(
+        &mut self,
+        study: &Study,
+        numbers: Range<u64>,
+        traced: u64,
+    ) -> Result<(Vec<Effects>, Option<Logits>), RunnerError> {
+        let traced = traced.checked_sub(numbers.start);
+        let batch = Batch {
+            traced: traced.map(|position| position as usize),
+            ..Batch::default()
+        };
+        self.run_batch(study, numbers, batch)
+    }
+
+    fn run_batch(
+        &mut self,
+        study: &Study,
+        numbers: Range<u64>,
+        mut batch: Batch,
+    ) -> Result<(Vec<Effects>, Option<Logits>), RunnerError> {
         let planned = numbers.map(|number| study.planned(number).expect("a fault of a round"));
         let planned: Vec<Planned> = planned.collect();
         let mut by_site: Vec<usize> = (0..planned.len()).collect();
         by_site.sort_by_key(|&fault| planned[fault].site);
-        let mut batch = Batch::default();
         for of_site in by_site.chunk_by(|&a, &b| planned[a].site == planned[b].site) {
             let site = planned[of_site[0]].site;
             if study.sites[site].kind == SiteKind::Weight {
@@ -109,7 +132,7 @@ impl<'a> Runner<'a> {
             }
         }
         self.carry_on(study, &mut batch)?;
-        Ok(effects(study, &planned, &batch.pairs))
+        Ok((effects(study, &planned, &batch.pairs), batch.logits))
     }
 
     /// Faults of one site in a sample each.
@@ -187,7 +210,7 @@ impl<'a> Runner<'a> {
                 bytes,
             });
             let mut all: usize = self.loaded.iter().map(|loaded| loaded.bytes).sum();
-            while all > MOST_BYTES_LOADED && self.loaded.len() > 1 {
+            while all > self.most_bytes_loaded && self.loaded.len() > 1 {
                 all -= self.loaded.remove(0).bytes;
             }
         }
@@ -218,6 +241,7 @@ impl<'a> Runner<'a> {
                         let before = Class::of(elements(fault_free));
                         let before = before.ok_or(RunnerError::NotFinite(sample))?;
                         effect.classify(before, elements(corrupted));
+                        batch.trace(fault, elements(fault_free), elements(corrupted));
                     }
                     Classes::Tail(_) => {
                         let own = sample_of(&both.corrupted[0].view(), position).to_owned();
@@ -264,10 +288,13 @@ impl<'a> Runner<'a> {
         };
         let logits = tail.logits(&samples, &outputs.view())?;
         for (position, (waiting, sample)) in waiting.iter().zip(samples).enumerate() {
-            let before = self.before[sample].ok_or(RunnerError::NotFinite(sample))?;
+            let before = self.before.of(sample);
+            let before = before.ok_or(RunnerError::NotFinite(sample))?;
             let logits = sample_of(&logits.view(), position);
-            let effect = &mut batch.pairs[waiting.pair].effect;
-            effect.classify(before, elements(&logits));
+            let pair = &mut batch.pairs[waiting.pair];
+            pair.effect.classify(before.class, elements(&logits));
+            let fault = pair.fault;
+            batch.trace(fault, &before.logits, elements(&logits));
         }
         Ok(())
     }
@@ -278,7 +305,7 @@ impl<'a> Runner<'a> {
         let Classes::Tail(tail) = &mut self.classes else {
             return Ok(());
         };
-        if self.before[sample].is_some() {
+        if self.before.0[sample].get().is_some() {
             return Ok(());
         }
         let ([first, end], together) = (study.settings.samples, study.settings.run_samples);
@@ -293,7 +320,11 @@ impl<'a> Runner<'a> {
         })?;
         let logits = tail.logits(&block, &outputs[0].view())?;
         for (position, &sample) in block.iter().enumerate() {
-            self.before[sample] = Class::of(elements(&sample_of(&logits.view(), position)));
+            let logits = sample_of(&logits.view(), position);
+            let logits = elements(&logits).to_vec();
+            let class = Class::of(&logits);
+            // Another runner may have come to the same meanwhile.
+            let _ = self.before.0[sample].set(class.map(|class| FaultFree { class, logits }));
         }
         Ok(())
     }
@@ -328,30 +359,4 @@ fn strike(planned: &Planned, site: &Site, shape: &[usize]) -> Result<Strike, Run
 fn run_error(site: &Site, error: RunError) -> RunnerError {
     let site = site.to_string();
     RunnerError::Run { site, error }
-}
-
-/// What each fault did: of one sample all of it, of a weight counts by tier.
-fn effects(study: &Study, planned: &[Planned], pairs: &[Pair]) -> Vec<Effects> {
-    let none = |fault: &Planned| match fault.sample {
-        Some(_) => None,
-        None => Some(Effects::Many(vec![Seen::default(); study.tiers.len()])),
-    };
-    let mut effects: Vec<Option<Effects>> = planned.iter().map(none).collect();
-    for pair in pairs {
-        match &mut effects[pair.fault] {
-            own @ None => *own = Some(Effects::One(pair.effect)),
-            Some(Effects::Many(seen)) => {
-                let met = study
-                    .met
-                    .binary_search_by_key(&pair.sample, |&(sample, _)| sample);
-                let (_, tier) = study.met[met.expect("a sample that weights meet")];
-                seen[tier].add(pair.effect.outcome, study.is_right(pair.sample));
-            }
-            Some(Effects::One(_)) => unreachable!("a fault of a sample is run once"),
-        }
-    }
-    let all_run = effects
-        .into_iter()
-        .map(|effect| effect.expect("every fault was run"));
-    all_run.collect()
 }

@@ -1,86 +1,18 @@
-//! What a campaign is about: its settings, and the fault of every number.
+//! What a campaign is about: its population, and the fault of every number.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::model::FaultModel;
+use super::settings::{Asked, RatesOf, Settings};
 use super::statistics::{
     self, Among, Confidence, ConfidenceError, Domain, Draw, Estimates, Event, Plan, Population,
     PopulationError, Question, Round, RoundError, Samples, Sampling, Tally, next_round, pilot,
 };
-use crate::compare::Tolerance;
-use crate::engine::Device;
-use crate::engine::onnxruntime::Optimization;
 use crate::inject::site::nearest_first;
 use crate::inject::{Fault, Layout, Positions, Region, Site, SiteKind, Target};
 use crate::samples::SampleInfo;
-
-/// `major.minor` of the files of a campaign; another major one is refused.
-pub const CAMPAIGN_VERSION: &str = "1.0";
-
-/// Everything that decides which faults are run and what comes of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Settings {
-    /// `major.minor` of the files.
-    pub campaign_version: String,
-    /// The version of the verifier.
-    pub verifier: String,
-    /// BLAKE3 of the bundle.
-    pub bundle: String,
-    /// The part that faults are put into.
-    pub part: String,
-    /// First sample and the one after the last.
-    pub samples: [usize; 2],
-    /// The sites, each as `kind:name`.
-    pub sites: Vec<String>,
-    pub model: FaultModel,
-    #[serde(flatten)]
-    pub tolerance: Tolerance,
-    pub sampling: Asked,
-    /// Of every interval, such as 0.95.
-    pub confidence: f64,
-    pub seed: u64,
-    /// Whether the classes of faulty outputs are known: the part gives logits, or `tail` does.
-    pub classes_known: bool,
-    /// Samples that each fault of a weight is run on.
-    pub samples_per_weight_fault: usize,
-    /// Faults in a batch, the unit of work.
-    pub batch_faults: u64,
-    /// Samples in one run of the engine.
-    pub run_samples: usize,
-    pub engine: EngineSettings,
-}
-
-/// What runs the part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EngineSettings {
-    /// ONNX Runtime's version.
-    pub version: String,
-    /// SHA-256 of its library.
-    pub sha256: String,
-    pub device: Device,
-    /// What computes inputs from pixels, and classes from outputs.
-    pub other_parts_on: Device,
-    pub optimization: Optimization,
-    /// Whether TF32 and other reduced precision were left to the provider.
-    pub allow_reduced_precision: bool,
-}
-
-/// How many faults are run, and of what.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Asked {
-    /// So many of the whole population.
-    Faults(u64),
-    /// So many of each stratum, or all that it has.
-    PerStratum(u64),
-    /// As many as it takes until the rate of critical SDC, without a tail that of any element
-    /// beyond the tolerance, has an interval of this half-width.
-    Margin(f64),
-}
 
 /// A campaign that cannot be planned.
 #[derive(Debug, Error)]
@@ -260,10 +192,43 @@ impl Study {
         }
     }
 
-    /// The rate that a margin is of.
+    /// The rate of the whole population.
     pub fn question(&self) -> Question {
+        self.question_of(Domain::default())
+    }
+
+    /// The rates that a margin is asked for.
+    fn questions(&self) -> Vec<Question> {
+        let population = self.plan.population();
+        let bits = population.sites().iter().map(|site| site.bits).max();
+        let bits = 0..bits.unwrap_or(0);
+        let tiers = (0..self.tiers.len()).filter(|&tier| !self.tiers[tier].is_empty());
+        let all = Domain::default();
+        let mut domains = Vec::new();
+        for of in &self.settings.margin_of {
+            match of {
+                RatesOf::Total => domains.push(all),
+                RatesOf::Sites => domains.extend((0..self.sites.len()).map(|site| Domain {
+                    site: Some(site),
+                    ..all
+                })),
+                RatesOf::Bits => domains.extend(bits.clone().map(|bit| Domain {
+                    bit: Some(bit),
+                    ..all
+                })),
+                RatesOf::Tiers => domains.extend(tiers.clone().map(|tier| Domain {
+                    tier: Some(tier),
+                    ..all
+                })),
+            }
+        }
+        let questions = domains.into_iter().map(|domain| self.question_of(domain));
+        questions.collect()
+    }
+
+    fn question_of(&self, domain: Domain) -> Question {
         Question {
-            domain: Domain::default(),
+            domain,
             event: match self.settings.classes_known {
                 true => Event::CriticalSdc,
                 false => Event::Beyond,
@@ -284,9 +249,9 @@ impl Study {
             }),
             Asked::Margin(_) if is_first => Some(pilot(population)),
             Asked::Margin(margin) => {
-                let question = self.question();
-                let target = statistics::Target { question, margin };
-                next_round(&self.estimates(tally), &self.plan, &[target])
+                let target = |question| statistics::Target { question, margin };
+                let targets: Vec<_> = self.questions().into_iter().map(target).collect();
+                next_round(&self.estimates(tally), &self.plan, &targets)
             }
         };
         let Some(round) = round else {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use verifier::campaign::model::FaultEffect;
 use verifier::campaign::results::Shard;
+use verifier::campaign::settings::RatesOf;
 use verifier::inject::Region;
 
 use super::shared::{PartArgs, TargetArgs};
@@ -90,6 +91,10 @@ pub(crate) struct CampaignRunArgs {
     /// Run faults until the rate of critical SDC is known to ± this [default: 1%]
     #[arg(long, value_name = "SHARE", value_parser = fraction)]
     pub(crate) margin: Option<f64>,
+    /// Which rates are to be known to the margin: total, sites, bits, tiers, between commas
+    #[arg(long, default_value = "total", value_name = "LIST", value_delimiter = ',',
+        conflicts_with_all = ["count", "per_stratum"])]
+    pub(crate) margin_of: Vec<RatesOf>,
     /// Of every interval
     #[arg(long, default_value = "95%", value_name = "SHARE", value_parser = fraction)]
     pub(crate) confidence: f64,

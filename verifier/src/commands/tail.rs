@@ -15,6 +15,16 @@ use crate::cli::TargetArgs;
 /// `tail`, whose inputs are the part's output and what else the bundle has or can compute.
 pub(super) fn load(opened: &Opened, library: &Library, options: &Options) -> Result<Tail<'static>> {
     let inputs = inputs(opened, library, options)?;
+    load_with(inputs, opened, library, options)
+}
+
+/// The same, with its inputs.
+pub(super) fn load_with(
+    inputs: Vec<Option<Recording>>,
+    opened: &Opened,
+    library: &Library,
+    options: &Options,
+) -> Result<Tail<'static>> {
     let bundle = &opened.bundle;
     let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, options)?;
     Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
@@ -37,7 +47,12 @@ pub(super) fn load_on(
     load(opened, library, &upstream::options(target))
 }
 
-fn inputs(opened: &Opened, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {
+/// What `tail` takes beside the part's output, which is `None`, in the order of its inputs.
+pub(super) fn inputs(
+    opened: &Opened,
+    library: &Library,
+    options: &Options,
+) -> Result<Vec<Option<Recording>>> {
     let Opened {
         bundle,
         part_name,

@@ -88,6 +88,17 @@ impl Recording {
         }
     }
 
+    /// Keeps samples that are computed from pixels, if all of them take no more than so many bytes:
+    /// each is computed once, always with the same others of so many `together`.
+    pub fn keep_computed(&mut self, together: usize, most_bytes: usize) {
+        let bytes = size_of::<f32>() * self.sample_elements() * self.samples();
+        if let Values::Pixels(pixels) = &mut self.values
+            && bytes <= most_bytes
+        {
+            pixels.keep(together.max(1));
+        }
+    }
+
     /// Whether its samples are computed from pixels.
     pub fn is_from_pixels(&self) -> bool {
         matches!(self.values, Values::Pixels(_))

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use proto::{regular_file, staging};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use verifier::campaign::study::{CAMPAIGN_VERSION, Settings, Study};
+use verifier::campaign::settings::{CAMPAIGN_VERSION, Settings};
+use verifier::campaign::study::Study;
 
 use super::super::recorded::refuse_inside;
 

@@ -6,6 +6,7 @@ mod replay;
 mod report;
 mod run;
 mod status;
+mod workers;
 
 use anyhow::Result;
 

@@ -1,26 +1,38 @@
 //! Opens what a campaign is about: the bundle, the study, and what runs its faults.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, ensure};
-use console::{check_threads, note};
+use anyhow::{Context as _, Result, ensure};
+use console::{check_threads, note, threads_to_use};
 use proto::graph::Graph;
-use proto::manifest::dataset;
+use proto::manifest::{dataset, part};
 use verifier::campaign::model::FaultModel;
-use verifier::campaign::runner::{Classes, Runner};
-use verifier::campaign::study::{EngineSettings, Settings, Study, choose_sites};
+use verifier::campaign::runner::{Classes, FaultFreeClasses, Runner};
+use verifier::campaign::settings::{EngineSettings, Settings};
+use verifier::campaign::study::{Study, choose_sites};
 use verifier::campaign::{Load, Part};
-use verifier::check::tail::Tail;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::onnxruntime::{Library, Options, Session};
 use verifier::engine::{Device, Engine, batch_size};
 use verifier::inject::{Layout, SiteKind, sites};
 use verifier::report::check::Check;
 use verifier::report::record::Record;
+use verifier::samples::Recording;
 
 use super::super::opened::{Opened, check_hashes};
 use super::super::{tail, upstream};
 use crate::cli::{PartArgs, TargetArgs};
+
+/// Inputs of `tail` that are computed from pixels are kept where they take no more than this.
+const MOST_BYTES_KEPT: usize = 512 << 20;
+
+/// Pieces of the part that stay loaded, of all runners.
+const MOST_BYTES_LOADED: usize = 1 << 30;
+
+/// Of a model as small as this, a run is too short for many threads: each of them runs batches of
+/// its own.
+const MOST_BYTES_SIDE_BY_SIDE: usize = 64 << 20;
 
 /// The bundle of a campaign, and the graph of its part.
 pub(super) struct Subject {
@@ -28,11 +40,30 @@ pub(super) struct Subject {
     pub(super) graph: Graph,
 }
 
+/// What makes runners, which may run side by side.
+pub(super) struct Runners<'a> {
+    subject: &'a Subject,
+    backend: &'a Backend,
+    classes: ClassesFrom,
+    before: Arc<FaultFreeClasses>,
+}
+
+/// Where the class of a sample comes from.
+enum ClassesFrom {
+    /// The part's output of this number is the logits.
+    Logits(usize),
+    /// The rest of the model, which takes these inputs.
+    Tail(Vec<Option<Recording>>),
+    Nothing,
+}
+
 /// ONNX Runtime, as faults are run with it.
 pub(super) struct Backend {
     pub(super) library: Library,
     pub(super) options: Options,
     other_parts: Options,
+    /// Runners that run batches at the same time.
+    pub(super) side_by_side: usize,
 }
 
 impl Subject {
@@ -104,52 +135,51 @@ impl Subject {
         outputs.position(|output| output.name == dataset::LOGITS)
     }
 
-    /// `tail`, unless it is not needed, not wanted or not possible, which is said.
-    pub(super) fn tail(&self, backend: &Backend, is_wanted: bool) -> Option<Tail<'static>> {
-        if self.logits().is_some() || !is_wanted {
-            return None;
-        }
-        let loaded = tail::load(&self.opened, &backend.library, &backend.other_parts);
-        loaded
-            .inspect_err(|error| note!("warning: no classes, rates of SDC only: {error:#}"))
-            .ok()
-    }
-
-    /// Whether the class of a faulty output is known.
-    pub(super) fn knows_classes(&self, tail: Option<&Tail<'_>>) -> bool {
-        self.logits().is_some() || tail.is_some()
-    }
-
-    /// What runs the faults.
-    pub(super) fn runner<'a>(
-        &self,
+    /// What makes the runners of faults; `with_classes` unless classes are not wanted.
+    pub(super) fn runners<'a>(
+        &'a self,
         backend: &'a Backend,
-        tail: Option<Tail<'a>>,
-        run_samples: usize,
-    ) -> Result<Runner<'a>> {
+        with_classes: bool,
+    ) -> Result<Runners<'a>> {
+        let classes = match self.logits() {
+            Some(output) => ClassesFrom::Logits(output),
+            None if with_classes => self.tail(backend),
+            None => ClassesFrom::Nothing,
+        };
         upstream::attach(&self.opened, &backend.library, &backend.other_parts)?;
-        let mut load: Box<Load<'a>> = Box::new(move |graph: &Graph| {
-            let Backend {
-                library, options, ..
-            } = backend;
-            let session = Session::of_graph(library, graph, options, run_samples)?;
-            Ok(Box::new(session) as Box<dyn Engine>)
-        });
-        let part = Part {
-            engine: load(&self.graph)?,
-            graph: self.graph.clone(),
-        };
-        let classes = match (self.logits(), tail) {
-            (Some(output), _) => Classes::Logits(output),
-            (None, Some(tail)) => Classes::Tail(Box::new(tail)),
-            (None, None) => Classes::Unknown,
-        };
-        Ok(Runner::new(
-            part,
-            load,
-            self.opened.recordings.inputs.clone(),
+        let samples = self.opened.recordings.info.len();
+        Ok(Runners {
+            subject: self,
+            backend,
             classes,
-        ))
+            before: Arc::new(FaultFreeClasses::unknown(samples)),
+        })
+    }
+
+    /// What `tail` takes, unless it cannot run, which is said.
+    fn tail(&self, backend: &Backend) -> ClassesFrom {
+        match tail::inputs(&self.opened, &backend.library, &backend.other_parts) {
+            Ok(mut inputs) => {
+                for input in inputs.iter_mut().flatten() {
+                    input.keep_computed(batch_size::LARGEST, MOST_BYTES_KEPT);
+                }
+                ClassesFrom::Tail(inputs)
+            }
+            Err(error) => {
+                note!("warning: no classes, rates of SDC only: {error:#}");
+                ClassesFrom::Nothing
+            }
+        }
+    }
+
+    /// Whether a run is too short for many threads.
+    fn is_small(&self) -> Result<bool> {
+        let bundle = &self.opened.bundle;
+        let mut bytes = self.graph.to_bytes().len();
+        if bundle.part(part::TAIL).is_ok() {
+            bytes += bundle.model(part::TAIL)?.graph.to_bytes().len();
+        }
+        Ok(bytes <= MOST_BYTES_SIDE_BY_SIDE)
     }
 
     /// Samples in one run, as asked for or chosen.
@@ -159,8 +189,48 @@ impl Subject {
     }
 }
 
+impl<'a> Runners<'a> {
+    /// Whether the class of a faulty output is known.
+    pub(super) fn know_classes(&self) -> bool {
+        !matches!(self.classes, ClassesFrom::Nothing)
+    }
+
+    /// One of them, with sessions of its own, for runs of so many samples.
+    pub(super) fn make(&self, run_samples: usize) -> Result<Runner<'a>> {
+        let Backend {
+            library,
+            options,
+            other_parts,
+            ..
+        } = self.backend;
+        let mut load: Box<Load<'a>> = Box::new(move |graph: &Graph| {
+            let session = Session::of_graph(library, graph, options, run_samples)?;
+            Ok(Box::new(session) as Box<dyn Engine>)
+        });
+        let Subject { opened, graph } = self.subject;
+        let part = Part {
+            engine: load(graph)?,
+            graph: graph.clone(),
+        };
+        let classes = match &self.classes {
+            ClassesFrom::Logits(output) => Classes::Logits(*output),
+            ClassesFrom::Tail(inputs) => {
+                let tail = tail::load_with(inputs.clone(), opened, library, other_parts);
+                let tail = tail.context("hint: --no-tail runs without classes")?;
+                Classes::Tail(Box::new(tail))
+            }
+            ClassesFrom::Nothing => Classes::Unknown,
+        };
+        let inputs = opened.recordings.inputs.clone();
+        let bytes = MOST_BYTES_LOADED / self.backend.side_by_side;
+        let before = self.before.clone();
+        Ok(Runner::new(part, load, inputs, classes, before, bytes))
+    }
+}
+
 impl Backend {
-    pub(super) fn start(target: &TargetArgs) -> Result<Self> {
+    /// Starts it as suits the subject.
+    pub(super) fn start(target: &TargetArgs, subject: &Subject) -> Result<Self> {
         ensure!(
             target.model.is_none(),
             "--model: a campaign puts faults into the bundle's own model"
@@ -168,10 +238,17 @@ impl Backend {
         let options = target.options();
         check_threads(options.threads)?;
         let path = locate(target.runtime.as_deref())?;
+        let other_parts = upstream::options(target);
+        let is_on_cpu = [&options, &other_parts].map(|own| own.device == Device::Cpu) == [true; 2];
+        let (side_by_side, threads) = match is_on_cpu && subject.is_small()? {
+            true => (threads_to_use(options.threads), Some(1)),
+            false => (1, options.threads),
+        };
         Ok(Self {
-            library: Library::start_with_one_pool(&path, options.threads)?,
-            other_parts: upstream::options(target),
+            library: Library::start_with_one_pool(&path, threads)?,
             options,
+            other_parts,
+            side_by_side,
         })
     }
 

@@ -20,7 +20,7 @@ use crate::cli::CampaignReplayArgs;
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (plan, subject, mut study) = report::open(&arguments.folder, arguments.bundle.as_deref())?;
     let subject = subject.verified(&AtomicBool::new(false))?;
-    let backend = Backend::start(&arguments.target)?;
+    let backend = Backend::start(&arguments.target, &subject)?;
     let engine = backend.settings();
     ensure!(
         engine == plan.settings.engine,
@@ -45,9 +45,9 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
             study.plan.faults()
         )
     })?;
-    let tail = subject.tail(&backend, study.settings.classes_known);
-    let mut runner = subject.runner(&backend, tail, study.settings.run_samples)?;
-    let effects = runner.run(&study, batch.numbers.clone())?;
+    let runners = subject.runners(&backend, study.settings.classes_known)?;
+    let mut runner = runners.make(study.settings.run_samples)?;
+    let (effects, logits) = runner.run_and_trace(&study, batch.numbers.clone(), number)?;
     let position = (number - batch.numbers.start) as usize;
     let planned = study.planned(number).context("a fault of a round")?;
     say!("fault        {}", planned.fault);
@@ -56,6 +56,10 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         say!("sample       {sample}, image {}", info.sample_index);
     }
     say_effects(&effects[position]);
+    if let (Effects::One(_), Some(logits)) = (&effects[position], logits) {
+        say!("logits       {}", listed(&logits.fault_free));
+        say!("with fault   {}", listed(&logits.corrupted));
+    }
     let Some(before) = before else {
         say!("recorded     not yet run by the campaign");
         return Ok(done());
@@ -103,6 +107,12 @@ fn say_effect(effect: &Effect) {
             effect.lead_change
         );
     }
+}
+
+/// Values, in as many digits as tell them apart.
+fn listed(values: &[f32]) -> String {
+    let values = values.iter().map(f32::to_string);
+    values.collect::<Vec<_>>().join(" ")
 }
 
 fn name(event: Event) -> &'static str {

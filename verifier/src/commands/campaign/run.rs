@@ -1,21 +1,24 @@
 //! Runs a campaign, or a shard of it, as far as it goes.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use console::{Progress, grouped, note, resumable_stop_flag, say};
+use verifier::campaign::effect::Effects;
 use verifier::campaign::model::FaultModel;
 use verifier::campaign::results::{Attempt, Found, Header};
 use verifier::campaign::rounds::{Batch, Progress as Reached, Step, go_through};
-use verifier::campaign::runner::Runner;
+use verifier::campaign::settings::{Asked, CAMPAIGN_VERSION, Settings};
 use verifier::campaign::statistics::{Interval, Tally};
-use verifier::campaign::study::{Asked, CAMPAIGN_VERSION, Settings, Study};
+use verifier::campaign::study::Study;
 use verifier::compare::Tolerance;
 
 use super::folder::{PlanFile, results};
 use super::open::{Backend, Subject};
 use super::report::{Merged, check_places, hand_over};
 use super::status::{RESUMABLE, done};
+use super::workers::{Workers, side_by_side};
 use crate::cli::CampaignRunArgs;
 
 /// Half of the width that the interval of the total has where nothing else is asked for.
@@ -34,14 +37,9 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
     );
     check_places(&arguments.reports)?;
     let subject = Subject::open(&arguments.input)?.verified(&stop)?;
-    let backend = Backend::start(&arguments.target)?;
-    let tail = subject.tail(&backend, !arguments.no_tail);
-    let settings = settings(
-        arguments,
-        &subject,
-        &backend,
-        subject.knows_classes(tail.as_ref()),
-    )?;
+    let backend = Backend::start(&arguments.target, &subject)?;
+    let runners = subject.runners(&backend, !arguments.no_tail)?;
+    let settings = settings(arguments, &subject, &backend, runners.know_classes())?;
     let mut study = subject.study(settings)?;
     let plan = PlanFile {
         plan: study.plan.hash(),
@@ -58,20 +56,22 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
         plan: plan.plan.clone(),
         shard: arguments.shard,
     };
-    let runner = subject.runner(&backend, tail, study.settings.run_samples)?;
-    let mut worker = Worker {
-        found: &found,
-        attempt: None,
-        header,
-        folder: &folder,
-        runner,
-        stop: &stop,
-        progress: None,
-    };
-    let reached = go_through(&mut study, &mut |study, batch, tally| {
-        worker.step(study, batch, tally)
+    let run_samples = study.settings.run_samples;
+    let make = || runners.make(run_samples);
+    let reached = side_by_side(backend.side_by_side, &make, |workers| {
+        let mut part = ShardRun {
+            found: &found,
+            attempt: None,
+            header,
+            folder: &folder,
+            workers,
+            stop: &stop,
+            progress: None,
+        };
+        go_through(&mut study, &mut |study, batch, tally| {
+            part.step(study, batch, tally)
+        })
     })?;
-    drop(worker);
     subject.opened.bundle.check_unchanged()?;
     backend.library.check_unchanged()?;
     conclude(arguments, &study, &reached)
@@ -131,6 +131,12 @@ fn settings(
             (_, Some(faults)) => Asked::PerStratum(*faults as u64),
             (None, None) => Asked::Margin(margin.unwrap_or(MARGIN)),
         },
+        margin_of: match count.or(*per_stratum) {
+            Some(_) => vec![],
+            None => BTreeSet::from_iter(arguments.margin_of.iter().copied())
+                .into_iter()
+                .collect(),
+        },
         confidence: arguments.confidence,
         seed: arguments.seed,
         classes_known,
@@ -145,19 +151,19 @@ fn settings(
 }
 
 /// Runs the batches of a shard that no file has.
-struct Worker<'a> {
+struct ShardRun<'a> {
     found: &'a Found,
     /// The file of this process, once it has something to write.
     attempt: Option<Attempt>,
     header: Header,
     folder: &'a std::path::Path,
-    runner: Runner<'a>,
+    workers: &'a mut Workers,
     stop: &'a AtomicBool,
     /// Of the rounds so far, with their faults.
     progress: Option<(u64, Progress)>,
 }
 
-impl Worker<'_> {
+impl ShardRun<'_> {
     fn step(&mut self, study: &Study, batch: &Batch, tally: &Tally) -> Result<Step> {
         let first = batch.numbers.start;
         if let Some(effects) = self.found.effects(first)? {
@@ -167,20 +173,41 @@ impl Worker<'_> {
             return Ok(Step::Missing);
         }
         if self.stop.load(Ordering::Relaxed) {
+            while let Some((first, effects)) = self.workers.take_first() {
+                self.keep(first, &effects?)?;
+            }
             return Ok(Step::Stop);
         }
         self.show(study, batch, tally);
-        let effects = self.runner.run(study, batch.numbers.clone())?;
-        if self.attempt.is_none() {
-            self.attempt = Some(Attempt::create(self.folder, &self.header)?);
-        }
-        if let Some(attempt) = &mut self.attempt {
-            attempt.append(first, &effects)?;
-        }
+        self.give(study, batch);
+        let (first, effects) = self.workers.take_first().expect("the batch was given");
+        let effects = effects?;
+        self.keep(first, &effects)?;
         if let Some((_, progress)) = &self.progress {
             progress.advance(batch.numbers.end - first);
         }
         Ok(Step::Ran(effects))
+    }
+
+    /// Gives the workers this batch and those behind it that are to be run.
+    fn give(&mut self, study: &Study, batch: &Batch) {
+        for batch in batch.and_following(study) {
+            if self.workers.have_enough() {
+                break;
+            }
+            let is_ours = batch.is_of(self.header.shard);
+            if is_ours && !self.found.has(batch.numbers.start) {
+                self.workers.give(study, batch.numbers);
+            }
+        }
+    }
+
+    fn keep(&mut self, first: u64, effects: &[Effects]) -> Result<()> {
+        let attempt = match &mut self.attempt {
+            Some(attempt) => attempt,
+            none => none.insert(Attempt::create(self.folder, &self.header)?),
+        };
+        Ok(attempt.append(first, effects)?)
     }
 
     /// Shows how far the rounds are, and the rate so far.

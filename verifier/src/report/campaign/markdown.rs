@@ -6,8 +6,8 @@ use console::grouped;
 
 use super::super::table::{range_text, table};
 use super::{CampaignReport, RateRecord, SiteRecord, rate};
+use crate::campaign::settings::{Asked, Settings};
 use crate::campaign::statistics::{Among, Event};
-use crate::campaign::study::Asked;
 use crate::campaign::summary::Axis;
 
 /// What rates are shown of sites, tiers and bits.
@@ -115,7 +115,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
             "population",
             format!("{:.4e} in {} strata", population.members, population.strata),
         ),
-        ("sampling", sampling(settings.sampling)),
+        ("sampling", sampling(settings)),
         ("faults run", faults.join(" + ")),
         (
             "samples of a weight's fault",
@@ -151,11 +151,18 @@ fn identity(report: &CampaignReport) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn sampling(asked: Asked) -> String {
-    match asked {
+fn sampling(settings: &Settings) -> String {
+    match settings.sampling {
         Asked::Faults(_) => "uniform from the population".to_owned(),
         Asked::PerStratum(faults) => format!("{faults} of each stratum"),
-        Asked::Margin(margin) => format!("in rounds, until ± {} %", 100.0 * margin),
+        Asked::Margin(margin) => {
+            let of: Vec<String> = settings.margin_of.iter().map(ToString::to_string).collect();
+            format!(
+                "in rounds, until ± {} % of {}",
+                100.0 * margin,
+                of.join(", ")
+            )
+        }
     }
 }
 

@@ -15,8 +15,8 @@ pub use html::{ImagesByPosition, html_page};
 pub use make::report_of;
 
 use super::record::BundleRecord;
+use crate::campaign::settings::Settings;
 use crate::campaign::statistics::{Among, Event};
-use crate::campaign::study::Settings;
 use crate::campaign::summary::{Axis, Example, PatternCounts};
 
 /// `major.minor` of the report's layout; a reader refuses another major one.

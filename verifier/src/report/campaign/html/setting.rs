@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::CampaignReport;
 use super::super::markdown::setting;
-use crate::campaign::study::Asked;
+use crate::campaign::settings::Asked;
 
 /// The table, and how to read the intervals.
 pub(super) fn table(report: &CampaignReport) -> Markup {
@@ -30,8 +30,8 @@ fn rounds(report: &CampaignReport) -> &'static str {
         Asked::Faults(_) => "Every fault of the population was equally likely to be drawn.",
         Asked::PerStratum(_) => "Each stratum, site by bit by tier, got as many faults.",
         Asked::Margin(_) => {
-            "In rounds: a pilot, then faults where they narrow the interval of the total most. The \
-             pilot plans, and is not counted where there are later rounds."
+            "In rounds: a pilot, then faults where they most narrow the intervals of the rates \
+             asked for. The pilot plans, and is not counted where there are later rounds."
         }
     }
 }
