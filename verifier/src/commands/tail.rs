@@ -30,7 +30,7 @@ pub(super) fn load_with(
     Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
 }
 
-/// The same on what `--device` and `--runtime` say; on a library that is loaded already, if one is.
+/// [`load`] on what `--device` and `--runtime` say; on a library that is loaded already, if one is.
 pub(super) fn load_on(
     target: &TargetArgs,
     opened: &Opened,

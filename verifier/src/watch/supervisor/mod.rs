@@ -317,8 +317,7 @@ impl<'a> Supervisor<'a> {
     /// Does what a rehearsal wants, and records it first.
     fn rehearse(&mut self, life: &Life) {
         // One thing at a time: what becomes of a worker that hangs already is not told apart.
-        let is_time =
-            life.phase == Phase::Passes && !self.log.is_full() && !self.is_rehearsing;
+        let is_time = life.phase == Phase::Passes && !self.log.is_full() && !self.is_rehearsing;
         let due = self.plan.rehearsal.as_mut().filter(|_| is_time);
         let Some((kind, number)) = due.and_then(Outside::due) else {
             return;
