@@ -20,7 +20,9 @@ pub(super) fn table(report: &CampaignReport) -> Markup {
             (cells(report)) " cells of a heat map, some " (missing(report)) " may miss."
         }
         table { tbody {
-            @for (name, value) in setting(report).into_iter().chain(identity(report)) { tr { th { (name) } td { (value) } } }
+            @for (name, value) in setting(report).into_iter().chain(identity(report)) {
+                tr { th { (name) } td { (value) } }
+            }
         } }
     }
 }
