@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use tests::{
-    Ended, Program, check, read_json, run, scratch, tiny_bundle, utf8, with_default_signals,
-    wrapped,
+    Ended, Program, check, python_command, python_with_pytorch, read_json, run, scratch,
+    tests_script, tiny_bundle, utf8, with_default_signals, wrapped,
 };
 
 const FAULTS: &str = "20000";
@@ -133,6 +133,34 @@ fn a_fault_that_is_replayed_does_the_same_and_check_takes_it() {
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");
     replay(&out, 600).refuses(&["faults 0 to 600"]);
+}
+
+#[test]
+fn plain_numpy_and_pytorch_come_to_the_same_outcomes() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let faults = folder.path().join("faults.csv");
+    let arguments = [
+        "--count",
+        "500",
+        "--samples-per-weight-fault",
+        "1000",
+        "--report",
+    ];
+    run(campaign(&bundle, &out, &arguments).arg(&faults)).expect_status(0);
+    let again = |mut command: Command, backend: &str| {
+        let command = command.arg(tests_script("campaign_again"));
+        run(command.arg(&bundle).arg(&faults).arg(backend))
+            .expect_status(0)
+            .says("500 faults")
+            .says(" 0 different");
+    };
+    again(python_command(), "numpy");
+    match python_with_pytorch() {
+        Some(command) => again(command, "torch"),
+        None => eprintln!("skipped: PyTorch is not there; `make bench` installs it"),
+    }
 }
 
 #[test]

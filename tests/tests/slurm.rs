@@ -17,7 +17,7 @@ const SHARDS: usize = 4;
 /// Enough that every shard is under way for some seconds.
 const FAULTS: &str = "100000";
 /// Slurm itself is slow to notice a lost node; nothing here is expected to take as long.
-const PATIENCE: Duration = Duration::from_secs(300);
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(300);
 const REPORTS: [&str; 4] = ["report.json", "report.html", "report.md", "report.csv"];
 
 /// A Slurm of the test's own, which ends with it.
@@ -169,7 +169,11 @@ fn written(out: &Path, shard: usize) -> u64 {
 fn wait_until(what: &str, state: &dyn Fn() -> String, is_so: &dyn Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not yet {what}\n{}", state());
+        assert!(
+            started.elapsed() < NOTICE_TIMEOUT,
+            "not yet {what}\n{}",
+            state()
+        );
         sleep(Duration::from_millis(50));
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
 }
 
 /// What ran, and by which hashes it is known.
-fn identity(report: &CampaignReport) -> Vec<(&'static str, String)> {
+pub(super) fn identity(report: &CampaignReport) -> Vec<(&'static str, String)> {
     let settings = &report.settings;
     let engine = &settings.engine;
     let name = format!("ONNX Runtime {} on {}", engine.version, engine.device);

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::CampaignReport;
-use super::super::markdown::setting;
+use super::super::markdown::{identity, setting};
 use crate::campaign::settings::Asked;
 
 /// The table, and how to read the intervals.
@@ -20,7 +20,9 @@ pub(super) fn table(report: &CampaignReport) -> Markup {
             (cells(report)) " cells of a heat map, some " (missing(report)) " may miss."
         }
         table { tbody {
-            @for (name, value) in setting(report) { tr { th { (name) } td { (value) } } }
+            @for (name, value) in setting(report).into_iter().chain(identity(report)) {
+                tr { th { (name) } td { (value) } }
+            }
         } }
     }
 }

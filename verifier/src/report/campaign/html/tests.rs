@@ -72,7 +72,8 @@ fn report() -> CampaignReport {
             "campaign_version": "1.0", "verifier": "1.2.3", "bundle": "b3", "part": "submodel",
             "samples": [0, 8], "sites": ["edge:soft<max", "weight:a&b"],
             "model": {"effect": "bit", "region": "element"}, "atol": 5e-6, "rtol": 1e-5,
-            "sampling": {"faults": 2_048}, "confidence": 0.95, "seed": 7, "classes_known": true,
+            "sampling": {"faults": 2_048}, "margin_of": [], "confidence": 0.95, "seed": 7,
+            "classes_known": true,
             "samples_per_weight_fault": 32, "batch_faults": 256, "run_samples": 4,
             "engine": {
                 "version": "1.31.1", "sha256": "cc", "device": "cpu", "other_parts_on": "cpu",
