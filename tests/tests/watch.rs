@@ -1,6 +1,7 @@
 //! Hours on the target, in seconds: a watch ends in order, loses nothing when it is killed, and
 //! takes no misbehaving runtime for one that works.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,8 +33,8 @@ fn report(log: &Path) -> Ended {
     .expect_status(0)
 }
 
-/// The events of a log, each the JSON of its record.
-fn events(log: &Path) -> Vec<serde_json::Value> {
+/// The records of a log.
+fn records(log: &Path) -> Vec<serde_json::Value> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(log)
         .expect("list")
         .map(|entry| entry.expect("entry").path())
@@ -44,12 +45,16 @@ fn events(log: &Path) -> Vec<serde_json::Value> {
         .iter()
         .map(|file| std::fs::read_to_string(file).expect("read"))
         .collect();
-    let records = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
+    let records = text.lines();
     records
-        .map(|record: serde_json::Value| record["event"].clone())
+        .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
+}
+
+/// The events of a log.
+fn events(log: &Path) -> Vec<serde_json::Value> {
+    let records = records(log).into_iter();
+    records.map(|record| record["event"].clone()).collect()
 }
 
 fn count(events: &[serde_json::Value], name: &str) -> usize {
@@ -189,6 +194,120 @@ fn supervisors_killed_and_stopped_at_any_moment_lose_no_event_and_record_none_tw
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     assert!(numbers.len() > 3, "{numbers:?}");
     assert_eq!(count(&events, "gap"), 8);
+}
+
+/// A run of the stand-in runtime, which notes what it does: an account beside the log's own.
+struct Run {
+    process: u64,
+    begun: f64,
+    ended: f64,
+    is_wrong: bool,
+}
+
+fn noted(notes: &Path) -> Vec<Run> {
+    let text = std::fs::read_to_string(notes).expect("read");
+    let run = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let seconds = |field: usize| fields[field].parse().expect("seconds");
+        Run {
+            process: fields[0].parse().expect("a process"),
+            begun: seconds(1),
+            ended: seconds(2),
+            is_wrong: fields[3] == "1",
+        }
+    };
+    text.lines().map(run).collect()
+}
+
+/// What a log says of the time of runs, and of wrong ones by process.
+#[derive(Default)]
+struct Account {
+    process: u64,
+    exposed: f64,
+    /// When each process was ready.
+    ready: BTreeMap<u64, f64>,
+    wrong: BTreeMap<u64, usize>,
+    /// In which time what was run again is no exposure.
+    again: Vec<[f64; 2]>,
+}
+
+impl Account {
+    fn of(log: &Path) -> Self {
+        let mut account = Self::default();
+        let (mut processes, mut sdc_at) = (BTreeMap::new(), 0.0);
+        for record in records(log) {
+            let at = record["monotonic"].as_f64().expect("a time");
+            let event = &record["event"];
+            if let Some(worker) = event.get("worker") {
+                account.process = worker["process"].as_u64().expect("a process");
+                processes.insert(worker["number"].as_u64(), account.process);
+            } else if event.get("ready").is_some() {
+                account.ready.insert(account.process, at);
+            } else if let Some(beat) = event.get("beat") {
+                account.exposed += beat["exposed"].as_f64().expect("seconds");
+            } else if let Some(sdc) = event.get("sdc") {
+                let process = processes[&sdc["worker"].as_u64()];
+                *account.wrong.entry(process).or_default() += 1;
+                sdc_at = at;
+            } else if event.get("classified").is_some() {
+                account.again.push([sdc_at, at]);
+            }
+        }
+        account
+    }
+
+    /// Whether a run was in a pass.
+    fn is_exposed(&self, run: &Run) -> bool {
+        let is_ready = |ready: &f64| run.ended > *ready;
+        let is_in = |[begun, ended]: &[f64; 2]| run.begun > begun - 0.03 && run.ended < *ended;
+        let is_again = !run.is_wrong && self.again.iter().any(is_in);
+        self.ready.get(&run.process).is_some_and(is_ready) && !is_again
+    }
+}
+
+#[test]
+fn exposure_and_wrong_batches_are_those_that_the_runtime_noted() {
+    let folder = scratch();
+    let (bundle, log) = (tiny_bundle(folder.path()), folder.path().join("log"));
+    let (shim, notes) = (runtime_shim(folder.path()), folder.path().join("notes"));
+    let mut command = watch(&bundle, &log, 3600.0);
+    command.arg("--runtime").arg(&shim);
+    command
+        .env("SHIM_RUNTIME", onnxruntime())
+        .env("SHIM_RUN", "rarely 15")
+        .env("SHIM_SLEEP", "40")
+        .env("SHIM_NOTES", &notes);
+    let (child, _stderr) = start(&mut command);
+    for round in 0..4 {
+        sleep(Duration::from_millis(3000 + 317 * round));
+        // A supervisor that stands still for a moment loses nothing of what its worker does.
+        signal("-STOP", child.id().into());
+        sleep(Duration::from_millis(400));
+        signal("-CONT", child.id().into());
+        sleep(Duration::from_millis(500));
+        signal("-KILL", *workers(&log).last().expect("a worker"));
+    }
+    sleep(Duration::from_secs(4));
+    signal("-TERM", child.id().into());
+    let ended = child.wait_with_output().expect("wait");
+    assert_eq!(ended.status.code(), Some(1));
+
+    let (account, runs) = (Account::of(&log), noted(&notes));
+    let exposed = runs.iter().filter(|run| account.is_exposed(run));
+    let truth: f64 = exposed.map(|run| run.ended - run.begun).sum();
+    let off = account.exposed / truth - 1.0;
+    assert!(off.abs() < 0.01, "{} s, truth {truth} s", account.exposed);
+    let mut wrong = BTreeMap::<u64, usize>::new();
+    for run in runs.iter().filter(|run| run.is_wrong) {
+        *wrong.entry(run.process).or_default() += 1;
+    }
+    assert!(wrong.values().sum::<usize>() > 5, "{wrong:?}");
+    for (process, count) in wrong {
+        let in_log = account.wrong.get(&process).copied().unwrap_or(0);
+        // The last one of a worker that was killed may not have been compared.
+        let is_known = in_log == count || (in_log + 1 == count && process != account.process);
+        assert!(is_known, "{in_log} of {count} wrong batches of {process}");
+    }
 }
 
 #[test]
