@@ -219,50 +219,53 @@ fn noted(notes: &Path) -> Vec<Run> {
     text.lines().map(run).collect()
 }
 
-/// What a log says of the time of runs, and of wrong ones by process.
+/// What a log says of exposure, and of wrong batches by the process of their worker.
 #[derive(Default)]
 struct Account {
-    process: u64,
     exposed: f64,
-    /// When each process was ready.
-    ready: BTreeMap<u64, f64>,
+    /// When each process was ready; the last one is that of the last worker.
+    ready: Vec<(u64, f64)>,
     wrong: BTreeMap<u64, usize>,
-    /// In which time what was run again is no exposure.
-    again: Vec<[f64; 2]>,
 }
 
 impl Account {
     fn of(log: &Path) -> Self {
         let mut account = Self::default();
-        let (mut processes, mut sdc_at) = (BTreeMap::new(), 0.0);
+        let (mut processes, mut process) = (BTreeMap::new(), 0);
         for record in records(log) {
-            let at = record["monotonic"].as_f64().expect("a time");
             let event = &record["event"];
             if let Some(worker) = event.get("worker") {
-                account.process = worker["process"].as_u64().expect("a process");
-                processes.insert(worker["number"].as_u64(), account.process);
+                process = worker["process"].as_u64().expect("a process");
+                processes.insert(worker["number"].as_u64(), process);
             } else if event.get("ready").is_some() {
-                account.ready.insert(account.process, at);
+                let at = record["monotonic"].as_f64().expect("a time");
+                account.ready.push((process, at));
             } else if let Some(beat) = event.get("beat") {
                 account.exposed += beat["exposed"].as_f64().expect("seconds");
             } else if let Some(sdc) = event.get("sdc") {
                 let process = processes[&sdc["worker"].as_u64()];
                 *account.wrong.entry(process).or_default() += 1;
-                sdc_at = at;
-            } else if event.get("classified").is_some() {
-                account.again.push([sdc_at, at]);
             }
         }
         account
     }
+}
 
-    /// Whether a run was in a pass.
-    fn is_exposed(&self, run: &Run) -> bool {
-        let is_ready = |ready: &f64| run.ended > *ready;
-        let is_in = |[begun, ended]: &[f64; 2]| run.begun > begun - 0.03 && run.ended < *ended;
-        let is_again = !run.is_wrong && self.again.iter().any(is_in);
-        self.ready.get(&run.process).is_some_and(is_ready) && !is_again
+/// Seconds of the runs in passes, without and with what is between them. The run after a wrong one
+/// is the same batch again, which is no exposure.
+fn seconds_in_passes(runs: &[&Run]) -> [f64; 2] {
+    let mut seconds = [0.0; 2];
+    let mut is_again = false;
+    for (run, next) in runs.iter().zip(runs[1..].iter().map(Some).chain([None])) {
+        if !is_again {
+            seconds[0] += run.ended - run.begun;
+            // What comes between a wrong run and the next one is no exposure either.
+            let next = next.filter(|_| !run.is_wrong);
+            seconds[1] += next.map_or(run.ended, |next| next.begun) - run.begun;
+        }
+        is_again = run.is_wrong;
     }
+    seconds
 }
 
 #[test]
@@ -293,21 +296,28 @@ fn exposure_and_wrong_batches_are_those_that_the_runtime_noted() {
     assert_eq!(ended.status.code(), Some(1));
 
     let (account, runs) = (Account::of(&log), noted(&notes));
-    let exposed = runs.iter().filter(|run| account.is_exposed(run));
-    let truth: f64 = exposed.map(|run| run.ended - run.begun).sum();
-    let off = account.exposed / truth - 1.0;
-    assert!(off.abs() < 0.01, "{} s, truth {truth} s", account.exposed);
-    let mut wrong = BTreeMap::<u64, usize>::new();
-    for run in runs.iter().filter(|run| run.is_wrong) {
-        *wrong.entry(run.process).or_default() += 1;
-    }
-    assert!(wrong.values().sum::<usize>() > 5, "{wrong:?}");
-    for (process, count) in wrong {
+    let (mut truth, mut wrong_batches) = ([0.0; 2], 0);
+    for &(process, ready) in &account.ready {
+        // Runs before it was ready are of its loading.
+        let is_of_pass = |run: &&Run| run.process == process && run.ended > ready;
+        let runs: Vec<&Run> = runs.iter().filter(is_of_pass).collect();
+        let seconds = seconds_in_passes(&runs);
+        truth = [truth[0] + seconds[0], truth[1] + seconds[1]];
+        let wrong = runs.iter().filter(|run| run.is_wrong).count();
         let in_log = account.wrong.get(&process).copied().unwrap_or(0);
         // The last one of a worker that was killed may not have been compared.
-        let is_known = in_log == count || (in_log + 1 == count && process != account.process);
-        assert!(is_known, "{in_log} of {count} wrong batches of {process}");
+        let is_last = account.ready.last().is_some_and(|last| last.0 == process);
+        let is_known = in_log == wrong || (in_log + 1 == wrong && !is_last);
+        assert!(is_known, "{in_log} of {wrong} wrong batches of {process}");
+        wrong_batches += wrong;
     }
+    assert!(wrong_batches > 5, "{wrong_batches}");
+    let [least, most] = [0.99 * truth[0], 1.01 * truth[1]];
+    let exposed = account.exposed;
+    assert!(
+        (least..=most).contains(&exposed),
+        "{exposed} s, truth {truth:?} s"
+    );
 }
 
 #[test]
@@ -316,11 +326,12 @@ fn a_lost_worker_is_a_due_and_the_watch_goes_on() {
     let (bundle, log) = (tiny_bundle(folder.path()), folder.path().join("log"));
     let mut command = watch(&bundle, &log, 3600.0);
     let (child, mut stderr) = start(command.args(["--hang-after", "3"]));
-    for (how, kind) in [("-SEGV", "crash"), ("-KILL", "killed"), ("-STOP", "hang")] {
+    for (how, kind) in [("-ILL", "crash"), ("-KILL", "killed"), ("-STOP", "hang")] {
         sleep(Duration::from_millis(300));
         signal(how, *workers(&log).last().expect("a worker"));
         let mut line = String::new();
-        while !line.contains("ready after") {
+        // The line that says how things stand names the last event too.
+        while !line.contains("ready after") || line.contains("last event") {
             line.clear();
             assert!(
                 stderr.read_line(&mut line).expect("read") > 0,

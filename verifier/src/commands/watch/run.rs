@@ -1,6 +1,7 @@
 //! The supervisor's process: what it is called with, its log, and its verdict.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -122,10 +123,20 @@ fn verdict(tally: &Tally) -> Result<Verdict> {
     Ok(verdict)
 }
 
+/// This program, also where its file has another place or content by now.
+#[cfg(target_os = "linux")]
+fn program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "verifier".into())
+}
+
 /// This program with the same arguments, as a worker.
 fn worker_command(number: u64, next_sdc: u64) -> Command {
-    let program = std::env::current_exe().unwrap_or_else(|_| "verifier".into());
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.args(std::env::args_os().skip(1));
     command.arg(format!("--worker={number}:{next_sdc}"));
     command

@@ -82,6 +82,11 @@ impl<D: Disk> LogWriter<D> {
         self.is_full
     }
 
+    /// Whether there are records that no file holds yet.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Events that no file will hold.
     pub fn lost(&self) -> u64 {
         self.lost

@@ -159,8 +159,10 @@ impl<'a> Supervisor<'a> {
     }
 
     fn one_worker(&mut self) -> Result<Outcome, SupervisorError> {
-        // All that the one before had in its list is in the log; what stays there has old numbers.
-        let _ = journal::clear(&self.plan.folder);
+        // What stays in the list, where it cannot be removed, has old numbers.
+        if !self.log.is_waiting() {
+            let _ = journal::clear(&self.plan.folder);
+        }
         self.workers += 1;
         self.exposed_of_worker = 0.0;
         self.is_rehearsing = false;
