@@ -73,11 +73,7 @@ fn cut_and_uncut_agree(bundle: &Path, part: &str, folder: &Path) {
     let sites = sites.expect_status(0).stdout.clone();
     let edges = sites.lines().filter_map(|line| {
         let (name, shape) = line.trim().split_once(' ')?;
-        let axes = shape
-            .split_once(']')?
-            .0
-            .matches(|own| own == '[' || own == ',')
-            .count();
+        let axes = shape.split_once(']')?.0.matches(['[', ',']).count();
         name.starts_with("edge:").then(|| (name.to_owned(), axes))
     });
     let edges: Vec<(String, usize)> = edges.collect();

@@ -248,9 +248,7 @@ fn a_killed_task_a_lost_node_and_a_lack_of_time_leave_no_trace_in_the_reports() 
     run(slurm.command("scontrol").args(down)).expect_status(0);
 
     let merged = |name: &&str| folder.path().join(name).exists();
-    wait_until("merged", &state, &|| {
-        REPORTS.iter().all(|name| merged(&name))
-    });
+    wait_until("merged", &state, &|| REPORTS.iter().all(merged));
     let attempts = attempts(&array, 1);
     assert!(attempts >= 2, "{attempts} attempts\n{}", state());
     for (shard, said) in [(2, "are there already"), (3, "ended before the end")] {

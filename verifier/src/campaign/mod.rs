@@ -7,6 +7,7 @@
 //! | `model` | what a fault does to a value, in which region of a tensor |
 //! | `settings` | what decides which faults are run and what comes of them |
 //! | `study` | the population, and the fault of every number |
+//! | `alone` | runs of single samples without a fault |
 //! | `site_runner`, `runner` | faults at one site; a batch of faults, on to the logits |
 //! | `under_way` | a batch while it is run |
 //! | `effect`, `coding` | what a fault did, and as bytes |
@@ -14,6 +15,7 @@
 //! | `rounds` | round after round, batch after batch |
 //! | `summary` | what is counted beside rates: patterns, places, examples |
 
+pub mod alone;
 mod coding;
 pub mod effect;
 mod error;

@@ -3,11 +3,13 @@
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use proto::graph::Graph;
 
+use super::alone::{FaultFree, RunsAlone};
 use super::error::RunnerError;
 use crate::engine::onnxruntime::LoadError;
 use crate::engine::{Engine, RunError, float_mode};
 use crate::inject::cut::Cut;
 use crate::inject::{Change, Site, SiteKind};
+use crate::samples::Recording;
 
 /// Loads a graph where the part runs.
 pub type Load<'a> = dyn FnMut(&Graph) -> Result<Box<dyn Engine>, LoadError> + 'a;
@@ -44,6 +46,45 @@ pub(super) enum SiteRunner {
         weight: ArrayD<f32>,
         engine: Box<dyn Engine>,
     },
+}
+
+/// The samples of a run at a site.
+pub(super) struct BatchOf<'a> {
+    pub(super) site: usize,
+    /// What messages call the site.
+    pub(super) site_name: &'a Site,
+    pub(super) samples: &'a [usize],
+    /// The part's inputs, in its order.
+    pub(super) recordings: &'a [Recording],
+    pub(super) alone: &'a RunsAlone,
+}
+
+impl BatchOf<'_> {
+    /// The part's inputs, `[batch, …]` each.
+    pub(super) fn inputs(&self) -> Result<Vec<ArrayD<f32>>, RunnerError> {
+        gathered(self.recordings, self.samples)
+    }
+
+    /// A result, with the site in its message.
+    pub(super) fn named<T>(&self, result: Result<T, RunError>) -> Result<T, RunnerError> {
+        result.map_err(|error| RunnerError::Run {
+            site: self.site_name.to_string(),
+            error,
+        })
+    }
+}
+
+/// Some samples of each input.
+pub(super) fn gathered(
+    inputs: &[Recording],
+    samples: &[usize],
+) -> Result<Vec<ArrayD<f32>>, RunnerError> {
+    let gathered = inputs.iter().map(|input| input.reader().gathered(samples));
+    Ok(gathered.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn views(tensors: &[ArrayD<f32>]) -> Vec<ArrayViewD<'_, f32>> {
+    tensors.iter().map(|tensor| tensor.view()).collect()
 }
 
 /// What the part gives for a batch, `[batch, …]` for each output.
@@ -96,8 +137,99 @@ impl SiteRunner {
         }
     }
 
-    /// Runs a batch of samples, whose inputs are `[batch, …]` each, with a fault for each of them.
+    /// Runs a batch of samples with a fault for each of them. A sample that is run alone has the
+    /// same position each time: what comes of it without a fault is kept.
     pub(super) fn run(
+        &mut self,
+        part: &mut dyn Engine,
+        batch: &BatchOf<'_>,
+        strikes: &[Strike],
+    ) -> Result<Both, RunnerError> {
+        let ([sample], [strike]) = (batch.samples, strikes) else {
+            let inputs = batch.inputs()?;
+            return batch.named(self.run_all(part, &views(&inputs), strikes));
+        };
+        let known = match batch.alone.get(batch.site, *sample) {
+            Some(known) => known,
+            None => {
+                let inputs = batch.inputs()?;
+                let own = batch.named(self.run_fault_free(part, inputs))?;
+                batch.alone.keep(batch.site, *sample, own)
+            }
+        };
+        batch.named(self.run_alone(part, &known, strike))
+    }
+
+    /// Runs a sample without a fault.
+    fn run_fault_free(
+        &mut self,
+        part: &mut dyn Engine,
+        mut inputs: Vec<ArrayD<f32>>,
+    ) -> Result<FaultFree, RunError> {
+        let mut crossing = vec![];
+        let outputs = match self {
+            Self::Edge { cut, before, after } => {
+                let own = views(&inputs);
+                let taken = cut.before_takes.iter();
+                let taken: Vec<_> = taken.map(|&number| own[number].clone()).collect();
+                crossing = run(&mut **before, &taken)?;
+                let outputs = run(&mut **after, &cut.inputs_after(&own, &views(&crossing)))?;
+                if !cut.after_takes_inputs() {
+                    inputs.clear();
+                }
+                outputs
+            }
+            _ => run(part, &views(&inputs))?,
+        };
+        if let Self::Output(_) = self {
+            inputs.clear();
+        }
+        Ok(FaultFree {
+            inputs,
+            crossing,
+            outputs,
+        })
+    }
+
+    /// Runs a sample with a fault.
+    fn run_alone(
+        &mut self,
+        part: &mut dyn Engine,
+        known: &FaultFree,
+        strike: &Strike,
+    ) -> Result<Both, RunError> {
+        let strikes = std::slice::from_ref(strike);
+        let corrupted = match self {
+            Self::Input(input) => {
+                let mut changed = known.inputs[*input].clone();
+                strike_each(&mut changed, strikes);
+                let mut inputs = views(&known.inputs);
+                inputs[*input] = changed.view();
+                run(part, &inputs)?
+            }
+            Self::Edge { cut, after, .. } => {
+                let mut changed = known.crossing[0].clone();
+                strike_each(&mut changed, strikes);
+                let mut crossing = views(&known.crossing);
+                crossing[0] = changed.view();
+                let inputs = views(&known.inputs);
+                run(&mut **after, &cut.inputs_after(&inputs, &crossing))?
+            }
+            Self::Output(output) => {
+                let mut outputs = known.outputs.clone();
+                strike_each(&mut outputs[*output], strikes);
+                outputs
+            }
+            Self::Weight { .. } => return Err(run_for_weights()),
+        };
+        Ok(Both {
+            fault_free: known.outputs.clone(),
+            corrupted,
+        })
+    }
+
+    /// Runs samples, whose inputs are `[batch, …]` each.
+    fn run_all(
         &mut self,
         part: &mut dyn Engine,
         inputs: &[ArrayViewD<'_, f32>],
@@ -120,9 +252,9 @@ impl SiteRunner {
                 let taken = cut.before_takes.iter();
                 let taken: Vec<_> = taken.map(|&number| inputs[number].clone()).collect();
                 let mut crossing = run(&mut **before, &taken)?;
-                let fault_free = run(&mut **after, &cut.inputs_after(inputs, &crossing))?;
+                let fault_free = run(&mut **after, &cut.inputs_after(inputs, &views(&crossing)))?;
                 strike_each(&mut crossing[0], strikes);
-                let corrupted = run(&mut **after, &cut.inputs_after(inputs, &crossing))?;
+                let corrupted = run(&mut **after, &cut.inputs_after(inputs, &views(&crossing)))?;
                 Ok(Both {
                     fault_free,
                     corrupted,
@@ -137,7 +269,7 @@ impl SiteRunner {
                     corrupted,
                 })
             }
-            Self::Weight { .. } => Err(RunError("a weight's fault is run alone".to_owned())),
+            Self::Weight { .. } => Err(run_for_weights()),
         }
     }
 
@@ -159,6 +291,10 @@ impl SiteRunner {
         }
         run(&mut **engine, &[inputs, &[changed.view()]].concat())
     }
+}
+
+fn run_for_weights() -> RunError {
+    RunError("faults of a weight are run by themselves".to_owned())
 }
 
 /// A fault for each sample of a batch `[batch, …]`.

@@ -62,14 +62,20 @@ impl Cut {
         })
     }
 
+    /// Whether the second side takes inputs of the part.
+    pub fn after_takes_inputs(&self) -> bool {
+        let mut taken = self.after_takes.iter();
+        taken.any(|taken| matches!(taken, Taken::Input(_)))
+    }
+
     /// The inputs of the second side, of those of the part and of what passes the cut.
     pub fn inputs_after<'v>(
         &self,
         inputs: &[ArrayViewD<'v, f32>],
-        crossing: &'v [ArrayD<f32>],
+        crossing: &[ArrayViewD<'v, f32>],
     ) -> Vec<ArrayViewD<'v, f32>> {
         let taken = self.after_takes.iter().map(|taken| match *taken {
-            Taken::Crossing(number) => crossing[number].view(),
+            Taken::Crossing(number) => crossing[number].clone(),
             Taken::Input(number) => inputs[number].clone(),
         });
         taken.collect()
@@ -217,7 +223,8 @@ impl Engine for CutEngine<'_> {
             crossing,
             ..
         } = self;
-        let inputs = cut.inputs_after(inputs, crossing);
+        let crossing: Vec<ArrayViewD<'_, f32>> = crossing.iter().map(|own| own.view()).collect();
+        let inputs = cut.inputs_after(inputs, &crossing);
         after.run(samples, &inputs)
     }
 }

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use console::{check_threads, note, threads_to_use};
 use proto::graph::Graph;
 use proto::manifest::{dataset, part};
+use verifier::campaign::alone::RunsAlone;
 use verifier::campaign::model::FaultModel;
-use verifier::campaign::runner::{Classes, FaultFreeClasses, Runner};
+use verifier::campaign::runner::{Classes, FaultFreeRuns, Runner};
 use verifier::campaign::settings::{EngineSettings, Settings};
 use verifier::campaign::study::{Study, choose_sites};
 use verifier::campaign::{Load, Part};
@@ -24,7 +25,8 @@ use super::super::opened::{Opened, check_hashes};
 use super::super::{tail, upstream};
 use crate::cli::{PartArgs, TargetArgs};
 
-/// Inputs of `tail` that are computed from pixels are kept where they take no more than this.
+/// Inputs of `tail` that are computed from pixels are kept where they take no more than this; and
+/// so much of runs without a fault.
 const MOST_BYTES_KEPT: usize = 512 << 20;
 
 /// Pieces of the part that stay loaded, of all runners.
@@ -45,7 +47,7 @@ pub(super) struct Runners<'a> {
     subject: &'a Subject,
     backend: &'a Backend,
     classes: ClassesFrom,
-    before: Arc<FaultFreeClasses>,
+    shared: Arc<FaultFreeRuns>,
 }
 
 /// Where the class of a sample comes from.
@@ -64,6 +66,8 @@ pub(super) struct Backend {
     other_parts: Options,
     /// Runners that run batches at the same time.
     pub(super) side_by_side: usize,
+    /// Whether a run on the CPU is too short for many threads.
+    is_small: bool,
 }
 
 impl Subject {
@@ -148,11 +152,12 @@ impl Subject {
         };
         upstream::attach(&self.opened, &backend.library, &backend.other_parts)?;
         let samples = self.opened.recordings.info.len();
+        let alone = RunsAlone::new(MOST_BYTES_KEPT);
         Ok(Runners {
             subject: self,
             backend,
             classes,
-            before: Arc::new(FaultFreeClasses::unknown(samples)),
+            shared: Arc::new(FaultFreeRuns::new(samples, alone)),
         })
     }
 
@@ -183,9 +188,15 @@ impl Subject {
     }
 
     /// Samples in one run, as asked for or chosen.
-    pub(super) fn run_samples(&self, asked: Option<usize>, device: &Device) -> usize {
+    pub(super) fn run_samples(&self, asked: Option<usize>, backend: &Backend) -> usize {
         let bytes = self.graph.largest_operator_bytes();
-        asked.unwrap_or_else(|| batch_size::choose(device, bytes))
+        match asked {
+            Some(samples) => samples,
+            // One thread runs samples alone as fast as together, and what comes of them without a
+            // fault can be kept.
+            None if backend.is_small => 1,
+            None => batch_size::choose(&backend.options.device, bytes),
+        }
     }
 }
 
@@ -223,8 +234,8 @@ impl<'a> Runners<'a> {
         };
         let inputs = opened.recordings.inputs.clone();
         let bytes = MOST_BYTES_LOADED / self.backend.side_by_side;
-        let before = self.before.clone();
-        Ok(Runner::new(part, load, inputs, classes, before, bytes))
+        let shared = self.shared.clone();
+        Ok(Runner::new(part, load, inputs, classes, shared, bytes))
     }
 }
 
@@ -240,7 +251,8 @@ impl Backend {
         let path = locate(target.runtime.as_deref())?;
         let other_parts = upstream::options(target);
         let is_on_cpu = [&options, &other_parts].map(|own| own.device == Device::Cpu) == [true; 2];
-        let (side_by_side, threads) = match is_on_cpu && subject.is_small()? {
+        let is_small = is_on_cpu && subject.is_small()?;
+        let (side_by_side, threads) = match is_small {
             true => (threads_to_use(options.threads), Some(1)),
             false => (1, options.threads),
         };
@@ -249,6 +261,7 @@ impl Backend {
             options,
             other_parts,
             side_by_side,
+            is_small,
         })
     }
 

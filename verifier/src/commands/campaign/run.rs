@@ -145,7 +145,7 @@ fn settings(
             true => BATCH_FAULTS_OF_WEIGHTS,
             false => BATCH_FAULTS,
         },
-        run_samples: subject.run_samples(arguments.batch_size, &backend.options.device),
+        run_samples: subject.run_samples(arguments.batch_size, backend),
         engine: backend.settings(),
     })
 }
