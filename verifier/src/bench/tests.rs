@@ -32,6 +32,7 @@ fn timed(
             repeat: 1,
             fail_fast: false,
             histogram: false,
+            verdict_only: false,
             stop: &AtomicBool::new(false),
         },
         warmup: 2,

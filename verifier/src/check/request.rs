@@ -25,6 +25,9 @@ pub struct Request<'a> {
     pub fail_fast: bool,
     /// Count the sizes of all errors.
     pub histogram: bool,
+    /// Find only what is outside the tolerance, of inputs and goldens that are known to be finite:
+    /// of a sample that is close, neither errors nor other bits are counted.
+    pub verdict_only: bool,
     /// When it is set, the check ends with what was compared until then.
     pub stop: &'a AtomicBool,
 }

@@ -25,6 +25,7 @@ struct Case<'a> {
     faults: &'a [Fault],
     repeat: usize,
     fail_fast: bool,
+    verdict_only: bool,
     /// Told to stop when so many samples are done.
     stop_after: usize,
 }
@@ -36,6 +37,7 @@ impl<'a> Case<'a> {
             faults: &[],
             repeat: 1,
             fail_fast: false,
+            verdict_only: false,
             stop_after: usize::MAX,
         }
     }
@@ -59,6 +61,7 @@ impl<'a> Case<'a> {
             repeat: self.repeat,
             fail_fast: self.fail_fast,
             histogram: true,
+            verdict_only: self.verdict_only,
             stop: &stop,
         };
         let mut done = 0;
@@ -289,6 +292,7 @@ fn only_runs_that_took_place_are_counted() {
         repeat: case.repeat,
         fail_fast: false,
         histogram: false,
+        verdict_only: false,
         stop: &stop,
     };
     let mut engines = Engines {
@@ -302,6 +306,29 @@ fn only_runs_that_took_place_are_counted() {
         (result.samples, result.stopped),
         (2, Some(Stop::Interrupted))
     );
+}
+
+#[test]
+fn the_verdict_alone_is_the_same_verdict() {
+    let data = echo_recordings(&[5, 3, 4], |i| i as f32);
+    for change in [0.0, 1e-6, 0.5, f32::NAN] {
+        let result = |verdict_only| {
+            let mut engine = Echo::new(|run, output: &mut ArrayD<f32>| {
+                if run == 1 {
+                    output[[1, 1, 3]] += change;
+                }
+            });
+            let case = Case {
+                verdict_only,
+                ..Case::of(&data)
+            };
+            case.run(&mut engine).expect("check")
+        };
+        let (all, alone) = (result(false), result(true));
+        assert_eq!(alone.faulty, all.faulty, "{change}");
+        assert_eq!(alone.samples, 5);
+        assert_eq!(alone.is_pass(), all.is_pass());
+    }
 }
 
 #[test]

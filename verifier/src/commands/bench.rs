@@ -127,6 +127,7 @@ fn time(
             repeat: 1,
             fail_fast: false,
             histogram: false,
+            verdict_only: false,
             stop: &prepared.stop,
         },
         warmup: record.body.options.warmup,

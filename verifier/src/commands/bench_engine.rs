@@ -79,6 +79,7 @@ fn one_run(
         repeat: 1,
         fail_fast: false,
         histogram: false,
+        verdict_only: false,
         stop,
     };
     let mut engines = Engines {

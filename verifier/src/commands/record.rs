@@ -59,6 +59,7 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
         repeat: 1,
         fail_fast: true,
         histogram: false,
+        verdict_only: false,
         stop: &stop,
     };
     if !run_passes(

@@ -19,5 +19,5 @@ pub use histogram::Histogram;
 pub use largest::Largest;
 pub use pair::{Difference, difference_of_outputs, differences_of_outputs};
 pub use pattern::Pattern;
-pub use sample::{SampleComparison, compare_sample, ulp_distance};
+pub use sample::{SampleComparison, compare_sample, is_close, ulp_distance};
 pub use tolerance::{Closeness, Tolerance};

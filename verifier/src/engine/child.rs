@@ -122,6 +122,11 @@ impl Running {
         })
     }
 
+    /// Asks it to end, and does not wait for it.
+    pub fn ask(&self) {
+        group::ask(&self.child);
+    }
+
     /// Asks it to end, and kills it if it does not: for this reason. It may have children in groups
     /// of their own, which only it can end: an engine's, say.
     pub fn ask_to_end(mut self, reason: Ended) -> io::Result<Child> {

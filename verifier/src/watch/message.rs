@@ -40,7 +40,7 @@ pub enum Message {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     pub exposed: f64,
-    pub running: f64,
+    pub comparing: f64,
     pub slowest: f64,
     pub passes: u64,
     pub batches: u64,

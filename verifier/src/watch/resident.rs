@@ -6,6 +6,7 @@ use std::ops::Range;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use proto::digest::blake3_bytes;
 
+use crate::samples::batches::check_finite;
 use crate::samples::{Recording, Recordings, SamplesError, elements};
 
 /// Bytes that are read at a time.
@@ -98,7 +99,8 @@ impl Resident {
     }
 }
 
-/// A recording's samples in memory, at their places; its file is read to its end and hashed.
+/// A recording's samples in memory, at their places, all finite; its file is read to its end and
+/// hashed.
 pub fn in_memory(recording: &Recording, samples: &Range<usize>) -> Result<Recording, SamplesError> {
     let mut values: ArrayD<f32> = ArrayD::zeros(IxDyn(recording.shape()));
     let mut reader = recording.reader();
@@ -106,7 +108,8 @@ pub fn in_memory(recording: &Recording, samples: &Range<usize>) -> Result<Record
     for start in samples.clone().step_by(at_a_time) {
         let part = start..samples.end.min(start + at_a_time);
         let window = reader.window(part.clone())?;
-        let mut place = values.slice_axis_mut(Axis(0), Slice::from(part));
+        let mut place = values.slice_axis_mut(Axis(0), Slice::from(part.clone()));
+        check_finite(recording.name(), &window.view(), part.start)?;
         place.assign(&window.view());
     }
     reader.finish(|_| true)?;

@@ -32,10 +32,15 @@ pub struct Tally {
     /// Whether the disk was full at the end, and events that no file holds.
     pub is_disk_full: bool,
     pub lost: u64,
-    /// Lowest, highest and last value of what the machine says of itself.
-    pub telemetry: BTreeMap<String, [f64; 3]>,
+    /// Lowest, highest and last value of what the machine says of itself; none of what it does not
+    /// tell.
+    pub telemetry: BTreeMap<String, Option<[f64; 3]>>,
+    /// Errors of GPUs that the driver reported, by their number and GPU.
+    pub xids: BTreeMap<(u64, Option<u32>), u64>,
     /// How the last supervisor ended, if it said so.
     pub end: Option<String>,
+    /// And whether its worker may have hung.
+    pub has_open_end: bool,
     /// The last worker and the last wrong batch.
     pub last_worker: u64,
     pub last_sdc: u64,
@@ -165,8 +170,10 @@ impl Tally {
                 self.lost = disk.lost;
             }
             Event::Telemetry(values) => self.telemetry(values),
+            Event::Xid(xid) => *self.xids.entry((xid.number, xid.gpu)).or_default() += 1,
             Event::End(end) => {
                 self.end = Some(end.reason.clone());
+                self.has_open_end = end.has_open_end;
                 self.lost = self.lost.max(end.lost);
             }
             Event::Ready(_) | Event::Faulty(_) | Event::Command(_) | Event::Rehearsed(_) => {}
@@ -183,7 +190,7 @@ impl Tally {
         let sum = &mut self.computed;
         sum.seconds += beat.seconds;
         sum.exposed += beat.exposed;
-        sum.running += beat.running;
+        sum.comparing += beat.comparing;
         sum.slowest = sum.slowest.max(beat.slowest);
         sum.passes += beat.passes;
         sum.batches += beat.batches;
@@ -258,10 +265,13 @@ impl Tally {
         }
     }
 
-    fn telemetry(&mut self, values: &BTreeMap<String, f64>) {
+    fn telemetry(&mut self, values: &BTreeMap<String, Option<f64>>) {
         for (name, &value) in values {
-            let known = self.telemetry.entry(name.clone());
-            let [low, high, last] = known.or_insert([value; 3]);
+            let known = self.telemetry.entry(name.clone()).or_default();
+            let Some(value) = value else {
+                continue;
+            };
+            let [low, high, last] = known.get_or_insert([value; 3]);
             (*low, *high, *last) = (low.min(value), high.max(value), value);
         }
     }

@@ -104,6 +104,7 @@ fn run(
         repeat: arguments.repeat,
         fail_fast: arguments.fail_fast,
         histogram: !arguments.reports.is_empty(),
+        verdict_only: false,
         stop: &stop,
     };
     let mut result = check::check(&request, &mut engines, &mut |event| {

@@ -4,46 +4,60 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use verifier::watch::log::event::Xid;
+use verifier::watch::supervisor::Told;
 
 use super::nvidia::Gpus;
 
 /// How often the machine is asked.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Values by their names, with units; what the machine does not tell is not there.
-pub(super) type Values = BTreeMap<String, f64>;
+/// Values by their names, with units; `None` for what the machine does not tell.
+type Values = BTreeMap<String, Option<f64>>;
 
 /// Asks the machine in a thread of its own: a driver that hangs must not stop the supervisor.
-pub(super) struct Telemetry(Arc<Mutex<Values>>);
+pub(super) struct Telemetry(Arc<Mutex<Told>>);
 
 impl Telemetry {
     /// Begins to ask; without a thread nothing is told.
     pub(super) fn start() -> Self {
-        let latest = Arc::new(Mutex::new(Values::new()));
+        let latest = Arc::new(Mutex::new(Told::default()));
         let told = Arc::clone(&latest);
-        let ask = move || {
-            let gpus = Gpus::open();
-            loop {
-                let mut values = of_system();
-                if let Some(gpus) = &gpus {
-                    gpus.add_to(&mut values);
-                }
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = values;
-                thread::sleep(INTERVAL);
-            }
-        };
         let _ = thread::Builder::new()
             .name("telemetry".to_owned())
-            .spawn(ask);
+            .spawn(move || ask(&told));
         Self(latest)
     }
 
     /// What was told last, once.
-    pub(super) fn take(&self) -> Values {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take(&self) -> Told {
+        std::mem::take(&mut *locked(&self.0))
+    }
+}
+
+fn locked(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks again and again.
+fn ask(told: &Mutex<Told>) {
+    let gpus = Gpus::open();
+    let xids = gpus.as_ref().and_then(Gpus::xids);
+    loop {
+        let mut values = of_system();
+        match &gpus {
+            Some(gpus) => gpus.add_to(&mut values),
+            None => _ = values.insert("GPU, by NVML".to_owned(), None),
+        }
+        locked(told).values = values;
+        match &xids {
+            Some(xids) => xids.wait(INTERVAL, &mut |xid: Xid| locked(told).xids.push(xid)),
+            None => thread::sleep(INTERVAL),
+        }
     }
 }
 
@@ -51,16 +65,16 @@ fn of_system() -> Values {
     let mut values = Values::new();
     thermal_zones(Path::new("/sys/class/thermal"), &mut values);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    if let Some(Ok(load)) = load.split_whitespace().next().map(str::parse) {
-        values.insert("load".to_owned(), load);
-    }
+    let load = load.split_whitespace().next();
+    let load = load.and_then(|load| load.parse().ok());
+    values.insert("load".to_owned(), load);
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let mut lines = memory.lines();
     let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"));
-    if let Some(kilobytes) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
-        let megabytes = kilobytes.trim().parse::<f64>().map(|value| value / 1024.0);
-        values.extend(megabytes.map(|value| ("memory free (MiB)".to_owned(), value.round())));
-    }
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes = kilobytes.and_then(|text| text.trim().parse::<f64>().ok());
+    let megabytes = kilobytes.map(|value| (value / 1024.0).round());
+    values.insert("memory free (MiB)".to_owned(), megabytes);
     values
 }
 
@@ -70,13 +84,13 @@ fn thermal_zones(folder: &Path, values: &mut Values) {
     let zones = fs::read_dir(folder).into_iter().flatten().flatten();
     for zone in zones {
         let read = |name: &str| fs::read_to_string(zone.path().join(name)).ok();
-        let (Some(kind), Some(temperature)) = (read("type"), read("temp")) else {
+        let Some(kind) = read("type") else {
             continue;
         };
-        if let Ok(thousandths) = temperature.trim().parse::<f64>() {
-            let name = format!("{} (°C)", kind.trim());
-            values.insert(name, thousandths / 1000.0);
-        }
+        let temperature = read("temp");
+        let thousandths = temperature.and_then(|text| text.trim().parse::<f64>().ok());
+        let name = format!("{} (°C)", kind.trim());
+        values.insert(name, thousandths.map(|value| value / 1000.0));
     }
 }
 
@@ -100,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zones_are_read_by_their_types_and_what_cannot_be_read_is_left_out() {
+    fn zones_are_read_by_their_types_and_what_cannot_be_read_is_none() {
         let folder = tempfile::tempdir().expect("folder");
         for (zone, kind, temperature) in [("a", "GPU-therm\n", "41500\n"), ("b", "x", "no")] {
             let zone = folder.path().join(zone);
@@ -112,9 +126,12 @@ mod tests {
         thermal_zones(folder.path(), &mut values);
         assert_eq!(
             values,
-            BTreeMap::from([("GPU-therm (°C)".to_owned(), 41.5)])
+            BTreeMap::from([
+                ("GPU-therm (°C)".to_owned(), Some(41.5)),
+                ("x (°C)".to_owned(), None),
+            ])
         );
         thermal_zones(&folder.path().join("none"), &mut values);
-        assert_eq!(values.len(), 1);
+        assert_eq!(values.len(), 2);
     }
 }

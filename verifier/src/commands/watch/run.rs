@@ -109,14 +109,15 @@ fn verdict(tally: &Tally) -> Result<Verdict> {
         );
     }
     let events = tally.events.sdcs() + tally.events.dues() + tally.events.bits_only;
-    let verdict = match events {
-        0 => Verdict::Pass,
+    let verdict = match (events, tally.has_open_end) {
+        (0, false) => Verdict::Pass,
         _ => Verdict::Fail,
     };
     say!(
         "verdict      {}",
         match verdict {
             Verdict::Pass => "PASS: no event".to_owned(),
+            _ if events == 0 => "FAIL: no event, but the last worker may have hung".to_owned(),
             _ => format!("FAIL: {events} events"),
         }
     );

@@ -13,7 +13,7 @@ use proto::staging;
 use verifier::report::watch::{Summary, clock, line};
 use verifier::report::watch_page;
 use verifier::watch::log::Entry;
-use verifier::watch::log::event::Event;
+use verifier::watch::log::event::{Event, SdcClass};
 use verifier::watch::log_helper::{Sender, TextLog};
 use verifier::watch::supervisor::{Now, Seen};
 use verifier::watch::tally::Tally;
@@ -36,6 +36,8 @@ pub(super) struct Show {
     title: String,
     is_terminal: bool,
     latest: VecDeque<String>,
+    /// The last wrong batch is one by its bits alone.
+    is_of_bits_only: bool,
     shown: Option<Instant>,
     paged: Option<Instant>,
     started: Instant,
@@ -67,6 +69,7 @@ impl Show {
             title: format!("{benchmark} on {} of {host}", arguments.target.device),
             is_terminal: io::stderr().is_terminal(),
             latest: VecDeque::new(),
+            is_of_bits_only: false,
             shown: None,
             paged: None,
             started: Instant::now(),
@@ -97,7 +100,10 @@ impl Show {
         if let Some(log) = &mut self.log_helper {
             log.take(entry);
         }
-        if let Some(text) = said(&entry.event) {
+        if let Event::Sdc(sdc) = &entry.event {
+            self.is_of_bits_only = sdc.is_of_bits_only();
+        }
+        if let Some(text) = said(&entry.event, self.is_of_bits_only) {
             let time = clock(self.started.elapsed().as_secs_f64());
             let text = format!("{time}  {}", one_line(&text));
             self.clear_line();
@@ -155,7 +161,7 @@ impl Show {
 }
 
 /// A line for a person, of what is an event to them.
-fn said(event: &Event) -> Option<String> {
+fn said(event: &Event, is_of_bits_only: bool) -> Option<String> {
     Some(match event {
         Event::Gap(gap) => format!(
             "gap of {:.0} s before this start: {}",
@@ -180,7 +186,14 @@ fn said(event: &Event) -> Option<String> {
             "SDC {}: {} elements of {} samples in batch {:?}",
             sdc.number, sdc.faulty_elements, sdc.faulty_samples, sdc.batch
         ),
-        Event::Classified(found) => format!("SDC {} is {}", found.sdc, found.class),
+        Event::Classified(found) => {
+            let what = match (is_of_bits_only, found.class) {
+                (_, SdcClass::OwnDamage) => "wrong batch",
+                (true, _) => "other bits",
+                (false, _) => "SDC",
+            };
+            format!("{what} {}: {}", found.sdc, found.class)
+        }
         Event::Due(due) => format!("DUE, {}: {}", due.kind, due.what),
         Event::Command(command) => match &command.ended {
             None => format!("{}: {}", command.step, command.command),
@@ -189,6 +202,12 @@ fn said(event: &Event) -> Option<String> {
         Event::Disk(disk) if disk.is_full => "the disk of the log is full".to_owned(),
         Event::Disk(_) => "the disk of the log has space again".to_owned(),
         Event::Stall { seconds } => format!("the supervisor stood still for {seconds:.1} s"),
+        Event::Xid(xid) => {
+            let gpu = xid
+                .gpu
+                .map_or("a GPU".to_owned(), |gpu| format!("GPU {gpu}"));
+            format!("Xid {} of {gpu}", xid.number)
+        }
         Event::Rehearsed(done) => format!("rehearsal: {}", done.kind),
         Event::End(end) => format!("ends: {}", end.reason),
         Event::Start(_) | Event::Beat(_) | Event::Faulty(_) | Event::Telemetry(_) => return None,

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -61,6 +61,10 @@ pub(super) fn worker(arguments: &WatchRunArgs, number: u64, next_sdc: u64) -> Re
     });
     let (mut loads, engine, resident) = match loaded {
         Ok(loaded) => loaded,
+        Err(_) if stop.load(Ordering::Relaxed) => {
+            tell(&Message::Bye)?;
+            return Ok(Verdict::Pass);
+        }
         Err(error) => {
             let error = with_hint(error, "watch");
             tell(&failed(&format!("{error:#}")))?;

@@ -31,8 +31,10 @@ pub enum Event {
     Due(Due),
     /// A command of the user is about to run, or has run.
     Command(Command),
-    /// What the machine says of itself.
-    Telemetry(BTreeMap<String, f64>),
+    /// What the machine says of itself; null for what it does not tell.
+    Telemetry(BTreeMap<String, Option<f64>>),
+    /// NVIDIA's driver reported an error of a GPU.
+    Xid(Xid),
     /// The disk is full, or has space again.
     Disk(Disk),
     /// The supervisor itself stood still.
@@ -119,10 +121,10 @@ pub struct Ready {
 pub struct Beat {
     /// How long the period was.
     pub seconds: f64,
-    /// Of it in batches that were computed and compared: the exposure.
+    /// Of it inside the engine, in batches that were compared: the exposure.
     pub exposed: f64,
-    /// Of it inside the engine.
-    pub running: f64,
+    /// Of it between these runs: comparing and logging.
+    pub comparing: f64,
     /// The longest batch.
     pub slowest: f64,
     /// Passes over all samples that were completed.
@@ -275,6 +277,16 @@ pub struct Command {
     pub ended: Option<String>,
 }
 
+/// An error of a GPU that its driver reports; 79 is a GPU that has fallen off the bus, say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Xid {
+    pub number: u64,
+    /// Which GPU, if it still says so.
+    pub gpu: Option<u32>,
+    /// Seconds since 1970 when it was reported.
+    pub unix: f64,
+}
+
 /// The disk of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Disk {
@@ -298,6 +310,9 @@ pub struct End {
     pub reason: String,
     /// Events that no file holds.
     pub lost: u64,
+    /// The last worker was killed before it was known whether it hung.
+    #[serde(default)]
+    pub has_open_end: bool,
 }
 
 impl Event {

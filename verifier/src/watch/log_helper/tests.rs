@@ -45,7 +45,6 @@ fn beat() -> Event {
     Event::Beat(Beat {
         seconds: 5.0,
         exposed: 4.5,
-        running: 4.0,
         batches: 10,
         ..Beat::default()
     })

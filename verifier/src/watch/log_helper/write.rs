@@ -125,7 +125,7 @@ impl TextLog {
                 self.iterations += beat.batches;
                 self.seconds += beat.exposed;
                 if beat.batches > 0 {
-                    let mean = beat.running / beat.batches as f64;
+                    let mean = beat.exposed / beat.batches as f64;
                     let (number, all) = (self.iterations, self.seconds);
                     self.line(&format!("#IT {number} KerTime:{mean:.7} AccTime:{all:.7}"));
                 } else if self.is_open {

@@ -36,6 +36,7 @@ fn kills_in(text: &str) -> u64 {
 pub(super) fn due_kind(
     child: &Child,
     said: &Said,
+    was_asked: bool,
     was_killed_by_oom: bool,
 ) -> Option<(DueKind, String)> {
     if let Said::Failed {
@@ -55,6 +56,7 @@ pub(super) fn due_kind(
     Some(match &child.ended {
         Ended::Stopped => return None,
         Ended::Status(0) if *said == Said::Bye => return None,
+        Ended::Signal(name) if name == "SIGTERM" && was_asked => return None,
         Ended::TimedOut => (DueKind::Hang, "no sign of life".to_owned()),
         Ended::Signal(name) if name == "SIGKILL" && was_killed_by_oom => {
             (DueKind::OutOfMemory, name.clone())
@@ -79,7 +81,7 @@ mod tests {
             seconds: 1.0,
             stderr: stderr.to_owned(),
         };
-        due_kind(&child, said, oom).map(|(kind, _)| kind)
+        due_kind(&child, said, false, oom).map(|(kind, _)| kind)
     }
 
     #[test]
@@ -134,6 +136,24 @@ mod tests {
                 "{ended:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_worker_that_was_asked_may_end_as_it_was_asked_and_no_other_way() {
+        let kind = |ended| {
+            let child = Child {
+                ended,
+                seconds: 1.0,
+                stderr: String::new(),
+            };
+            due_kind(&child, &Said::Nothing, true, false).map(|(kind, _)| kind)
+        };
+        let signal = |name: &str| Ended::Signal(name.to_owned());
+        assert_eq!(kind(signal("SIGTERM")), None);
+        assert_eq!(kind(Ended::Stopped), None);
+        assert_eq!(kind(Ended::TimedOut), Some(DueKind::Hang));
+        assert_eq!(kind(signal("SIGSEGV")), Some(DueKind::Crash));
+        assert_eq!(kind(Ended::Status(0)), Some(DueKind::Exit));
     }
 
     #[test]

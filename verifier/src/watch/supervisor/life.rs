@@ -36,6 +36,8 @@ pub(super) struct Life {
     seen: Instant,
     pub(super) phase: Phase,
     pub(super) said: Said,
+    /// When it was asked to end.
+    asked: Option<Instant>,
     pub(super) silent_when_it_ended: f64,
 }
 
@@ -57,6 +59,7 @@ impl Life {
             seen: Instant::now(),
             phase: Phase::Loading,
             said: Said::Nothing,
+            asked: None,
             silent_when_it_ended: 0.0,
         })
     }
@@ -106,7 +109,24 @@ impl Life {
         self.running.as_mut().map_or(Ok(true), Running::has_ended)
     }
 
-    /// Ends what is left of it; one that is to stop is asked first.
+    /// Asks it to end, once.
+    pub(super) fn ask_to_end(&mut self) {
+        if let (None, Some(running)) = (self.asked, &self.running) {
+            self.asked = Some(Instant::now());
+            running.ask();
+        }
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Since it was asked to end, if it was.
+    pub(super) fn asked_for(&self) -> Option<Duration> {
+        self.asked.map(|asked| asked.elapsed())
+    }
+
+    /// Ends what is left of it, for a reason unless it has ended by itself.
     pub(super) fn end(&mut self, killed: Option<Ended>) -> io::Result<Option<Child>> {
         self.silent_when_it_ended = self.silent();
         let Some(running) = self.running.take() else {
@@ -114,7 +134,6 @@ impl Life {
         };
         Ok(Some(match killed {
             None => running.kill()?,
-            Some(Ended::Stopped) => running.ask_to_end(Ended::Stopped)?,
             Some(reason) => Child {
                 ended: reason,
                 ..running.kill()?

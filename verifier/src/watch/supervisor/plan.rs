@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::ladder::Ladder;
 use super::outside::Outside;
-use crate::watch::log::event::{Phase, Start};
+use crate::watch::log::event::{Phase, Start, Xid};
 use crate::watch::log::{Entry, Settings};
 use crate::watch::message::Work;
 use crate::watch::tally::Tally;
@@ -34,9 +34,18 @@ pub struct Plan<'a> {
     /// What goes wrong on purpose, from outside of the worker.
     pub rehearsal: Option<Outside>,
     /// What the machine says of itself.
-    pub telemetry: Option<&'a dyn Fn() -> BTreeMap<String, f64>>,
+    pub telemetry: Option<&'a dyn Fn() -> Told>,
     /// When it is set, the supervisor ends in order.
     pub stop: &'a AtomicBool,
+}
+
+/// What the machine says of itself.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Values by their names, with units; absent ones are those that it does not tell.
+    pub values: BTreeMap<String, Option<f64>>,
+    /// What the driver reported since the last time.
+    pub xids: Vec<Xid>,
 }
 
 /// What a supervisor shows as it goes on.

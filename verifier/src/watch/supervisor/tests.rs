@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::watch::log::event::{SdcClass, Start};
+use crate::watch::journal;
+use crate::watch::log::event::{Sdc, SdcClass, Start};
 use crate::watch::log::{LogReader, Settings};
 
 /// What a script says to be a worker.
@@ -15,11 +16,11 @@ const READY: &str = concat!(
 );
 const PASSES: &str = r#"{"alive":"passes"}"#;
 const WORK: &str = concat!(
-    r#"{"work":{"exposed":0.5,"running":0.4,"slowest":0.001,"#,
+    r#"{"work":{"exposed":0.5,"comparing":0.4,"slowest":0.001,"#,
     r#""passes":0,"batches":1,"samples":1,"elements":1}}"#
 );
 const PASS: &str = concat!(
-    r#"{"work":{"exposed":0.0,"running":0.0,"slowest":0.0,"#,
+    r#"{"work":{"exposed":0.0,"comparing":0.0,"slowest":0.0,"#,
     r#""passes":1,"batches":0,"samples":0,"elements":0}}"#
 );
 

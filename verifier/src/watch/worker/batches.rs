@@ -82,8 +82,8 @@ impl Batches<'_, '_> {
         self.wrong.seconds = running;
         if self.is_exposed {
             let elements = self.wrong.elements_of_batch;
-            self.work.exposed += seconds;
-            self.work.running += running;
+            self.work.exposed += running;
+            self.work.comparing += (seconds - running).max(0.0);
             self.work.slowest = self.work.slowest.max(seconds);
             self.work.batches += 1;
             self.work.samples += samples as u64;

@@ -75,7 +75,11 @@ impl<'a> Worker<'a> {
 
     /// Passes until it is told to stop, or cannot go on; why is told too.
     pub fn run(mut self) -> Result<(), WorkError> {
-        let ended = self.passes();
+        let mut ended = self.passes();
+        if self.is_told_to_stop() && matches!(ended, Err(WorkError::Load(_))) {
+            // It was told to stop in the middle of loading.
+            ended = Ok(());
+        }
         self.tell_work()?;
         let last = match &ended {
             // The supervisor starts another one.
@@ -155,6 +159,7 @@ impl<'a> Worker<'a> {
             repeat: 1,
             fail_fast: true,
             histogram: false,
+            verdict_only: true,
             stop: &stop,
         };
         batches.prepare();
