@@ -207,6 +207,7 @@ fn simulate(seed: u64, counts: &Counts, sdc_cm2: f64, due_cm2: f64) -> Found {
     let end = End {
         reason: String::new(),
         lost: 0,
+        has_open_end: false,
     };
     log.add(BEAT * beat as f64, Event::End(end));
     let Tally {

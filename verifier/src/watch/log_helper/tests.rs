@@ -105,6 +105,7 @@ fn events() -> Vec<Event> {
     events.push(Event::End(End {
         reason: String::new(),
         lost: 0,
+        has_open_end: false,
     }));
     events
 }
