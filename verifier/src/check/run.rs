@@ -21,7 +21,7 @@ use crate::inject::{Injection, Kind};
 use crate::samples::batches::{check_finite, check_samples};
 use crate::samples::{Batch, Batches, Recording, Recordings, SamplesError, elements, sample_of};
 
-/// Elements of a batch from which on more cores than one compare: below it, waking one takes longer.
+/// Elements of a batch from which on several cores compare: below it, waking one takes longer.
 const ON_ALL_CORES: usize = 1 << 18;
 
 /// Runs the check. When it is stopped, what was compared until then is the result.
