@@ -14,10 +14,12 @@ mod pickler;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod value;
 
 pub use fault::PickleFault;
 pub(crate) use pickler::Pickler;
+pub(crate) use unread::Unread;
 use value::type_name;
 pub(crate) use value::{Name, Object, Storage, Value, View};
 
@@ -77,6 +79,14 @@ impl<'a> Pickle<'a> {
         }
     }
 
+    /// Which tensor a value is, if it is one of a kind that is not read.
+    pub(crate) fn unread(&self, value: Value<'a>) -> Option<Unread<'a>> {
+        match *self.object(value)? {
+            Object::Unread(unread) => Some(unread),
+            _ => None,
+        }
+    }
+
     /// The class or function that a value is, or that would have made it.
     pub(crate) fn name(&self, value: Value<'a>) -> Option<Name<'a>> {
         match *self.object(value)? {
@@ -95,9 +105,10 @@ impl<'a> Pickle<'a> {
 
     /// What a value is: the name of its type, and a tensor's shape.
     pub(crate) fn describe(&self, value: Value<'a>) -> String {
-        match (self.tensor(value), self.name(value)) {
-            (Some(view), _) => format!("tensor {:?}", view.shape),
-            (_, Some(name)) => name.describe(),
+        match (self.tensor(value), self.unread(value), self.name(value)) {
+            (Some(view), _, _) => format!("tensor {:?}", view.shape),
+            (_, Some(unread), _) => unread.describe(),
+            (_, _, Some(name)) => name.describe(),
             _ => type_name(&self.objects, value).to_owned(),
         }
     }

@@ -351,7 +351,10 @@ fn tensors_that_are_not_simply_stored_are_no_tensors() {
         pickle.describe(pickle.root)
     };
     assert_eq!(rebuilt("FloatStorage", 9), "tensor of more than 8 axes");
-    assert_eq!(rebuilt("QInt8Storage", 1), "torch.QInt8Storage");
+    assert_eq!(
+        rebuilt("QInt8Storage", 1),
+        "tensor in a storage `torch.QInt8Storage`"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a pickle holds, as far as weights need it. All else is kept as the name of what it would
 //! be.
 
+use super::unread::Unread;
 use crate::printable::printable;
 
 /// `torch.*Storage`: the classes of typed storages, and the dtype of their elements.
@@ -54,6 +55,8 @@ pub(crate) enum Object<'a> {
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(Box<View<'a>>),
+    /// A tensor of a kind that is not read.
+    Unread(Unread<'a>),
     /// A class or function that weights do not need.
     Named(Name<'a>),
     /// What that would make if it were called, which it never is.
@@ -128,6 +131,7 @@ pub(super) fn type_name(objects: &[Object<'_>], value: Value<'_>) -> &'static st
             Object::Dict(_) => "dict",
             Object::Storage(_) => "storage",
             Object::Tensor(_) => "tensor",
+            Object::Unread(_) => "tensor of another kind",
             Object::Named(_) => "class or function",
             Object::Inert(_) => "object of an unknown class",
         },

@@ -1,13 +1,14 @@
 //! Why a checkpoint cannot be used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proto::config::Preset;
 use safetensors::tensor::SafeTensorError;
 use zip::result::ZipError;
 
 use super::format::NotCheckpoint;
+use super::part::Part;
 use crate::pickle::PickleFault;
 
 /// Why a checkpoint cannot be used.
@@ -56,7 +57,11 @@ pub enum PthFault {
     #[error("no entry `{0}` in the archive")]
     NoEntry(String),
     /// An entry is compressed or encrypted.
-    #[error("entry `{0}` is compressed, expected it stored as torch.save does")]
+    #[error(
+        "entry `{0}` is compressed, expected it stored as torch.save does\n\
+         hint: pack it again without compression, in an empty folder: \
+         `unzip FILE && zip -0 -r NEW.pth .`"
+    )]
     Compressed(String),
     /// An entry's bytes are not those that were written.
     #[error("entry `{name}`: {error}\nhint: the file is damaged; copy or download it again")]
@@ -101,6 +106,29 @@ pub enum PthFault {
         /// Whether the file is nothing else.
         is_all: bool,
     },
+    /// No one prefix has all tensors of the network.
+    #[error("{}no prefix is shared by all names of the network: {found}\nhint: {hint}",
+        place(at.as_deref()))]
+    Prefixes {
+        /// The dict that they stand in, if something else is there too.
+        at: Option<String>,
+        /// The prefixes, each with how many names it stands before.
+        found: String,
+        hint: String,
+    },
+    /// A second tensor may be the value of a parameter.
+    #[error("two values of the parameter `{name}`: `{chosen}` and `{other}`")]
+    TwoValues {
+        name: String,
+        /// The one among all tensors of a network.
+        chosen: String,
+        other: String,
+        /// What [`Options::key`](super::Options) calls the network of the first.
+        key: String,
+    },
+    /// One of the files that a checkpoint is split into.
+    #[error("{0}")]
+    Part(Part),
     /// Several places in the file have all tensors of the network.
     #[error("several entries are weights of the network: {0}")]
     Several(String),
@@ -153,6 +181,20 @@ pub enum PthFault {
         /// Elements of the storage.
         elements: usize,
     },
+    /// Numbers of float64 that float32 has not.
+    #[error(
+        "tensor `{name}`: {count} of {of} numbers are beyond the range of float32, such as \
+         {value:e} at element {element}"
+    )]
+    Beyond {
+        name: String,
+        count: usize,
+        /// How many numbers the tensor has.
+        of: usize,
+        /// The first one's flat index, C order.
+        element: usize,
+        value: f64,
+    },
     /// A parameter is infinite or not a number.
     #[error("tensor `{name}`: element {element} is {value}, expected a finite number")]
     NotFinite {
@@ -161,6 +203,23 @@ pub enum PthFault {
         element: usize,
         value: f32,
     },
+}
+
+impl PthFault {
+    /// The same, unless tensors are missing because the file is one of several.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        let is_incomplete = match &self {
+            Self::NoWeights { .. } => true,
+            Self::Difference { difference, .. } => {
+                matches!(**difference, Difference::Missing { .. })
+            }
+            _ => false,
+        };
+        match Part::of(path) {
+            Some(part) if is_incomplete => Self::Part(part),
+            _ => self,
+        }
+    }
 }
 
 /// What a state dict has otherwise than the network.
@@ -172,11 +231,22 @@ pub enum Difference {
     #[error("tensor `{name}` of shape {found:?} is no parameter of the network")]
     Extra { name: String, found: Vec<usize> },
     /// A parameter has another shape.
-    #[error("tensor `{name}`: expected shape {expected:?}, found {found:?}")]
+    #[error(
+        "tensor `{name}`: expected shape {expected:?}, found {found:?}{}",
+        transposed(expected, found)
+    )]
     Shape {
         name: String,
         expected: Vec<usize>,
         found: Vec<usize>,
+    },
+    /// A tensor of a kind that is not read.
+    #[error("tensor `{name}`: expected plain numbers, found a {found}{}", made_plain(*.plain))]
+    Unread {
+        name: String,
+        found: String,
+        /// What makes a plain one of it, in Python.
+        plain: Option<&'static str>,
     },
     /// A name stands twice.
     #[error("tensor `{0}` appears twice")]
@@ -211,6 +281,27 @@ fn save_alone(is_all: bool) -> &'static str {
          where the class of what was saved can be imported"
     } else {
         "torch.save(torch.load(FILE, weights_only=False)[KEY], NEW)"
+    }
+}
+
+fn transposed(expected: &[usize], found: &[usize]) -> &'static str {
+    match (expected, found) {
+        (&[rows, columns], &[first, second]) if (columns, rows) == (first, second) => {
+            ": it lies transposed"
+        }
+        _ => "",
+    }
+}
+
+/// How all tensors of a file are saved as plain ones.
+fn made_plain(plain: Option<&str>) -> String {
+    match plain {
+        Some(plain) => format!(
+            "\nhint: in Python, torch.save({{name: {plain} for name, tensor in \
+             torch.load(FILE).items()}}, NEW)"
+        ),
+        None => "\nhint: the file has no numbers of it; another file of the same training may"
+            .to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a file is, by its first bytes: one that may hold weights, or which other one.
 
+use super::part::join;
 use crate::tensor_file::LONGEST_HEADER;
 
 /// How many first bytes tell formats apart: the mark of a tar archive stands after 257.
@@ -32,6 +33,11 @@ pub enum NotCheckpoint {
          hint: download the file itself, not the page that shows it"
     )]
     Html,
+    #[error(
+        "not a checkpoint: the index of one in several files, which stand beside it\nhint: {}",
+        join("NAME", *is_safetensors)
+    )]
+    Index { is_safetensors: bool },
     #[error("not a checkpoint: a text in {0}\nhint: read it; the download may have failed")]
     Text(&'static str),
     #[error("not a checkpoint: compressed by {by}\nhint: `{unpack}` gives what is in it")]
@@ -167,6 +173,9 @@ fn text(head: &[u8]) -> Option<NotCheckpoint> {
     }
     Some(match text.chars().next() {
         Some('<') => NotCheckpoint::Text("XML"),
+        Some('{') if text.contains("\"weight_map\"") => NotCheckpoint::Index {
+            is_safetensors: text.contains(".safetensors\""),
+        },
         Some('{' | '[') => NotCheckpoint::Text("JSON"),
         _ => NotCheckpoint::Text("plain characters"),
     })
@@ -192,6 +201,12 @@ mod tests {
         assert_is(b"<?xml version='1.0'?><html xmlns=''>", "a web page (HTML)");
         assert_is(b"<?xml version='1.0'?><Error><Code>", "a text in XML");
         assert_is(br#"{"error": "not found"}"#, "a text in JSON");
+        // As save_pretrained writes it.
+        let index =
+            b"{\n  \"metadata\": {\n    \"total_size\": 84\n  },\n  \"weight_map\": {\n    \
+                      \"cls_token\": \"model-00001-of-00002.safetensors\",";
+        assert_is(index, "the index of one in several files");
+        assert_is(index, "safetensors.torch.load_file(part)");
         assert_is(
             "Entr\u{e9}e absente".as_bytes(),
             "a text in plain characters",

@@ -23,7 +23,10 @@ mod checkpoint;
 mod choose;
 mod error;
 mod format;
+mod names;
 mod no_weights;
+mod part;
+mod prefixes;
 mod safetensors_file;
 mod sizes;
 mod state_dict;
@@ -43,6 +46,7 @@ use crate::vit::Vit;
 pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
 pub use format::NotCheckpoint;
+pub use part::Part;
 pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;
 
@@ -63,7 +67,7 @@ pub fn load_with(
 ) -> Result<Checkpoint, PthError> {
     read(path, config, options).map_err(|fault| PthError {
         path: path.to_owned(),
-        fault,
+        fault: fault.in_file(path),
     })
 }
 

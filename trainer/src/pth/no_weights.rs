@@ -58,11 +58,13 @@ fn called_instead(tree: &Tree<'_>, has_tensors: bool) -> Option<String> {
         }
         _ => false,
     };
-    let found = tree
-        .inert
-        .iter()
-        .find(|inert| !has_tensors || (inert.node == 0 && is_usual(inert.key)))?;
-    Some(tree.pickle.describe(found.value))
+    let mut named = tree.inert.iter().filter_map(|inert| {
+        let name = tree.pickle.name(inert.value)?;
+        Some((inert, name))
+    });
+    let (_, name) =
+        named.find(|(inert, _)| !has_tensors || (inert.node == 0 && is_usual(inert.key)))?;
+    Some(name.describe())
 }
 
 /// What the other files of the Python repository are.

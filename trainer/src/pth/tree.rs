@@ -16,7 +16,7 @@ pub(super) struct Tree<'a> {
     pub(super) pickle: &'a Pickle<'a>,
     /// The saved object first, then from top to bottom.
     nodes: Vec<Node<'a>>,
-    /// Classes, functions, and what they would make.
+    /// Classes, functions, and what they would make; tensors of kinds that are not read.
     pub(super) inert: Vec<Inert<'a>>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Tree<'a> {
                 value,
                 depth: self.nodes[node].depth + 1,
             }),
-            Some(Object::Named(_) | Object::Inert(_)) => {
+            Some(Object::Named(_) | Object::Inert(_) | Object::Unread(_)) => {
                 self.inert.push(Inert { node, key, value });
             }
             _ => {}

@@ -50,6 +50,9 @@ pub(super) fn tensor(
         4 => in_c_order(bytes.as_chunks::<4>().0, float.kind, parameter, view),
         _ => in_c_order(bytes.as_chunks::<8>().0, float.kind, parameter, view),
     }?;
+    if float.kind == Kind::Double {
+        check_range(&tensor, &parameter.name)?;
+    }
     let tensor = tensor.to_kind(Kind::Float);
     check_finite(&tensor, &parameter.name)?;
     Ok(tensor)
@@ -126,6 +129,26 @@ fn gather<const N: usize>(
             }
         }
     }
+}
+
+/// Refuses finite float64 numbers that are none in float32.
+fn check_range(tensor: &Tensor, name: &str) -> Result<(), PthFault> {
+    let mut bytes = vec![0; tensor.numel() * size_of::<f64>()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    let (values, _) = bytes.as_chunks();
+    let values = values.iter().map(|&bytes| f64::from_le_bytes(bytes));
+    let is_beyond = |value: &f64| value.is_finite() && !(*value as f32).is_finite();
+    let mut beyond = values.enumerate().filter(|(_, value)| is_beyond(value));
+    let Some((element, value)) = beyond.next() else {
+        return Ok(());
+    };
+    Err(PthFault::Beyond {
+        name: name.to_owned(),
+        count: 1 + beyond.count(),
+        of: tensor.numel(),
+        element,
+        value,
+    })
 }
 
 fn check_finite(tensor: &Tensor, name: &str) -> Result<(), PthFault> {
