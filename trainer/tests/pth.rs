@@ -222,6 +222,12 @@ fn what_cannot_be_imported_says_what_it_is() {
         ],
     );
     expect("before_1_6.pth", &["PyTorch before 1.6"]);
+    let part = [
+        "one attention alone",
+        "whole network",
+        "weights/submodel.safetensors",
+    ];
+    expect("part_att.pth", &part);
     expect("deflated.pth", &["is compressed", "hint:", "zip -0"]);
     expect("float64.pth", &["tensor `pos_embedding`", "found float64"]);
     let options = pth::Options {

@@ -90,6 +90,11 @@ pub(super) fn images(
     }
     let samples = arguments.samples.unwrap_or(rows);
     ensure!(
+        samples > 0,
+        "--samples 0 writes models and weights without a golden, but --recorded gives one\n\
+         hint: leave out --recorded, or --samples N with N from 1 to {rows}"
+    );
+    ensure!(
         (1..=rows).contains(&samples),
         "--samples {samples}: {rows} samples were recorded"
     );

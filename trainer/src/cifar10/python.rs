@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use proto::pickle::{Object, Pickle, Value};
 use proto::preprocessing::CIFAR10_CLASSES;
 use proto::regular_file;
 
@@ -15,7 +16,6 @@ use super::archive::for_each_file;
 use super::binary::{RECORDS_PER_FILE, write_file};
 use super::files::{TEST_FILE, TRAIN_FILES};
 use super::split::{IMAGE_BYTES, Image};
-use crate::pickle::{Object, Pickle, Value};
 
 /// The folder that torchvision unpacks.
 pub(super) const PICKLES_FOLDER: &str = "cifar-10-batches-py";

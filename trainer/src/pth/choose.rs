@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
+use proto::checkpoint::{Tree, listed};
 use proto::config::{Parameter, VitConfig};
+use proto::pickle::{Pickle, Value};
+use proto::printable::printable;
 
 use super::error::{Difference, PthFault};
 use super::names::is_count;
 use super::no_weights::no_weights;
 use super::prefixes::differing;
 use super::state_dict::{Candidate, StateDict, prefix};
-use super::tree::{Tree, listed};
-use crate::pickle::{Pickle, Value};
-use crate::printable::printable;
 
 /// How many places that have every name are looked at.
 const MOST_COMPARED: usize = 16;

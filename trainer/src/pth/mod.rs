@@ -11,27 +11,24 @@
 //! | `NAME/version` | `3` |
 //!
 //! A pickle is a program for a stack machine that may name and call any Python function. That of
-//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made
+//! [`proto::pickle`] has no way to call anything: it understands the few calls that tensors are made
 //! by, and of any other it keeps the name. Where weights should be, such a name is refused; beside
 //! them it is skipped.
 //!
 //! The weights are found by their names and shapes, under whichever keys they stand. Safetensors
 //! files of Python are read in the same way.
 
-mod archive;
 mod checkpoint;
 mod choose;
 mod error;
-mod format;
 mod names;
 mod no_weights;
-mod part;
+mod numbers;
 mod prefixes;
 mod safetensors_file;
 mod sizes;
 mod state_dict;
 mod stored;
-mod tree;
 mod view;
 mod write;
 
@@ -41,12 +38,10 @@ use std::path::Path;
 use proto::config::VitConfig;
 use proto::{regular_file, staging};
 
-pub use crate::pickle::PickleFault;
 use crate::vit::Vit;
 pub use checkpoint::{Checkpoint, Options};
 pub use error::{Difference, PthError, PthFault};
-pub use format::NotCheckpoint;
-pub use part::Part;
+pub use numbers::whole_numbers;
 pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;
 

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proto::checkpoint::{Tree, listed};
+use proto::pickle::Value;
+use proto::printable::printable;
+
 use super::error::PthFault;
 use super::names::Names;
 use super::state_dict::Candidate;
-use super::tree::{Tree, listed};
-use crate::pickle::Value;
-use crate::printable::printable;
 
 /// How many prefixes are taken off in one line of Python.
 const MOST_NAMED: usize = 4;

@@ -4,22 +4,19 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
+use proto::checkpoint::{Archive, Format, HEAD, Part, Tree, listed};
 use proto::config::{
     Parameter, Preset, Shapes, ShapesError, Told, VitConfig, refuse_other_networks,
 };
+use proto::pickle::{Pickle, Value};
 use proto::regular_file;
 
-use super::archive::Archive;
 use super::error::{PthError, PthFault, place};
-use super::format::{Format, HEAD};
 use super::names::Names;
 use super::no_weights::no_weights;
-use super::part::Part;
 use super::prefixes::differing;
 use super::safetensors_file::SafetensorsFile;
 use super::state_dict::{Candidate, StateDict};
-use super::tree::{Tree, listed};
-use crate::pickle::{Pickle, Value};
 
 /// Places of a file that are looked at.
 const MOST_PLACES: usize = 16;

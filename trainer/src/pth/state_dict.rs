@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proto::checkpoint::{Entries, Tree, joined};
 use proto::config::{Parameter, Preset, VitConfig};
+use proto::pickle::{Pickle, Value, View};
+use proto::printable::printable;
 
 use super::error::Difference;
 use super::names::{Names, is_count};
-use super::tree::{Entries, Tree, joined};
-use crate::pickle::{Pickle, Value, View};
-use crate::printable::printable;
 
 /// A dict whose keys end like the names of parameters, and what stands before these.
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use proto::config::Parameter;
+use proto::pickle::View;
+use proto::printable::printable;
 use tch::{Kind, Tensor};
 
 use super::error::PthFault;
-use crate::pickle::View;
-use crate::printable::printable;
 use crate::tensor_file::shape_and_bytes;
 
 /// A dtype that a network's parameters may have in a file.
@@ -64,21 +64,21 @@ fn in_c_order<const N: usize>(
     parameter: &Parameter,
     view: &View<'_>,
 ) -> Result<Tensor, PthFault> {
-    let values = view_elements(storage, parameter, view)?;
+    let values = view_elements(storage, &parameter.name, view)?;
     let shape: Vec<i64> = view.shape.iter().map(|&axis| axis as i64).collect();
     Ok(Tensor::from_data_size(values.as_flattened(), &shape, kind))
 }
 
-/// A tensor's elements in C order, as they are where they stand so in the storage.
-fn view_elements<'a, const N: usize>(
+/// A tensor's elements in C order, as they are where they stand so in the storage; every axis is
+/// at least 1 long.
+pub(super) fn view_elements<'a, const N: usize>(
     storage: &'a [[u8; N]],
-    parameter: &Parameter,
+    name: &str,
     view: &View<'_>,
 ) -> Result<Cow<'a, [[u8; N]]>, PthFault> {
-    // Every axis is at least 1 long: the shape is that of a parameter. The storage has as many
-    // elements as the pickle says.
+    // The storage has as many elements as the pickle says.
     let axes = view.axes();
-    bounds(view, &parameter.name, &axes)?;
+    bounds(view, name, &axes)?;
     let count = view.shape.iter().product();
     if is_contiguous(&axes) {
         return Ok(Cow::Borrowed(&storage[view.offset..view.offset + count]));

@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 
+use proto::checkpoint::ArchiveWriter;
 use proto::config::{Parameter, Preset, VitConfig};
+use proto::pickle::Pickler;
 use tch::{Device, Kind};
 
 use super::{Checkpoint, Options};
-use crate::pickle::Pickler;
 use crate::pth::error::PthFault;
-use crate::pth::write::ArchiveWriter;
 use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
 

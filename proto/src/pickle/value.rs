@@ -22,7 +22,7 @@ const STORAGES: [(&str, &str); 12] = [
 
 /// A value, as far as weights need it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     Int(i64),
     Text(&'a str),
     Global(Global),
@@ -37,7 +37,7 @@ pub(super) const SET: Value<'_> = Value::Other("set");
 
 /// The names whose calls are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Global {
+pub enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -49,7 +49,7 @@ pub(crate) enum Global {
 }
 
 #[derive(Debug)]
-pub(crate) enum Object<'a> {
+pub enum Object<'a> {
     Tuple(Vec<Value<'a>>),
     List(Vec<Value<'a>>),
     Dict(Vec<(Value<'a>, Value<'a>)>),
@@ -65,32 +65,32 @@ pub(crate) enum Object<'a> {
 
 /// The name of a class or function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name<'a> {
-    pub(crate) module: &'a str,
-    pub(crate) name: &'a str,
+pub struct Name<'a> {
+    pub module: &'a str,
+    pub name: &'a str,
 }
 
 /// A run of elements in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Storage<'a> {
+pub struct Storage<'a> {
     /// As PyTorch calls it.
-    pub(crate) dtype: &'static str,
-    pub(crate) key: &'a str,
-    pub(crate) elements: usize,
+    pub dtype: &'static str,
+    pub key: &'a str,
+    pub elements: usize,
 }
 
 /// A tensor: which elements of a storage, all counts in elements.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct View<'a> {
-    pub(crate) storage: Storage<'a>,
-    pub(crate) offset: usize,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) strides: Vec<usize>,
+pub struct View<'a> {
+    pub storage: Storage<'a>,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub strides: Vec<usize>,
 }
 
 impl View<'_> {
     /// The length and the stride of each axis.
-    pub(crate) fn axes(&self) -> Vec<(usize, usize)> {
+    pub fn axes(&self) -> Vec<(usize, usize)> {
         let lengths = self.shape.iter().copied();
         lengths.zip(self.strides.iter().copied()).collect()
     }
@@ -98,7 +98,7 @@ impl View<'_> {
 
 impl Name<'_> {
     /// Whether NumPy would make an array or a number of it.
-    pub(crate) fn is_numpy(&self) -> bool {
+    pub fn is_numpy(&self) -> bool {
         self.module.split('.').next() == Some("numpy")
             && matches!(
                 self.name,
@@ -108,7 +108,7 @@ impl Name<'_> {
 
     /// As a person would say it: what NumPy calls by long names is an array or a number, and the
     /// classes of the language itself need no module.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match (self.module, self.name) {
             (_, "scalar") if self.is_numpy() => "NumPy scalar".to_owned(),
             _ if self.is_numpy() => "NumPy array".to_owned(),

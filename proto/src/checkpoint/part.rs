@@ -16,7 +16,7 @@ pub struct Part {
 
 impl Part {
     /// By a name such as `pytorch_model-00001-of-00002.bin`.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub fn of(path: &Path) -> Option<Self> {
         let (name, ending) = path.file_name()?.to_str()?.rsplit_once('.')?;
         let (name, of) = name.rsplit_once("-of-")?;
         let (name, number) = name.rsplit_once('-')?;

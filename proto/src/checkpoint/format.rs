@@ -1,10 +1,12 @@
 //! What a file is, by its first bytes: one that may hold weights, or which other one.
 
 use super::part::join;
-use crate::tensor_file::LONGEST_HEADER;
+
+/// The longest header of a safetensors file, as the safetensors library has it.
+pub const LONGEST_HEADER: u64 = 100_000_000;
 
 /// How many first bytes tell formats apart: the mark of a tar archive stands after 257.
-pub(super) const HEAD: usize = 512;
+pub const HEAD: usize = 512;
 
 /// The number that torch.save before PyTorch 1.6 begins with, as an instruction of a pickle
 /// (`MAGIC_NUMBER` in `torch/serialization.py`).
@@ -12,7 +14,7 @@ const LEGACY_MAGIC: [u8; 12] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x
 
 /// A format that weights come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// The zip archive of torch.save.
     Zip,
     Safetensors,
@@ -78,9 +80,18 @@ pub enum NotCheckpoint {
     Unknown,
 }
 
+impl NotCheckpoint {
+    /// What it is, and a hint.
+    pub fn what(&self) -> String {
+        let text = self.to_string();
+        let what = text.strip_prefix("not a checkpoint: ");
+        what.unwrap_or(&text).to_owned()
+    }
+}
+
 impl Format {
     /// Of a file with these first bytes, [`HEAD`] of them or all.
-    pub(super) fn of(head: &[u8]) -> Result<Self, NotCheckpoint> {
+    pub fn of(head: &[u8]) -> Result<Self, NotCheckpoint> {
         if head.starts_with(b"PK") {
             return Ok(Self::Zip);
         }

@@ -6,7 +6,7 @@ use crate::printable::printable;
 
 /// How a tensor is kept that is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread<'a> {
+pub enum Unread<'a> {
     Quantized,
     Sparse,
     /// Of device `meta`: a shape without numbers.
@@ -49,7 +49,7 @@ impl<'a> Unread<'a> {
     }
 
     /// What it is, in words.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Quantized => "quantized tensor".to_owned(),
             Self::Sparse => "sparse tensor".to_owned(),
@@ -65,7 +65,7 @@ impl<'a> Unread<'a> {
 
     /// What makes a plain tensor of one called `tensor`, in Python; nothing can if its numbers are
     /// not in the file.
-    pub(crate) fn made_plain(&self) -> Option<&'static str> {
+    pub fn made_plain(&self) -> Option<&'static str> {
         match self {
             Self::Quantized => Some("tensor.dequantize()"),
             Self::Sparse => Some("tensor.to_dense()"),

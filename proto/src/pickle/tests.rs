@@ -1,9 +1,9 @@
 //! Pickles as PyTorch writes them, and pickles that break one rule each.
 
 use super::Pickle;
+use super::Pickler;
 use super::fault::PickleFault;
 use super::value::{Storage, Value, View};
-use crate::pickle::Pickler;
 
 fn refusal(bytes: &[u8]) -> String {
     Pickle::parse(bytes)
