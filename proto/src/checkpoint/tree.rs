@@ -102,6 +102,40 @@ impl<'a> Tree<'a> {
         nodes.filter_map(|(node, _)| Some((node, self.entries(node)?)))
     }
 
+    /// Every entry of a dict, and every object in a list, that holds nothing more: the keys that
+    /// lead to it, and its value. Dicts and lists without anything are among them.
+    pub fn leaves(&self) -> impl Iterator<Item = (String, Value<'a>)> {
+        (0..self.nodes.len()).flat_map(|node| {
+            let value = self.nodes[node].value;
+            let entries: Vec<(Value<'a>, Value<'a>)> = match self.pickle.object(value) {
+                Some(Object::Dict(entries)) => entries.clone(),
+                Some(Object::List(items) | Object::Tuple(items)) => {
+                    let items = (0..).map(Value::Int).zip(items.iter().copied());
+                    items
+                        .filter(|(_, item)| matches!(item, Value::Object(_)))
+                        .collect()
+                }
+                _ => vec![],
+            };
+            let path = self.path(node);
+            let leaves = entries
+                .into_iter()
+                .filter(|&(_, value)| self.is_leaf(value));
+            let leaves = leaves.map(move |(key, value)| (key, value, path.clone()));
+            leaves.map(|(key, value, path)| (joined(&path, &self.key(key)), value))
+        })
+    }
+
+    fn is_leaf(&self, value: Value<'a>) -> bool {
+        match self.pickle.object(value) {
+            Some(Object::Dict(entries)) => entries.is_empty(),
+            Some(Object::List(items) | Object::Tuple(items)) => {
+                !items.iter().any(|item| matches!(item, Value::Object(_)))
+            }
+            _ => true,
+        }
+    }
+
     /// The entries of a dict.
     pub fn entries(&self, node: usize) -> Option<Entries<'a>> {
         self.pickle.dict(self.nodes[node].value)
