@@ -79,6 +79,7 @@ pub(super) fn images(
     stop: &AtomicBool,
 ) -> Result<Vec<usize>> {
     let rows = recorded.samples();
+    ensure!(rows > 0, "no sample was recorded: the arrays have no rows");
     if arguments.indices.is_some() {
         let indices = images::chosen_images(arguments)?;
         ensure!(

@@ -35,10 +35,13 @@ pub(super) fn inspect_checkpoint(path: &Path) -> Result<()> {
     if rows.peek().is_some() {
         say!("  … and {} more", grouped(rows.count()));
     }
-    say!(
-        "weights      `trainer import --pth {}` takes those of a whole network",
-        path.display()
-    );
+    let mut leaves = tree.leaves();
+    if leaves.any(|(_, value)| pickle.tensor(value).is_some()) {
+        say!(
+            "import       `trainer import --pth {}` takes the weights of a whole network",
+            path.display()
+        );
+    }
     Ok(())
 }
 
