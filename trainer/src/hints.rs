@@ -131,9 +131,10 @@ fn of_checkpoint(error: &PthError, arguments: &ImportArgs) -> Option<String> {
             found: "float64", ..
         } => Some(ROUND.to_owned()),
         PthFault::Several(_) => Some(ONE_OF_SEVERAL.to_owned()),
-        PthFault::TwoValues { key, chosen, .. } => Some(format!(
-            "--key {key} takes `{chosen}` and what stands with it; to take the other one, rename it \
-             in Python"
+        PthFault::TwoValues(two) => Some(format!(
+            "--key {} takes `{}` and what stands with it; to take the other one, rename it in \
+             Python",
+            two.key, two.chosen
         )),
         PthFault::OwnWeights => Some(NO_IMPORT.to_owned()),
         _ => None,

@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
             inert: vec![],
         };
         // Each object once, wherever it is first met.
-        let mut seen = vec![false; pickle.len()];
+        let mut seen = vec![false; pickle.object_count()];
         if let Value::Object(index) = pickle.root {
             seen[index] = true;
         }

@@ -2,10 +2,11 @@
 //! are understood, of all others the name alone is kept. None is made.
 
 use super::fault::PickleFault;
+use super::name::Name;
 use super::opcode as op;
 use super::stack::Machine;
 use super::unread::Unread;
-use super::value::{Global, Name, Object, Storage, Value, View, global};
+use super::value::{Global, Object, Storage, Value, View, global};
 
 /// Tensors of more axes than this are not understood: their shapes could take the memory that a
 /// small pickle does not.

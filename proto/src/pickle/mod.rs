@@ -9,6 +9,7 @@
 mod call;
 mod fault;
 mod machine;
+mod name;
 mod opcode;
 mod pickler;
 mod stack;
@@ -18,10 +19,12 @@ mod unread;
 mod value;
 
 pub use fault::PickleFault;
+pub use name::Name;
 pub use pickler::Pickler;
 pub use unread::Unread;
+pub use value::{Object, Storage, Value, View};
+
 use value::type_name;
-pub use value::{Name, Object, Storage, Value, View};
 
 /// A pickle, parsed.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// How many objects there are.
-    pub fn len(&self) -> usize {
+    pub fn object_count(&self) -> usize {
         self.objects.len()
     }
 

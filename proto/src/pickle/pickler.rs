@@ -3,9 +3,15 @@
 /// Writes the instructions of a pickle, protocol 2.
 pub struct Pickler(Vec<u8>);
 
+impl Default for Pickler {
+    fn default() -> Self {
+        Self(vec![0x80, 2])
+    }
+}
+
 impl Pickler {
     pub fn new() -> Self {
-        Self(vec![0x80, 2])
+        Self::default()
     }
 
     pub fn op(&mut self, opcode: u8) -> &mut Self {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::fault::PickleFault;
-use super::value::{Name, Object, SET, Value, type_name};
+use super::name::Name;
+use super::value::{Object, SET, Value, type_name};
 
 #[derive(Default)]
 pub(super) struct Machine<'a> {

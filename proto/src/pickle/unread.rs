@@ -1,7 +1,7 @@
 //! Tensors of kinds that are not read: the file says which kind, and PyTorch makes plain ones of
 //! them.
 
-use super::value::Name;
+use super::name::Name;
 use crate::printable::printable;
 
 /// How a tensor is kept that is not read.

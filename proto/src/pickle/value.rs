@@ -1,8 +1,8 @@
 //! What a pickle holds, as far as weights need it. All else is kept as the name of what it would
 //! be.
 
+use super::name::Name;
 use super::unread::Unread;
-use crate::printable::printable;
 
 /// `torch.*Storage`: the classes of typed storages, and the dtype of their elements.
 const STORAGES: [(&str, &str); 12] = [
@@ -63,13 +63,6 @@ pub enum Object<'a> {
     Inert(Name<'a>),
 }
 
-/// The name of a class or function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a> {
-    pub module: &'a str,
-    pub name: &'a str,
-}
-
 /// A run of elements in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Storage<'a> {
@@ -93,28 +86,6 @@ impl View<'_> {
     pub fn axes(&self) -> Vec<(usize, usize)> {
         let lengths = self.shape.iter().copied();
         lengths.zip(self.strides.iter().copied()).collect()
-    }
-}
-
-impl Name<'_> {
-    /// Whether NumPy would make an array or a number of it.
-    pub fn is_numpy(&self) -> bool {
-        self.module.split('.').next() == Some("numpy")
-            && matches!(
-                self.name,
-                "_reconstruct" | "_frombuffer" | "ndarray" | "scalar"
-            )
-    }
-
-    /// As a person would say it: what NumPy calls by long names is an array or a number, and the
-    /// classes of the language itself need no module.
-    pub fn describe(&self) -> String {
-        match (self.module, self.name) {
-            (_, "scalar") if self.is_numpy() => "NumPy scalar".to_owned(),
-            _ if self.is_numpy() => "NumPy array".to_owned(),
-            ("builtins" | "__builtin__", name) => printable(name),
-            (module, name) => printable(&format!("{module}.{name}")),
-        }
     }
 }
 

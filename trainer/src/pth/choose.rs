@@ -7,7 +7,7 @@ use proto::config::{Parameter, VitConfig};
 use proto::pickle::{Pickle, Value};
 use proto::printable::printable;
 
-use super::error::{Difference, PthFault};
+use super::error::{Difference, PthFault, TwoValues};
 use super::names::is_count;
 use super::no_weights::no_weights;
 use super::prefixes::differing;
@@ -131,12 +131,13 @@ fn second_value<'a>(
         let (name, view) = (&key[other.len()..], tree.pickle.tensor(value)?);
         let fits = shapes.get(name) == Some(&view.shape.as_slice());
         let differs = first.tensor(name) != Some(view);
-        (fits && differs).then(|| PthFault::TwoValues {
+        let two = || TwoValues {
             name: name.to_owned(),
             chosen: printable(&format!("{own}{name}")),
             other: printable(key),
             key: first.candidate.path(tree),
-        })
+        };
+        (fits && differs).then(|| PthFault::TwoValues(Box::new(two())))
     })
 }
 

@@ -39,7 +39,7 @@ pub enum PthFault {
     OwnWeights,
     /// The archive breaks a rule.
     #[error(transparent)]
-    Archive(#[from] ArchiveFault),
+    Archive(Box<ArchiveFault>),
     /// The pickle breaks a rule.
     #[error(transparent)]
     Pickle(#[from] PickleFault),
@@ -61,25 +61,11 @@ pub enum PthFault {
         is_all: bool,
     },
     /// No one prefix has all tensors of the network.
-    #[error("{}no prefix is shared by all names of the network: {found}\nhint: {hint}",
-        place(at.as_deref()))]
-    Prefixes {
-        /// The dict that they stand in, if something else is there too.
-        at: Option<String>,
-        /// The prefixes, each with how many names it stands before.
-        found: String,
-        hint: String,
-    },
+    #[error(transparent)]
+    Prefixes(Box<Prefixes>),
     /// A second tensor may be the value of a parameter.
-    #[error("two values of the parameter `{name}`: `{chosen}` and `{other}`")]
-    TwoValues {
-        name: String,
-        /// The one among all tensors of a network.
-        chosen: String,
-        other: String,
-        /// What [`Options::key`](super::Options) calls the network of the first.
-        key: String,
-    },
+    #[error(transparent)]
+    TwoValues(Box<TwoValues>),
     /// One of the files that a checkpoint is split into.
     #[error("{0}")]
     Part(Part),
@@ -162,6 +148,12 @@ pub enum PthFault {
     },
 }
 
+impl From<ArchiveFault> for PthFault {
+    fn from(fault: ArchiveFault) -> Self {
+        Self::Archive(Box::new(fault))
+    }
+}
+
 impl PthFault {
     /// The same, unless tensors are missing because the file is one of several.
     pub(super) fn in_file(self, path: &Path) -> Self {
@@ -177,6 +169,32 @@ impl PthFault {
             _ => self,
         }
     }
+}
+
+/// The prefixes of a network's names, which are not the same before all.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}no prefix is shared by all names of the network: {found}\nhint: {hint}",
+    place(at.as_deref())
+)]
+pub struct Prefixes {
+    /// The dict that they stand in, if something else is there too.
+    pub at: Option<String>,
+    /// The prefixes, each with how many names it stands before.
+    pub found: String,
+    pub hint: String,
+}
+
+/// Two tensors, each of which may be the value of a parameter.
+#[derive(Debug, thiserror::Error)]
+#[error("two values of the parameter `{name}`: `{chosen}` and `{other}`")]
+pub struct TwoValues {
+    pub name: String,
+    /// The one among all tensors of a network.
+    pub chosen: String,
+    pub other: String,
+    /// What [`Options::key`](super::Options) calls the network of the first.
+    pub key: String,
 }
 
 /// What a state dict has otherwise than the network.

@@ -1,19 +1,10 @@
 //! PyTorch checkpoints (`.pth`), both ways: what the Python repository saves is read, what it loads
 //! is written.
 //!
-//! `torch.save` of PyTorch 1.6 and later writes a zip archive without compression:
-//!
-//! | entry | holds |
-//! |---|---|
-//! | `NAME/data.pkl` | a pickle of the saved object, in which each tensor is a view of a storage |
-//! | `NAME/data/KEY` | a storage: the elements of one or more tensors |
-//! | `NAME/byteorder` | `little` or `big`; absent before PyTorch 2.1 |
-//! | `NAME/version` | `3` |
-//!
-//! A pickle is a program for a stack machine that may name and call any Python function. That of
-//! [`proto::pickle`] has no way to call anything: it understands the few calls that tensors are made
-//! by, and of any other it keeps the name. Where weights should be, such a name is refused; beside
-//! them it is skipped.
+//! A pickle is a program for a stack machine that may name and call any Python function. The reader
+//! of [`proto::pickle`] has no way to call anything: it understands the few calls that tensors are
+//! made by, and of any other it keeps the name. Where weights should be, such a name is refused;
+//! beside them it is skipped. [`proto::checkpoint`] reads the archive round it.
 //!
 //! The weights are found by their names and shapes, under whichever keys they stand. Safetensors
 //! files of Python are read in the same way.
@@ -40,7 +31,7 @@ use proto::{regular_file, staging};
 
 use crate::vit::Vit;
 pub use checkpoint::{Checkpoint, Options};
-pub use error::{Difference, PthError, PthFault};
+pub use error::{Difference, Prefixes, PthError, PthFault, TwoValues};
 pub use numbers::whole_numbers;
 pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;

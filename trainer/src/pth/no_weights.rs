@@ -75,11 +75,12 @@ fn hint(entries: Entries<'_>) -> &'static str {
         keys.any(|key| matches!(key, Value::Text(key) if *key == name))
     };
     if has("to_qkv.weight") {
-        "\nhint: these are the weights of one attention alone, as model_subset.py writes them; import \
-         those of the whole network, of which `exporter bundle` writes this part again as \
+        "\nhint: these are the weights of one attention alone, as model_subset.py writes them; \
+         import those of the whole network, of which `exporter bundle` writes this part again as \
          weights/submodel.safetensors"
     } else if has("inputs") && has("targets") {
-        "\nhint: this is a recorded data set, no weights: `exporter bundle --recorded FILE` takes it"
+        "\nhint: this is a recorded data set, no weights; \
+         `exporter bundle --recorded FILE` takes it"
     } else {
         ""
     }

@@ -6,7 +6,7 @@ use proto::checkpoint::{Tree, listed};
 use proto::pickle::Value;
 use proto::printable::printable;
 
-use super::error::PthFault;
+use super::error::{Prefixes, PthFault};
 use super::names::Names;
 use super::state_dict::Candidate;
 
@@ -55,11 +55,12 @@ pub(super) fn differing<'a>(
     }
     let is_elsewhere = seen.contains(missing);
     let path = tree.path(candidate.node);
-    is_elsewhere.then(|| PthFault::Prefixes {
+    let prefixes = || Prefixes {
         at: (path != ".").then_some(path),
         found: listed(groups.iter(), describe).join(", "),
         hint: hint(&groups, twice),
-    })
+    };
+    is_elsewhere.then(|| PthFault::Prefixes(Box::new(prefixes())))
 }
 
 fn describe(group: &Group<'_>) -> String {

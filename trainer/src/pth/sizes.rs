@@ -32,7 +32,7 @@ pub enum SizesError {
         path: PathBuf,
         /// Where in the file they stand, if something else is there too.
         at: Option<String>,
-        fault: ShapesError,
+        fault: Box<ShapesError>,
     },
     #[error("{path}: several entries are weights of networks of different sizes: {found}")]
     Several { path: PathBuf, found: String },
@@ -97,7 +97,7 @@ fn none_fits(path: &Path, places: Vec<Place>) -> SizesError {
         NoSizes::Shapes(fault) => SizesError::Shapes {
             path: path.to_owned(),
             at,
-            fault,
+            fault: Box::new(fault),
         },
     }
 }
