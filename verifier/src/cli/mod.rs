@@ -64,7 +64,7 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or a file of arrays holds
+/// Show what a bundle, an ONNX file, a file of arrays or a checkpoint holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +72,7 @@ Examples:
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
+    /// A bundle's folder, or a file: ONNX, NPY, NPZ, safetensors, or a checkpoint of PyTorch
     pub(crate) path: PathBuf,
 }
 
