@@ -46,9 +46,9 @@ test-fast: ## Test what needs no libtorch and no CIFAR-10: proto, verifier, the 
 	$(CARGO) test $(PROFILE) $(addprefix -p ,$(FAST))
 	$(CARGO) test $(PROFILE) -p tests --lib --test architecture
 
-bench: data ## Measure training, export and verification against PyTorch (fetches 2.8 GB, once)
+bench: data ## Measure everything against PyTorch and PyTorchFI (fetches 2.8 GB, once)
 	@$(PYTHON) scripts/setup.py bench python-tools
-	@status=0; for part in training export verify; do \
+	@status=0; for part in training export verify campaign; do \
 		$(PYTHON) bench/$$part.py --data "$(DATA)" || status=1; done; exit $$status
 
 verifier: ## Build the verifier alone; needs no libtorch

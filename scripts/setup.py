@@ -38,7 +38,7 @@ OPENVINO = "onnxruntime-openvino==1.24.1"
 # What training is measured against. A CPU needs all of PyPI's PyTorch but triton and cuSOLVER,
 # 2.4 GB: the rest is linked.
 BENCH = [TORCH, "torchvision==0.28.0", "pillow==13.0.0", "numpy==2.4.6", "einops==0.8.2",
-         "safetensors==0.8.0", "onnx==1.23.2", "blake3==1.0.11"]
+         "safetensors==0.8.0", "onnx==1.23.2", "blake3==1.0.11", "pytorchfi==0.6.0"]
 PYTHON_TOOLS = ["numpy==2.4.6", "onnx==1.23.2", "safetensors==0.8.0",
                 f"onnxruntime=={ONNXRUNTIME_VERSION}", "openvino==2026.4.1", "polygraphy==0.53.6",
                 "jsonschema==4.26.0"]

@@ -9,7 +9,7 @@
 //! | [`arguments`] | what a program is called with |
 //! | [`exit`] | the end of `main` |
 //! | [`digits`] | how large numbers are written |
-//! | [`threads`] | whether the system gives threads |
+//! | [`threads`] | how many threads, and whether the system gives them |
 //! | [`host`] | the machine, as reports name it |
 
 pub mod arguments;
@@ -27,5 +27,5 @@ pub use exit::exit_code;
 pub use host::Host;
 pub use lines::{ensure_printed, one_line, print_result, printable};
 pub use progress::Progress;
-pub use signals::{stop_flag, survive_file_size_limit};
-pub use threads::check_threads;
+pub use signals::{resumable_stop_flag, stop_flag, survive_file_size_limit};
+pub use threads::{check_threads, threads_to_use};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
@@ -23,10 +23,21 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// The signals are received by a thread of their own, so nothing of this runs inside a signal
 /// handler but the writing of a byte.
 pub fn stop_flag(status_when_told_again: i32) -> io::Result<Arc<AtomicBool>> {
+    stop_flag_of(&[SIGINT, SIGTERM, SIGHUP], status_when_told_again)
+}
+
+/// The same for work that goes on later: SIGUSR1 asks for it too, by which batch systems say that
+/// time is nearly up.
+pub fn resumable_stop_flag(status_when_told_again: i32) -> io::Result<Arc<AtomicBool>> {
+    let signals = [SIGINT, SIGTERM, SIGHUP, SIGUSR1];
+    stop_flag_of(&signals, status_when_told_again)
+}
+
+fn stop_flag_of(signals: &[i32], status_when_told_again: i32) -> io::Result<Arc<AtomicBool>> {
     let ignored = ignored_signals();
-    let heard = [SIGINT, SIGTERM, SIGHUP]
-        .into_iter()
-        .filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let heard = signals
+        .iter()
+        .filter(|&signal| ignored >> (signal - 1) & 1 == 0);
     let signals = Signals::new(heard)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

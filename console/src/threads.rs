@@ -8,8 +8,7 @@ use std::{io, thread};
 /// Starts as many threads at once as a library will want, and ends them; without a number one a
 /// core.
 pub fn check_threads(wanted: Option<usize>) -> io::Result<()> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let wanted = wanted.unwrap_or(cores);
+    let wanted = threads_to_use(wanted);
     let gate = Mutex::new(());
     let refused = thread::scope(|scope| {
         // They wait here until all have been started.
@@ -30,4 +29,9 @@ pub fn check_threads(wanted: Option<usize>) -> io::Result<()> {
             ),
         )),
     }
+}
+
+/// As many as wanted, else one for each core.
+pub fn threads_to_use(wanted: Option<usize>) -> usize {
+    wanted.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get))
 }

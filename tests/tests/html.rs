@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::{bundle, check, read_json, root, run, scratch, tiny_bundle, utf8};
+use tests::{Program, bundle, check, read_json, root, run, scratch, tiny_bundle, utf8};
 
 /// Bytes of an image of CIFAR-10, and of the head of an NPY file of them.
 const IMAGE: usize = 32 * 32 * 3;
@@ -101,13 +101,34 @@ fn requests_of_the_page(log: &Path) -> Vec<String> {
         .collect()
 }
 
+/// A small campaign at all sites, and its page.
+fn run_campaign(bundle: &Path, out: &Path, page: &Path) {
+    let mut command = Program::Verifier.command();
+    command
+        .args(["campaign", "run"])
+        .arg(bundle)
+        .arg("--out")
+        .arg(out);
+    command
+        .args(["--device", "cpu", "--count", "2000", "--report"])
+        .arg(page);
+    run(&mut command).expect_status(0);
+}
+
 #[test]
 fn pages_are_quiet_ask_for_nothing_and_show_something() {
     let Some(chromium) = chromium() else { return };
     let folder = scratch();
     let bundle = bundle(folder.path(), "nano", 20);
     let page = |name: &str| folder.path().join(name);
-    let [pass, fail, many, error] = ["pass.html", "fail.html", "many.html", "error.html"].map(page);
+    let names = [
+        "pass.html",
+        "fail.html",
+        "many.html",
+        "error.html",
+        "campaign.html",
+    ];
+    let [pass, fail, many, error, campaign] = names.map(page);
     check(&bundle, &["--report", utf8(&pass)]).expect_status(0);
     let faults = [
         "output[3,4,5]=12",
@@ -124,6 +145,7 @@ fn pages_are_quiet_ask_for_nothing_and_show_something() {
     let arguments: Vec<&str> = faults.chain(["--report", utf8(&many)]).collect();
     check(&bundle, &arguments).expect_status(1);
     check(&bundle, &["--range", "0", "21", "--report", utf8(&error)]).expect_status(2);
+    run_campaign(&bundle, &page("study"), &campaign);
 
     let blank = page("blank.html");
     fs::write(
@@ -137,6 +159,7 @@ fn pages_are_quiet_ask_for_nothing_and_show_something() {
         (&fail, "FAIL"),
         (&many, "Faults by the bit that they invert"),
         (&error, "NO RESULT"),
+        (&campaign, "By site and bit"),
     ] {
         let name = file.display();
         let page = fs::read_to_string(file).expect("a page");

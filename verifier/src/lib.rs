@@ -10,12 +10,14 @@
 //! | [`calibrate`] | what tolerance fits a device, and which bit flips it would catch |
 //! | [`mod@bench`] | how long runs take |
 //! | [`matrix`] | several configurations against each other, a process each |
+//! | [`campaign`] | many faults drawn from a population of them, and their rates |
 //! | [`report`] | one typed, versioned record, and what renders it |
 //!
 //! A folder uses those above it in this table, and no other.
 
 pub mod bench;
 pub mod calibrate;
+pub mod campaign;
 pub mod check;
 pub mod compare;
 pub mod engine;

@@ -1,5 +1,5 @@
 //! `verifier`: parse, run one command, and turn its result into an exit status: 0 pass, 1 fail, 2
-//! no result.
+//! no result; 75 where a campaign goes on later.
 
 mod cli;
 mod commands;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     };
     console::exit::guard_status();
     let status = match run(&command) {
-        Ok(verdict) => verdict.exit_status(),
+        Ok(status) => status,
         Err(error) => {
             console::note!("error: {error:#}");
             Verdict::Error.exit_status()
@@ -45,19 +45,21 @@ fn main() -> ExitCode {
     console::exit::end(status)
 }
 
-fn run(command: &cli::Command) -> Result<Verdict> {
+fn run(command: &cli::Command) -> Result<u8> {
     verifier::engine::onnxruntime::prepare_environment(command.allows_reduced_precision());
     // Before a library is loaded: threads begin with the floating-point mode of the one that starts
     // them.
     rayon::ThreadPoolBuilder::new()
         .build_global()
         .context("no threads can be started\nhint: `ulimit -u` limits processes and threads")?;
-    match command {
+    let verdict = match command {
+        cli::Command::Campaign(arguments) => return commands::campaign::campaign(arguments),
         cli::Command::Bench(arguments) => commands::bench::bench(arguments),
         cli::Command::Calibrate(arguments) => commands::calibrate::calibrate(arguments),
         cli::Command::Check(arguments) => commands::check::check(arguments),
         cli::Command::Compare(arguments) => commands::compare::compare(arguments),
         cli::Command::Devices(arguments) => commands::devices::devices(arguments),
         cli::Command::Inspect(arguments) => commands::inspect::inspect(arguments),
-    }
+    }?;
+    Ok(verdict.exit_status())
 }

@@ -140,7 +140,7 @@ fn read_model(path: &Path, external_data: Option<&str>) -> Option<Vec<u8>> {
     let _ = model.largest_operator_bytes();
     with_weight_faults(model, &[fault], &Parameters::default())
         .ok()
-        .flatten()
+        .map(|model| model.to_bytes())
 }
 
 #[test]

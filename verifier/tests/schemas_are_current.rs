@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::{env, fs};
 
-use verifier::report::{calibration_schema, record_schema};
+use verifier::report::{calibration_schema, campaign_schema, record_schema};
 
 #[test]
 fn the_schemas_are_current() {
     for (name, schema) in [
         ("record.schema.json", record_schema()),
         ("calibration.schema.json", calibration_schema()),
+        ("campaign.schema.json", campaign_schema()),
     ] {
         let expected = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

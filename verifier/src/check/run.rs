@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
         let corrupted = self.injection.corrupted_inputs(&batch.samples, &recorded);
         // What the model without faults makes of inputs without faults shows what the faults
         // change.
-        let fault_free = if corrupted.is_some() || self.injection.has_weight_faults() {
+        let fault_free = if corrupted.is_some() || self.injection.has_inner_faults() {
             Some(self.fault_free(engines.fault_free, batch, &recorded)?)
         } else {
             None

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayD, ArrayViewD, Axis, concatenate, stack};
+use ndarray::{ArrayD, ArrayViewD, Axis, stack};
 
 use crate::compare::{Class, ClassChange, Top1};
 use crate::engine::{Engine, RunError, float_mode};
@@ -137,7 +137,7 @@ impl<'a> Tail<'a> {
     }
 
     /// The logits `[samples, classes]` of outputs `[samples, …]`.
-    fn logits(
+    pub fn logits(
         &mut self,
         samples: &[usize],
         output: &ArrayViewD<'_, f32>,
@@ -146,7 +146,7 @@ impl<'a> Tail<'a> {
         for input in &self.inputs {
             read.push(match input {
                 None => None,
-                Some(recording) => Some(of_samples(recording, samples)?),
+                Some(recording) => Some(recording.reader().gathered(samples)?),
             });
         }
         let inputs = read.iter().map(|read| match read {
@@ -163,18 +163,6 @@ impl<'a> Tail<'a> {
         let logits = logits.ok_or_else(|| RunError("it gave no logits".to_owned()))?;
         Ok(logits.to_owned())
     }
-}
-
-/// Some samples of a recording, one after the other.
-fn of_samples(recording: &Recording, samples: &[usize]) -> Result<ArrayD<f32>, SamplesError> {
-    let mut values = Vec::with_capacity(samples.len());
-    for &sample in samples {
-        // A reader of its own: faulty samples may come again.
-        let window = recording.reader().window(sample..sample + 1)?;
-        values.push(window.view().to_owned());
-    }
-    let views: Vec<ArrayViewD<'_, f32>> = values.iter().map(|value| value.view()).collect();
-    Ok(concatenate(Axis(0), &views).expect("samples of one shape"))
 }
 
 fn stacked<'v>(tensors: impl Iterator<Item = ArrayViewD<'v, f32>>) -> ArrayD<f32> {

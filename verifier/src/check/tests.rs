@@ -9,7 +9,7 @@ use super::*;
 use crate::compare::{Pattern, Tolerance, largest};
 use crate::engine::Engine;
 use crate::engine::fake::{Echo, Silent};
-use crate::inject::{Change, Fault, Target};
+use crate::inject::{Change, Fault, Positions, Target};
 use crate::samples::Recordings;
 use crate::samples::of_part::fixtures::{echo_recordings, recording, recordings};
 
@@ -437,6 +437,7 @@ proptest! {
         prop_assume!(golden.is_finite());
         let data = echo_recordings(&[3, 2, 4], |i| if i == place { golden } else { 0.5 });
         let index = largest::index_of(place / 8, place % 8, &[2, 4]);
+        let index = index.into_iter().map(Positions::from).collect();
         let fault = Fault { target: Target::Output(None), index, change: Change::Flip(bit) };
         let case = Case { faults: &[fault], ..Case::of(&data) };
         let result = case.run(&mut exact()).expect("check");

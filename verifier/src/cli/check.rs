@@ -73,7 +73,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, hide = true)]
     pub(crate) no_inject: bool,
     /// Change one value: TARGET[INDEX]=VALUE or TARGET[INDEX]^BIT, TARGET one of golden, input,
-    /// output, weight:NAME; repeatable
+    /// output, edge:NAME, weight:NAME; repeatable
     #[arg(long = "fault", value_name = "SPEC", allow_hyphen_values = true)]
     pub(crate) faults: Vec<Fault>,
     /// Do not carry faulty samples through `tail` to see whether their class changes

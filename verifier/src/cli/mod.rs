@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod campaign;
 mod check;
 mod compare;
 mod engine;
@@ -18,6 +19,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use calibrate::CalibrateArgs;
+pub(crate) use campaign::{
+    CampaignArgs, CampaignCommand, CampaignReplayArgs, CampaignReportArgs, CampaignRunArgs,
+};
 pub(crate) use check::CheckArgs;
 pub(crate) use compare::CompareArgs;
 pub(crate) use engine::{EngineArgs, find_engine, find_engines};
@@ -49,6 +53,7 @@ pub(crate) enum Command {
     Calibrate(Box<CalibrateArgs>),
     Compare(Box<CompareArgs>),
     Bench(Box<BenchArgs>),
+    Campaign(Box<CampaignArgs>),
     Devices(DevicesArgs),
     Inspect(InspectArgs),
 }
@@ -69,11 +74,15 @@ pub(crate) struct DevicesArgs {
 #[command(after_help = "\
 Examples:
   verifier inspect bundles/nano
+  verifier inspect bundles/nano --sites submodel
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
     /// A bundle's folder, or a file: ONNX, NPY, NPZ, safetensors, or a checkpoint of PyTorch
     pub(crate) path: PathBuf,
+    /// List the tensors of a bundle's part that faults can be put into
+    #[arg(long, value_name = "PART")]
+    pub(crate) sites: Option<String>,
 }
 
 const OWN_MODEL: &str = "a bundle holds its model: `verifier check bundles/base`";
@@ -134,6 +143,7 @@ impl Command {
             Self::Check(arguments) => arguments.target.allow_reduced_precision,
             // What it sets for itself, its processes inherit.
             Self::Compare(arguments) => arguments.allow_reduced_precision,
+            Self::Campaign(arguments) => arguments.allows_reduced_precision(),
             Self::Devices(_) | Self::Inspect(_) => false,
         }
     }

@@ -42,6 +42,21 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share between 0 and 1, such as `0.05` or `5%`.
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
+    let share = match text.trim_end().strip_suffix('%') {
+        Some(percent) => percent
+            .trim_end()
+            .parse()
+            .map(|percent: f64| percent / 100.0),
+        None => text.parse(),
+    };
+    match share {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a share between 0 and 1, such as 0.05 or 5%".to_owned()),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
@@ -105,6 +120,14 @@ pub(super) fn matrix_report(text: OsString) -> Result<PathBuf, String> {
 
 pub(super) fn bench_report(text: OsString) -> Result<PathBuf, String> {
     report::<Bench>(text)
+}
+
+pub(super) fn campaign_report(text: OsString) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match Format::of(&path) {
+        Some(Format::Html | Format::Json | Format::Markdown | Format::Csv) => Ok(path),
+        _ => Err("expected a name that ends in .html, .json, .md or .csv".to_owned()),
+    }
 }
 
 /// A path, and what its user calls it.

@@ -13,6 +13,7 @@ use proto::onnx::tensor_proto::DataType;
 use proto::onnx::tensor_shape_proto::dimension;
 use proto::onnx::{ModelProto, ValueInfoProto, type_proto};
 use proto::regular_file;
+use verifier::inject::{Site, sites};
 use verifier::report::Verdict;
 
 use super::file_kind::FileKind;
@@ -24,7 +25,15 @@ use crate::cli::InspectArgs;
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
     let path = &arguments.path;
     if path.is_dir() {
-        inspect_bundle(path)?;
+        match &arguments.sites {
+            None => inspect_bundle(path)?,
+            Some(part) => inspect_sites(path, part)?,
+        }
+    } else if arguments.sites.is_some() {
+        bail!(
+            "{}: expected a bundle's folder with --sites",
+            path.display()
+        );
     } else if !path.exists() {
         bail!("{}: no such file or folder", path.display());
     } else {
@@ -72,6 +81,26 @@ fn inspect_bundle(path: &Path) -> Result<()> {
         "files        {files} files, {bytes} bytes, sizes as in the manifest (`verifier check` \
          also compares hashes)"
     );
+    Ok(())
+}
+
+/// Where faults can be put into a part.
+fn inspect_sites(path: &Path, part: &str) -> Result<()> {
+    let bundle = Bundle::open(path)?;
+    let found = sites(&bundle.model(part)?.graph);
+    let elements: usize = found.iter().map(Site::elements).sum();
+    say!(
+        "{} sites of `{part}`, {} elements",
+        found.len(),
+        grouped(elements)
+    );
+    for site in found {
+        let (name, elements) = (site.to_string(), grouped(site.elements()));
+        say!(
+            "  {name:<44} {:<18} {elements:>12}",
+            format!("{:?}", site.shape)
+        );
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod bench_engine;
 pub(crate) mod calibrate;
+pub(crate) mod campaign;
 pub(crate) mod check;
 mod command_engine;
 pub(crate) mod compare;
@@ -14,9 +15,11 @@ mod inspect_arrays;
 mod inspect_checkpoint;
 mod model;
 mod opened;
+mod pieces;
 mod prepare;
 mod recorded;
 mod source;
+mod tail;
 mod upstream;
 mod weights;
 

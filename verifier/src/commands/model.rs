@@ -14,7 +14,7 @@ use verifier::engine::onnxruntime::{Expected, Library, Options, Ports, Session, 
 use verifier::engine::other_model::OtherModel;
 use verifier::engine::{Device, batch_size};
 use verifier::inject::weights::with_weight_faults;
-use verifier::inject::{Fault, Parameters};
+use verifier::inject::{Fault, Parameters, Target};
 use verifier::report::other_model::OtherModelRecord;
 
 use super::opened::Opened;
@@ -234,19 +234,22 @@ impl Model {
         }
     }
 
-    /// The model with its weight faults, if there are any.
-    pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Vec<u8>>> {
-        let has_weight_fault = faults.iter().any(|fault| fault.sample().is_none());
-        match self.graph.take() {
-            Some(graph) => Ok(with_weight_faults(graph, faults, &self.parameters)?),
-            None => {
-                ensure!(
-                    !has_weight_fault,
-                    "{}: its weights cannot be changed: they are in other files, or of other types",
-                    self.path.display()
-                );
-                Ok(None)
-            }
+    /// The graph with its weight faults, and whether there are any; `None` where the model cannot
+    /// be changed, which then has no faults inside. It can be had once.
+    pub(super) fn with_weight_faults(&mut self, faults: &[Fault]) -> Result<Option<Graph>> {
+        let mut targets = faults.iter().map(|fault| &fault.target);
+        let is_inside = |target: &Target| matches!(target, Target::Weight(_) | Target::Edge(_));
+        let has_inner_fault = targets.any(is_inside);
+        if !has_inner_fault {
+            return Ok(None);
         }
+        let graph = self.graph.take().with_context(|| {
+            format!(
+                "{}: faults cannot be put into it: its weights are in other files, or of other \
+                 types",
+                self.path.display()
+            )
+        })?;
+        Ok(Some(with_weight_faults(graph, faults, &self.parameters)?))
     }
 }

@@ -6,15 +6,16 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, bail};
 use verifier::calibrate::setting::Setting;
 use verifier::check::Engines;
-use verifier::engine::Device;
 use verifier::engine::onnxruntime::Library;
 use verifier::engine::recorded::OutputsRecord;
+use verifier::engine::{Device, Engine};
 use verifier::inject::Fault;
 use verifier::report::command::CommandRecord;
 use verifier::report::record::{FromPixelsRecord, RuntimeRecord};
 
 use super::command_engine::PreparedCommand;
 use super::opened::Opened;
+use super::pieces::load_cut;
 use super::prepare::{Loaded, Prepared, PreparedFiles};
 use crate::cli::{EngineArgs, OutputsArgs, TargetArgs};
 
@@ -38,8 +39,8 @@ pub(super) struct Sessions {
     prepared: Prepared,
     /// The model as it is.
     fault_free: Loaded,
-    /// The model with weight faults, if there are any.
-    corrupted: Option<Loaded>,
+    /// The model with faults inside, if there are any.
+    corrupted: Option<Box<dyn Engine>>,
 }
 
 impl Source {
@@ -73,11 +74,18 @@ impl Source {
 
     fn load(mut prepared: Prepared, faults: &[Fault]) -> Result<Self> {
         let changed = prepared.model.with_weight_faults(faults)?;
-        let fault_free = prepared.load(prepared.batch_size)?;
-        let corrupted = match &changed {
-            Some(bytes) => Some(prepared.load_changed(bytes)?),
-            None => None,
-        };
+        let mut fault_free = prepared.load(prepared.batch_size)?;
+        let mut corrupted = None;
+        if let Some(graph) = changed {
+            corrupted = match load_cut(&prepared, &graph, faults)? {
+                // A fault in an edge is compared with the same cut.
+                Some([without, with]) => {
+                    fault_free.engine = without;
+                    Some(with)
+                }
+                None => Some(prepared.load_changed(&graph.to_bytes())?.engine),
+            };
+        }
         prepared.model.release();
         Ok(Self::Sessions(Box::new(Sessions {
             prepared,
@@ -133,7 +141,7 @@ impl Source {
                 let engines = Engines {
                     fault_free: &mut *fault_free.engine,
                     corrupted: match corrupted {
-                        Some(loaded) => Some(&mut *loaded.engine),
+                        Some(engine) => Some(&mut **engine),
                         None => None,
                     },
                 };

@@ -82,6 +82,21 @@ impl Class {
     }
 }
 
+impl Class {
+    /// p(class) − p(best other class) of finite logits, p their softmax; negative where another
+    /// class is ahead.
+    pub fn lead(logits: &[f32], class: usize) -> f64 {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weight = |logit: f32| (f64::from(logit) - f64::from(largest)).exp();
+        let all: f64 = logits.iter().map(|&logit| weight(logit)).sum();
+        let others = logits.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != class);
+        let best = others.map(|(_, &logit)| weight(logit)).fold(0.0, f64::max);
+        let own = logits.get(class).map_or(0.0, |&logit| weight(logit));
+        (own - best) / all
+    }
+}
+
 impl ClassChange {
     /// Of the golden's logits, which must be finite, and of others; `None` if they are not.
     pub fn new(golden: &[f32], actual: &[f32]) -> Option<Self> {

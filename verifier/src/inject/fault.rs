@@ -1,16 +1,23 @@
 //! Deliberate errors: each changes one value, to prove that a real error there would be noticed.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One changed value, written `target[index]=value` or `target[index]^bit`.
+use super::change::Change;
+use super::positions::Positions;
+
+/// A change of one value, or of all in a region of a tensor, written `target[index]=value` or
+/// `target[index]^bit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Fault {
     pub target: Target,
-    /// The element, in the tensor's own shape; the first number of all but a weight is the sample.
-    pub index: Vec<usize>,
+    /// The elements, by axis of the tensor; the first number of all but a weight is the sample.
+    /// One that counts by steps, alone or behind the sample, stands for all axes in C order.
+    pub index: Vec<Positions>,
     /// What happens to it.
     pub change: Change,
 }
@@ -25,17 +32,10 @@ pub enum Target {
     Input(Option<String>),
     /// What the engine gave back.
     Output(Option<String>),
+    /// What one node writes and another one reads.
+    Edge(String),
     /// An initializer of the model in memory; the bundle stays as it is.
     Weight(String),
-}
-
-/// What happens to a value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Change {
-    /// It is replaced.
-    Value(f32),
-    /// One of its bits is inverted: 31 is the sign, 30 to 23 the exponent.
-    Flip(u8),
 }
 
 /// A fault cannot be put where it should go.
@@ -63,7 +63,7 @@ pub enum FaultError {
     #[error("fault {fault}: no {kind} `{name}`; there are {available}")]
     NoTensor {
         fault: String,
-        /// `input`, `output` or `weight`.
+        /// `input`, `output`, `edge` or `weight`.
         kind: &'static str,
         /// The name asked for.
         name: String,
@@ -111,7 +111,7 @@ impl Fault {
     pub fn python_repository_faults() -> Vec<Self> {
         let golden = |index: [usize; 3], value| Self {
             target: Target::Golden(None),
-            index: index.to_vec(),
+            index: index.map(Positions::from).to_vec(),
             change: Change::Value(value),
         };
         vec![
@@ -125,62 +125,87 @@ impl Fault {
 
     /// The sample it falls in; a weight belongs to all of them.
     pub fn sample(&self) -> Option<usize> {
-        if matches!(self.target, Target::Weight(_)) {
-            None
-        } else {
-            self.index.first().copied()
+        match (&self.target, self.index.first()) {
+            (Target::Weight(_), _) => None,
+            (_, Some(Positions::At(sample))) => Some(*sample),
+            _ => None,
         }
     }
 
-    /// Whether it acts before or in a run: in an input or a weight.
+    /// The same, which must be among those that are run.
+    pub fn sample_in(&self, samples: &Range<usize>) -> Result<usize, FaultError> {
+        match self.sample() {
+            Some(sample) if samples.contains(&sample) => Ok(sample),
+            sample => Err(FaultError::NotChecked {
+                fault: self.to_string(),
+                sample: sample.unwrap_or_default(),
+                first: samples.start,
+                last: samples.end - 1,
+            }),
+        }
+    }
+
+    /// Whether it acts before or in a run: in an input, an edge or a weight.
     pub fn needs_a_run(&self) -> bool {
         !matches!(self.target, Target::Golden(_) | Target::Output(_))
     }
 
-    /// Its element as a flat index into a tensor of this shape.
-    pub fn element(&self, tensor: &str, shape: &[usize]) -> Result<usize, FaultError> {
-        let (fault, tensor, shape) = (self.to_string(), tensor.to_owned(), shape.to_vec());
-        if self.index.len() != shape.len() {
-            return Err(FaultError::Axes {
-                fault,
-                found: self.index.len(),
-                tensor,
-                shape,
-            });
-        }
-        if self
-            .index
-            .iter()
-            .zip(&shape)
-            .any(|(&index, &length)| index >= length)
-        {
-            return Err(FaultError::OutOfBounds {
-                fault,
-                tensor,
-                shape,
-            });
-        }
-        let place = |flat: usize, (&index, &length): (&usize, &usize)| {
-            flat.checked_mul(length)?.checked_add(index)
+    /// Its elements as flat indices, ascending, into a sample of a tensor of this shape, whose
+    /// first axis is the samples; of a weight into all of it.
+    pub fn elements(&self, tensor: &str, shape: &[usize]) -> Result<Vec<usize>, FaultError> {
+        let (axes, index) = match &self.target {
+            Target::Weight(_) => (shape, self.index.as_slice()),
+            _ => (
+                shape.get(1..).unwrap_or_default(),
+                self.index.get(1..).unwrap_or_default(),
+            ),
         };
+        let samples = shape.len() - axes.len();
+        let is_by_steps = matches!(index, [Positions::Every { .. }]);
+        if self.index.len() != shape.len() && !(is_by_steps && self.index.len() == samples + 1) {
+            return Err(FaultError::Axes {
+                fault: self.to_string(),
+                found: self.index.len(),
+                tensor: tensor.to_owned(),
+                shape: shape.to_vec(),
+            });
+        }
+        let outside = || FaultError::OutOfBounds {
+            fault: self.to_string(),
+            tensor: tensor.to_owned(),
+            shape: shape.to_vec(),
+        };
+        if samples == 1 && self.sample().is_none_or(|sample| sample >= shape[0]) {
+            return Err(outside());
+        }
         // A shape too large to count may stand in a file; it has no such element.
-        let element = self.index.iter().zip(&shape).try_fold(0, place);
-        element.ok_or(FaultError::OutOfBounds {
-            fault,
-            tensor,
-            shape,
-        })
+        let all = axes
+            .iter()
+            .try_fold(1usize, |all, &length| all.checked_mul(length));
+        let all = all.ok_or_else(outside)?;
+        if is_by_steps {
+            return index[0].of_axis(all).ok_or_else(outside);
+        }
+        let mut elements = vec![0];
+        for (positions, &length) in index.iter().zip(axes) {
+            let positions = positions.of_axis(length).ok_or_else(outside)?;
+            let rows = elements.iter();
+            let along = |&row: &usize| positions.iter().map(move |at| row * length + at);
+            elements = rows.flat_map(along).collect();
+        }
+        Ok(elements)
     }
 }
 
-impl Change {
-    /// The value as it becomes.
-    pub fn apply(self, value: f32) -> f32 {
-        match self {
-            Self::Value(new) => new,
-            Self::Flip(bit) => f32::from_bits(value.to_bits() ^ (1 << bit)),
-        }
+/// The index of an element, which is counted in C order.
+pub fn index_in(axes: &[usize], element: usize) -> Vec<usize> {
+    let mut left = element;
+    let mut index = vec![0; axes.len()];
+    for (place, &length) in index.iter_mut().zip(axes).rev() {
+        *place = left % length.max(1);
+        left /= length.max(1);
     }
+    index
 }
 
 #[cfg(test)]
@@ -190,19 +215,16 @@ mod tests {
     #[test]
     fn a_fault_outside_its_tensor_is_refused() {
         let last = &Fault::python_repository_faults()[4];
-        assert_eq!(
-            last.element("x", &[301, 65, 96]),
-            Ok((300 * 65 + 34) * 96 + 13)
-        );
+        assert_eq!(last.elements("x", &[301, 65, 96]), Ok(vec![34 * 96 + 13]));
         for shape in [[300, 65, 96], [301, 34, 96], [301, 65, 13]] {
-            let message = last.element("x", &shape).expect_err("outside").to_string();
+            let message = last.elements("x", &shape).expect_err("outside").to_string();
             assert!(
                 message.contains("golden[300,34,13]=12 lies outside `x`"),
                 "{message}"
             );
         }
         assert!(
-            last.element("x", &[301, 65])
+            last.elements("x", &[301, 65])
                 .expect_err("axes")
                 .to_string()
                 .contains("3 indices")
@@ -210,10 +232,28 @@ mod tests {
         // A flat index that does not fit must not come out as another element's.
         let far: Fault = "weight:w[4294967296,0]=1".parse().expect("a fault");
         assert!(
-            far.element("w", &[usize::MAX, 1 << 32])
+            far.elements("w", &[usize::MAX, 1 << 32])
                 .expect_err("too far")
                 .to_string()
                 .contains("lies outside")
         );
+    }
+
+    #[test]
+    fn a_region_is_the_elements_that_its_positions_have_in_common() {
+        let elements = |text: &str, shape: &[usize]| {
+            let fault: Fault = text.parse().expect(text);
+            fault.elements("x", shape).expect(text)
+        };
+        let shape = [5, 2, 3, 4];
+        assert_eq!(elements("output[4,1,2,*]=0", &shape), [20, 21, 22, 23]);
+        assert_eq!(elements("output[4,1,*,2]=0", &shape), [14, 18, 22]);
+        assert_eq!(elements("output[4,0,1:3,0:1+3:4]=0", &shape), [4, 7, 8, 11]);
+        assert_eq!(elements("output[4,5::9]=0", &shape), [5, 14, 23]);
+        assert_eq!(elements("output[4,*,1,3]=0", &shape), [7, 19]);
+        assert_eq!(elements("weight:w[1::2]^3", &[2, 3]), [1, 3, 5]);
+        assert_eq!(elements("weight:w[]^3", &[]), [0]);
+        let all: Fault = "output[*,0,0,0]=0".parse().expect("a fault");
+        assert!(all.elements("x", &shape).is_err(), "of one sample alone");
     }
 }

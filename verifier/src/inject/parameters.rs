@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Target};
 use super::grammar::index_text;
+use super::positions::Positions;
 
 /// Which initializer holds which parameter.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +68,8 @@ impl Parameters {
         Some((initializer.as_str(), origin.transposed))
     }
 
-    /// The element that a fault is in by both of its names; `None` where it is in no parameter.
+    /// The element that a fault is in by both of its names; `None` where it is in no parameter, or
+    /// in several elements.
     pub fn element(&self, fault: &Fault) -> Option<WeightElement> {
         let Target::Weight(name) = &fault.target else {
             return None;
@@ -78,7 +80,11 @@ impl Parameters {
             false => self.find(name)?.0,
         };
         let origin = &self.initializers[initializer];
-        let given = fault.index.clone();
+        let position = |positions: &Positions| match positions {
+            Positions::At(position) => Some(*position),
+            _ => None,
+        };
+        let given: Vec<usize> = fault.index.iter().map(position).collect::<Option<_>>()?;
         let mut other = given.clone();
         if origin.transposed {
             other.reverse();

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
-use super::fault::{Change, Fault, FaultError, Target};
+use super::change::Change;
+use super::fault::{Fault, FaultError, Target, index_in};
 use crate::samples::Recording;
 
 /// A tensor with the faults that go into it, copied only if there are any.
@@ -29,7 +30,7 @@ impl Kind {
     }
 }
 
-/// A fault at its place.
+/// One element of a fault at its place.
 #[derive(Debug)]
 pub struct Placed {
     /// Its number among the faults.
@@ -64,28 +65,20 @@ impl<'a> Injection<'a> {
                 Target::Golden(name) => (Kind::Golden, goldens, name),
                 Target::Output(name) => (Kind::Output, goldens, name),
                 Target::Input(name) => (Kind::Input, inputs, name),
-                Target::Weight(_) => continue,
+                Target::Edge(_) | Target::Weight(_) => continue,
             };
             let tensor = find(fault, kind, recordings, name.as_deref())?;
             let recording = &recordings[tensor];
-            fault.element(recording.name(), recording.shape())?;
-            let sample = fault.index[0];
-            if !samples.contains(&sample) {
-                return Err(FaultError::NotChecked {
-                    fault: fault.to_string(),
-                    sample,
-                    first: samples.start,
-                    last: samples.end - 1,
-                });
-            }
-            placed.push(Placed {
+            let elements = fault.elements(recording.name(), recording.shape())?;
+            let sample = fault.sample_in(samples)?;
+            placed.extend(elements.into_iter().map(|element| Placed {
                 fault: number,
                 kind,
                 tensor,
                 sample,
-                index: fault.index[1..].to_vec(),
+                index: index_in(recording.sample_shape(), element),
                 change: fault.change,
-            });
+            }));
         }
         Ok(Self { faults, placed })
     }
@@ -95,10 +88,10 @@ impl<'a> Injection<'a> {
         self.faults
     }
 
-    /// Whether the model has faults.
-    pub fn has_weight_faults(&self) -> bool {
+    /// Whether the model has faults inside.
+    pub fn has_inner_faults(&self) -> bool {
         let mut targets = self.faults.iter().map(|fault| &fault.target);
-        targets.any(|target| matches!(target, Target::Weight(_)))
+        targets.any(|target| matches!(target, Target::Edge(_) | Target::Weight(_)))
     }
 
     /// The faults of a sample in its golden or its outputs, which change what is compared at once.
@@ -115,7 +108,7 @@ impl<'a> Injection<'a> {
     pub fn spreading(&self, sample: usize) -> impl Iterator<Item = usize> {
         let reaches = move |fault: &Fault| match fault.target {
             Target::Weight(_) => true,
-            Target::Input(_) => fault.sample() == Some(sample),
+            Target::Input(_) | Target::Edge(_) => fault.sample() == Some(sample),
             Target::Golden(_) | Target::Output(_) => false,
         };
         let faults = self.faults.iter().enumerate();

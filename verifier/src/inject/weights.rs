@@ -2,24 +2,22 @@
 
 use proto::graph::{Graph, InitializerError};
 
-use super::fault::{Fault, FaultError, Target};
+use super::fault::{Fault, FaultError, Target, index_in};
 use super::parameters::Parameters;
 
-/// The model's bytes with the faults that are in weights; `None` if there are none. A weight is
-/// named as the initializer, or as the parameter, with the index that PyTorch gives it.
+/// The model with the faults that are in weights. A weight is named as the initializer, or as the
+/// parameter, with the index that PyTorch gives it.
 pub fn with_weight_faults(
     mut model: Graph,
     faults: &[Fault],
     parameters: &Parameters,
-) -> Result<Option<Vec<u8>>, FaultError> {
-    let mut is_changed = false;
+) -> Result<Graph, FaultError> {
     for fault in faults {
         if let Target::Weight(name) = &fault.target {
             change(&mut model, fault, name, parameters)?;
-            is_changed = true;
         }
     }
-    Ok(is_changed.then(|| model.to_bytes()))
+    Ok(model)
 }
 
 fn change(
@@ -40,26 +38,36 @@ fn change(
             name: name.to_owned(),
         }));
     }
-    let element = match is_transposed {
-        true => transposed_element(fault, name, &shape)?,
-        false => fault.element(name, &shape)?,
+    let elements = match is_transposed {
+        true => transposed_elements(fault, name, &shape)?,
+        false => fault.elements(name, &shape)?,
     };
-    let apply = |value: f32| fault.change.apply(value);
-    model
-        .change_float32(initializer, element, apply)
-        .map_err(refused)?;
+    for element in elements {
+        let apply = |value: f32| fault.change.apply(value);
+        model
+            .change_float32(initializer, element, apply)
+            .map_err(refused)?;
+    }
     Ok(())
 }
 
-/// The element of an initializer of this shape whose index PyTorch counts the other way round.
-fn transposed_element(fault: &Fault, name: &str, shape: &[usize]) -> Result<usize, FaultError> {
+/// The elements of an initializer of this shape whose axes PyTorch counts the other way round.
+fn transposed_elements(
+    fault: &Fault,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<usize>, FaultError> {
     let of_parameter: Vec<usize> = shape.iter().rev().copied().collect();
-    fault.element(name, &of_parameter)?;
-    let stored = Fault {
-        index: fault.index.iter().rev().copied().collect(),
-        ..fault.clone()
-    };
-    stored.element(name, shape)
+    let elements = fault.elements(name, &of_parameter)?.into_iter();
+    let mut stored: Vec<usize> = elements
+        .map(|element| {
+            let index = index_in(&of_parameter, element);
+            let axes = index.iter().rev().zip(shape);
+            axes.fold(0, |element, (&at, &length)| element * length + at)
+        })
+        .collect();
+    stored.sort_unstable();
+    Ok(stored)
 }
 
 fn refusal(fault: &Fault, name: &str, error: InitializerError) -> FaultError {
@@ -102,7 +110,7 @@ mod tests {
         let parameters = Parameters::new(submodel, &bundle.manifest().module);
         let graph = bundle.graph(part::SUBMODEL).expect("a graph");
         let faults = [fault.parse().expect("a fault")];
-        with_weight_faults(graph, &faults, &parameters).map(|bytes| bytes.expect("a change"))
+        with_weight_faults(graph, &faults, &parameters).map(|model| model.to_bytes())
     }
 
     #[test]
@@ -115,6 +123,9 @@ mod tests {
         }
         let other = changed("weight:to_qkv.weight[3,5]^30").expect("an element");
         assert!(other != by_onnx);
+        let rows = changed("weight:to_qkv_weight[3:5,*]^30").expect("two rows");
+        let columns = changed("weight:to_qkv.weight[*,3:5]^30").expect("two columns");
+        assert!(rows == columns && rows != by_onnx);
         let bias = changed("weight:to_out_0_bias[7]=0x7fc00000").expect("an element");
         let by_pytorch = changed("weight:to_out.0.bias[7]=nan").expect("an element");
         assert!(by_pytorch == bias);

@@ -38,7 +38,7 @@ impl ByBit {
         for fault in faults {
             let counts = match fault.fault.change {
                 Change::Flip(bit) => &mut sums.flips[usize::from(bit)],
-                Change::Value(_) => &mut sums.values,
+                _ => &mut sums.values,
             };
             let outcome = OUTCOMES.iter().position(|&known| known == fault.outcome);
             counts[outcome.expect("every outcome is listed")] += 1;

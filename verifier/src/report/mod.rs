@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod by_bit;
+pub mod campaign;
 mod chart;
 pub mod check;
 pub mod command;
@@ -26,4 +27,4 @@ pub mod text;
 mod tests;
 
 pub use record::{Body, Format, Record, Verdict, unix_seconds};
-pub use schema::{calibration_schema, record_schema};
+pub use schema::{calibration_schema, campaign_schema, record_schema};

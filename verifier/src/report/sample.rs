@@ -34,7 +34,7 @@ pub(super) fn line(info: &SampleInfo) -> String {
 }
 
 /// A class by its number and, if CIFAR-10 has it, its name.
-fn class(number: i64) -> String {
+pub(super) fn class(number: i64) -> String {
     let index = usize::try_from(number).ok();
     match index.and_then(|index| CIFAR10_CLASSES.get(index)) {
         Some(name) => format!("{number} {name}"),

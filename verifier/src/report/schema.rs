@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use super::bench::Bench;
+use super::campaign::CampaignReport;
 use super::check::Check;
 use super::matrix::Matrix;
 use super::record::{Body, Record};
@@ -34,6 +35,15 @@ pub fn record_schema() -> Schema {
             open(definition);
         }
     }
+    Schema::try_from(schema).expect("a schema that was one before")
+}
+
+/// Of the report of a campaign.
+pub fn campaign_schema() -> Schema {
+    let mut schema = generator()
+        .into_root_schema_for::<CampaignReport>()
+        .to_value();
+    close_alternatives(&mut schema, &mut vec![]);
     Schema::try_from(schema).expect("a schema that was one before")
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn, Slice};
+use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn, Slice, concatenate};
 use proto::npy::{HashedRows, Npy, NpyError, Rows, VerifiedRows};
 
 use super::error::SamplesError;
@@ -85,6 +85,17 @@ impl Recording {
     pub fn compute_with(&self, compute: Box<dyn FromPixels>) {
         if let Values::Pixels(pixels) = &self.values {
             pixels.set(compute);
+        }
+    }
+
+    /// Keeps samples that are computed from pixels, if all of them take no more than so many bytes:
+    /// each is computed once, always with the same others of so many `together`.
+    pub fn keep_computed(&mut self, together: usize, most_bytes: usize) {
+        let bytes = size_of::<f32>() * self.sample_elements() * self.samples();
+        if let Values::Pixels(pixels) = &mut self.values
+            && bytes <= most_bytes
+        {
+            pixels.keep(together.max(1));
         }
     }
 
@@ -188,17 +199,31 @@ impl<'a> Reader<'a> {
             Source::Verified(verified) => Window::Read(verified.rows(rows)?),
             Source::Memory(values) => Window::Memory(values.slice_axis(Axis(0), Slice::from(rows))),
             Source::Pixels(pixels) => {
-                let computed = pixels.compute(rows).map_err(|error| match error {
-                    PixelsError::Npy(error) => SamplesError::Npy(error),
-                    PixelsError::Compute(reason) => SamplesError::FromPixels {
-                        name: self.name.to_owned(),
-                        samples,
-                        reason,
-                    },
-                });
+                let computed = pixels.compute(rows);
+                let computed =
+                    computed.map_err(|error| from_pixels_error(error, self.name, samples));
                 Window::Computed(computed?)
             }
         })
+    }
+
+    /// Reads some samples in any order, `[samples, …]`; at least one.
+    ///
+    /// # Panics
+    /// If its file is hashed as it is read.
+    pub fn gathered(&mut self, samples: &[usize]) -> Result<ArrayD<f32>, SamplesError> {
+        let rows: Vec<usize> = samples.iter().map(|sample| self.first + sample).collect();
+        if let Source::Pixels(pixels) = &mut self.source {
+            let computed = pixels.gathered(&rows);
+            let of = samples[0]..samples[samples.len() - 1] + 1;
+            return computed.map_err(|error| from_pixels_error(error, self.name, of));
+        }
+        let mut values = Vec::with_capacity(samples.len());
+        for &sample in samples {
+            values.push(self.window(sample..sample + 1)?);
+        }
+        let views: Vec<ArrayViewD<'_, f32>> = values.iter().map(Window::view).collect();
+        Ok(concatenate(Axis(0), &views).expect("samples of one shape"))
     }
 
     /// Hashes what is left of the file, and compares it with its hash; `go_on` is told the bytes as
@@ -209,6 +234,17 @@ impl<'a> Reader<'a> {
             Source::Pixels(pixels) => pixels.finish(go_on),
             Source::Verified(_) | Source::Memory(_) => Ok(()),
         }
+    }
+}
+
+fn from_pixels_error(error: PixelsError, name: &str, samples: Range<usize>) -> SamplesError {
+    match error {
+        PixelsError::Npy(error) => SamplesError::Npy(error),
+        PixelsError::Compute(reason) => SamplesError::FromPixels {
+            name: name.to_owned(),
+            samples,
+            reason,
+        },
     }
 }
 

@@ -1,17 +1,15 @@
 //! The classes of faulty samples: `tail` is loaded when the first one is met.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use console::note;
-use proto::manifest::{dataset, part};
+use proto::manifest::dataset;
 use verifier::check::tail::{Carried, Tail};
 use verifier::check::{CheckResult, Event};
+use verifier::engine::onnxruntime::Library;
 use verifier::engine::onnxruntime::locate::locate;
-use verifier::engine::onnxruntime::{Library, Options};
-use verifier::samples::of_part::{computed, input_from_pixels};
-use verifier::samples::{Origin, Recording};
 
 use super::super::opened::Opened;
-use super::super::upstream;
+use super::super::{tail, upstream};
 use crate::cli::CheckArgs;
 
 /// Carries faulty samples through `tail`, or every sample.
@@ -105,7 +103,6 @@ impl<'a> Classes<'a> {
         self.state = State::Without(Some(reason));
     }
 
-    /// `tail`, whose inputs are the checked output and what else the bundle has or can compute.
     fn load(&self, library: Option<&Library>) -> Result<Tail<'static>> {
         let target = &self.arguments.target;
         let started;
@@ -116,48 +113,6 @@ impl<'a> Classes<'a> {
                 &started
             }
         };
-        let options = upstream::options(target);
-        let inputs = self.inputs(library, &options)?;
-        let bundle = &self.opened.bundle;
-        let tail = upstream::load_part(bundle, part::TAIL, &[dataset::LOGITS], library, &options)?;
-        Ok(Tail::new(Box::new(tail.session), inputs, tail.batch_size))
-    }
-
-    fn inputs(&self, library: &Library, options: &Options) -> Result<Vec<Option<Recording>>> {
-        let Opened {
-            bundle,
-            part_name,
-            part: checked,
-            recordings,
-            ..
-        } = self.opened;
-        if recordings.origin == Origin::TestDataSets {
-            bail!("test data sets have no pixels");
-        }
-        let [output] = checked.outputs.as_slice() else {
-            bail!("the outputs of `{part_name}` are not what `tail` takes");
-        };
-        let (_, tail) = bundle.part(part::TAIL)?;
-        if !tail.inputs.iter().any(|input| input.name == output.name) {
-            bail!("`tail` takes no `{}`", output.name);
-        }
-        let mut inputs = Vec::new();
-        for input in &tail.inputs {
-            if input.name == output.name {
-                inputs.push(None);
-                continue;
-            }
-            let Some(computed) = computed(bundle, input) else {
-                bail!(
-                    "`tail` takes `{}`, and the bundle has no pixels to compute it from",
-                    input.name
-                );
-            };
-            let recording = input_from_pixels(bundle, input)?.verified(|_| true)?;
-            let parts = upstream::load(bundle, &computed, library, options)?;
-            recording.compute_with(Box::new(parts));
-            inputs.push(Some(recording));
-        }
-        Ok(inputs)
+        tail::load(self.opened, library, &upstream::options(target))
     }
 }

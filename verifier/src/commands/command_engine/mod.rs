@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use std::{fs, io};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use proto::staging::ScratchFolder;
 use verifier::calibrate::setting::Setting;
 use verifier::engine::Device;
@@ -18,7 +18,7 @@ use verifier::engine::command::{EngineSpec, Finished, GivenModel};
 use verifier::engine::onnxruntime::Library;
 use verifier::engine::onnxruntime::locate::locate;
 use verifier::engine::recorded::Recorded;
-use verifier::inject::{Fault, Injection};
+use verifier::inject::{Fault, Injection, Target};
 use verifier::report::command::CommandRecord;
 use verifier::report::record::FromPixelsRecord;
 use verifier::samples::Recordings;
@@ -167,6 +167,7 @@ impl PreparedCommand {
         let mut launch = Launch::new(opened, spec, flags, stop)?;
         let batch_size = launch.model.batch_size(batch_size, &Device::Cpu)?;
         // What is wrong with a fault is known before anything runs.
+        check_no_edge(faults)?;
         let injection = injection(&launch.opened, faults)?;
         let changed = launch.model.with_weight_faults(faults)?;
         let own = launch.given("model", batch_size)?;
@@ -177,7 +178,7 @@ impl PreparedCommand {
         let corrupted = if faults.iter().any(Fault::needs_a_run) {
             let model = match changed {
                 None => own,
-                Some(bytes) => launch.given_changed(&bytes, batch_size)?,
+                Some(graph) => launch.given_changed(&graph.to_bytes(), batch_size)?,
             };
             let given = Given {
                 faults: Some(&injection),
@@ -205,6 +206,18 @@ impl PreparedCommand {
     pub(super) fn setting(&self) -> Setting {
         let (model, part) = (self.model_blake3.clone(), &self.opened.part_name);
         Setting::of_command(model, part, &self.record.engine)
+    }
+}
+
+/// Another engine runs a part as a whole.
+fn check_no_edge(faults: &[Fault]) -> Result<()> {
+    let mut faults = faults.iter();
+    match faults.find(|fault| matches!(fault.target, Target::Edge(_))) {
+        None => Ok(()),
+        Some(fault) => bail!(
+            "--fault {fault} with --engine: only ONNX Runtime runs a part that is cut\n\
+             hint: faults of input, weights, output and golden can be put in"
+        ),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ort::environment::Environment;
+use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 use proto::digest;
 use proto::regular_file::{self, Stamp, is_other_mapped};
@@ -39,6 +39,21 @@ pub struct Library {
 impl Library {
     /// Loads the library for the whole process, asks for its version, and starts the runtime in it.
     pub fn start(path: &Path) -> Result<Self, LoadError> {
+        Self::start_with(path, None)
+    }
+
+    /// The same, with one pool of threads for all sessions, which wait without turning: several
+    /// sessions that run by turns would else take the cores from each other. `None` leaves the
+    /// number of threads to the runtime.
+    pub fn start_with_one_pool(path: &Path, threads: Option<usize>) -> Result<Self, LoadError> {
+        let options = GlobalThreadPoolOptions::default();
+        let options = options.with_spin_control(false);
+        let options = options.and_then(|options| options.with_intra_threads(threads.unwrap_or(0)));
+        let options = options.map_err(|error| unusable(path, error))?;
+        Self::start_with(path, Some(options))
+    }
+
+    fn start_with(path: &Path, pool: Option<GlobalThreadPoolOptions>) -> Result<Self, LoadError> {
         let (sha256, stamp) = hash(path).map_err(|error| unusable(path, error))?;
         let info = LibraryInfo {
             path: path.to_owned(),
@@ -47,7 +62,7 @@ impl Library {
             build: String::new(),
         };
         // Refuses versions that are too old, before anything is asked of them.
-        let started = guarded(|| start(path)).flatten();
+        let started = guarded(|| start(path, pool)).flatten();
         let (environment, build) = started.map_err(|reason| unusable(path, reason))?;
         let library = Self {
             info: LibraryInfo { build, ..info },
@@ -111,8 +126,14 @@ impl Library {
 }
 
 /// Starts the runtime; also gives what it says about its build.
-fn start(path: &Path) -> Result<(Environment, String), String> {
-    let builder = ort::init_from(path).map_err(|error| error.to_string())?;
+fn start(
+    path: &Path,
+    pool: Option<GlobalThreadPoolOptions>,
+) -> Result<(Environment, String), String> {
+    let mut builder = ort::init_from(path).map_err(|error| error.to_string())?;
+    if let Some(pool) = pool {
+        builder = builder.with_global_thread_pool(pool);
+    }
     let environment = builder.with_telemetry(false).build();
     let environment = environment.map_err(|error| error.to_string())?;
     Ok((environment, ort::info().to_owned()))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor as OrtTensor, TensorElementType, TensorRef, ValueType};
 use proto::graph::BATCH;
@@ -84,6 +84,30 @@ impl Interface {
             inputs,
             outputs,
             batch,
+        })
+    }
+}
+
+impl Interface {
+    /// Of a graph as it is; `None` if a tensor of it is not float32.
+    pub(super) fn of_graph(inputs: &[Outlet], outputs: &[Outlet]) -> Option<Self> {
+        let ports = |outlets: &[Outlet]| -> Option<Vec<Port>> {
+            let ports = outlets.iter().map(|outlet| match outlet.dtype() {
+                ValueType::Tensor {
+                    ty: element @ TensorElementType::Float32,
+                    ..
+                } => Some(Port {
+                    name: outlet.name().to_owned(),
+                    element: *element,
+                }),
+                _ => None,
+            });
+            ports.collect()
+        };
+        Some(Self {
+            inputs: ports(inputs)?,
+            outputs: ports(outputs)?,
+            batch: None,
         })
     }
 }
@@ -167,7 +191,8 @@ pub(super) fn value<'v>(
     input: &'v ArrayViewD<'_, f32>,
     batch: Option<usize>,
 ) -> Result<SessionInputValue<'v>, RunError> {
-    let samples = input.len_of(Axis(0));
+    // A scalar, such as a weight that became an input, has no samples.
+    let samples = input.shape().first().copied().unwrap_or(1);
     if let Some(batch) = batch.filter(|&batch| batch < samples) {
         return Err(RunError(format!(
             "{samples} samples in one run of a model that takes {batch}"

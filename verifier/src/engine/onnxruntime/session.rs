@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use ndarray::{ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
+use proto::graph::{Axis as GraphAxis, Graph};
 use proto::staging::ScratchFolder;
 
 use super::error::{LoadError, one_line};
@@ -53,23 +54,53 @@ impl Session {
     ) -> Result<Self, LoadError> {
         let started = Instant::now();
         let profile = ScratchFolder::create(None).map_err(LoadError::Profile)?;
+        let session = create(library, model, path, options, &profile)?;
+        let interface = Interface::new(path, expected, session.inputs(), session.outputs())?;
+        Self::proven(session, interface, started, options, first_inputs)
+    }
+
+    /// Loads a graph as it is, all of whose inputs and outputs are float32, such as a piece of a
+    /// part, and proves where every node runs with a batch of zeros.
+    pub fn of_graph(
+        library: &Library,
+        graph: &Graph,
+        options: &Options,
+        batch_size: usize,
+    ) -> Result<Self, LoadError> {
+        let started = Instant::now();
+        let profile = ScratchFolder::create(None).map_err(LoadError::Profile)?;
+        let path = Path::new("a piece of the model");
         let unusable = |reason: String| LoadError::Model {
             path: path.to_owned(),
             device: options.device.clone(),
             reason,
         };
-        let builder = OrtSession::builder(library.environment());
-        let builder = builder.map_err(|error| unusable(error.to_string()))?;
-        let builder = configure(builder, options, profile.path()).map_err(unusable)?;
-        let mut builder = register(builder, options, &library.info().path)?;
-        let session = guarded(|| match model {
-            Source::File(file) => builder.commit_from_file(file),
-            Source::Memory(bytes) => builder.commit_from_memory(bytes),
-        });
-        let session = session
-            .map_err(unusable)?
-            .map_err(|error| unusable(one_line(&error.to_string())))?;
-        let interface = Interface::new(path, expected, session.inputs(), session.outputs())?;
+        if graph.has_external_data() {
+            let reason = "weights in a second file, which a piece in memory cannot have";
+            return Err(unusable(reason.to_owned()));
+        }
+        let source = Source::Memory(&graph.to_bytes());
+        let session = create(library, source, path, options, &profile)?;
+        let interface = Interface::of_graph(session.inputs(), session.outputs());
+        let interface = interface
+            .ok_or_else(|| unusable("a tensor that passes a cut is not float32".to_owned()))?;
+        let zeros = interface
+            .inputs
+            .iter()
+            .map(|port| zeros(graph, &port.name, batch_size));
+        let zeros: Option<Vec<ArrayD<f32>>> = zeros.collect();
+        let zeros = zeros.ok_or_else(|| unusable("an input has no shape".to_owned()))?;
+        let views: Vec<ArrayViewD<'_, f32>> = zeros.iter().map(|input| input.view()).collect();
+        Self::proven(session, interface, started, options, &views)
+    }
+
+    fn proven(
+        session: OrtSession,
+        interface: Interface,
+        started: Instant,
+        options: &Options,
+        first_inputs: &[ArrayViewD<'_, f32>],
+    ) -> Result<Self, LoadError> {
         let mut session = Self {
             session,
             placement: Placement::new(),
@@ -165,6 +196,42 @@ impl Engine for Session {
         let outputs = &self.outputs;
         guarded(|| outputs.iter().map(Output::view).collect()).map_err(RunError)?
     }
+}
+
+/// An input of zeros; `None` where the graph does not say its shape.
+fn zeros(graph: &Graph, name: &str, batch_size: usize) -> Option<ArrayD<f32>> {
+    let axes = graph.shape(name)?;
+    let lengths = axes.iter().map(|axis| match axis {
+        GraphAxis::Fixed(length) => *length,
+        GraphAxis::Named(_) => batch_size,
+    });
+    Some(ArrayD::zeros(IxDyn(&lengths.collect::<Vec<_>>())))
+}
+
+/// A session on the device, with the profile of its first run in a folder.
+fn create(
+    library: &Library,
+    model: Source<'_>,
+    path: &Path,
+    options: &Options,
+    profile: &ScratchFolder,
+) -> Result<OrtSession, LoadError> {
+    let unusable = |reason: String| LoadError::Model {
+        path: path.to_owned(),
+        device: options.device.clone(),
+        reason,
+    };
+    let builder = OrtSession::builder(library.environment());
+    let builder = builder.map_err(|error| unusable(error.to_string()))?;
+    let builder = configure(builder, options, profile.path()).map_err(unusable)?;
+    let mut builder = register(builder, options, &library.info().path)?;
+    let session = guarded(|| match model {
+        Source::File(file) => builder.commit_from_file(file),
+        Source::Memory(bytes) => builder.commit_from_memory(bytes),
+    });
+    session
+        .map_err(unusable)?
+        .map_err(|error| unusable(one_line(&error.to_string())))
 }
 
 /// Everything that could change results is set on purpose.

@@ -9,7 +9,7 @@ use ndarray::{Array3, Axis};
 const HEADERS: usize = 54;
 
 /// An image `[rows, columns, 3]`, channel R, G, B.
-pub(super) fn image(image: &Array3<u8>, text: &str) -> Markup {
+pub(in crate::report) fn image(image: &Array3<u8>, text: &str) -> Markup {
     let address = format!("data:image/bmp;base64,{}", STANDARD.encode(bmp(image)));
     html! { img.pixels src=(address) alt=(text); }
 }

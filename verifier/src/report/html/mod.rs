@@ -2,7 +2,7 @@
 
 mod bits;
 mod histogram;
-mod image;
+pub(super) mod image;
 mod map;
 mod matrix;
 mod result;
@@ -61,6 +61,26 @@ fn page<B: Body>(
     rows: &[(&str, String)],
 ) -> String {
     let verdict = shout(record.verdict);
+    let heading = html! {
+        header class=(record.verdict.name()) {
+            h1 { (verdict) }
+            p { (sentence) }
+        }
+        @if let Some(error) = &record.error { p.notice { (error) } }
+    };
+    let body = html! {
+        @if let Some(sections) = sections { (sections) }
+        (setting(rows))
+    };
+    let footer = format!(
+        "vit-part verifier {}, record layout {}",
+        record.verifier, record.record_version
+    );
+    document(&format!("{verdict}: {what}"), &heading, &body, &footer)
+}
+
+/// A page in one file, in the style that all have.
+pub(super) fn document(title: &str, heading: &Markup, body: &Markup, footer: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -69,22 +89,14 @@ fn page<B: Body>(
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Some browsers ask for an icon; this page asks nobody for anything.
                 link rel="icon" href="data:,";
-                title { (verdict) ": " (what) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
-                    header class=(record.verdict.name()) {
-                        h1 { (verdict) }
-                        p { (sentence) }
-                    }
-                    @if let Some(error) = &record.error { p.notice { (error) } }
-                    @if let Some(sections) = sections { (sections) }
-                    (setting(rows))
-                    footer {
-                        "vit-part verifier " (record.verifier)
-                        ", record layout " (record.record_version)
-                    }
+                    (heading)
+                    (body)
+                    footer { (footer) }
                 }
             }
         }

@@ -1,0 +1,5 @@
+mod coverage;
+mod plan;
+mod population;
+mod simulation;
+mod whole;

@@ -1,0 +1,70 @@
+//! What a campaign came to in a sentence, and in a few large numbers.
+
+use console::grouped;
+use maud::{Markup, html};
+
+use super::super::{CampaignReport, RateRecord};
+use super::percent::{interval, line, percent};
+use crate::campaign::statistics::{Among, Event};
+
+/// What was done to what, and the rate that matters most.
+pub(super) fn sentence(report: &CampaignReport) -> String {
+    let settings = &report.settings;
+    let sites = match report.sites.len() {
+        1 => "one site".to_owned(),
+        many => format!("{many} sites"),
+    };
+    let (event, what) = match settings.classes_known {
+        true => (Event::CriticalSdc, "changes the class"),
+        false => (Event::Beyond, "takes the output beyond the tolerance"),
+    };
+    let rate = report.total(event, Among::All);
+    format!(
+        "{} faults ({} in one {}) at {sites} of the {} of {} ({}), in {} samples. Such a fault \
+         {what} in {} of cases, {} % interval.",
+        grouped(report.faults as usize),
+        settings.model.effect,
+        settings.model.region,
+        settings.part,
+        report.bundle.preset,
+        report.bundle.module,
+        grouped(report.population.samples as usize),
+        rate.map_or("an unknown share".to_owned(), line),
+        100.0 * settings.confidence,
+    )
+}
+
+/// The numbers at the top.
+pub(super) fn figures(report: &CampaignReport) -> Markup {
+    let of = |event| report.total(event, Among::All);
+    html! {
+        dl.figures {
+            (figure("faults", &grouped(report.faults as usize), None))
+            (figure("population", &format!("{:.2e}", report.population.members), None))
+            (rate("beyond tolerance", of(Event::Beyond)))
+            @if report.settings.classes_known {
+                (rate("tolerable SDC", of(Event::TolerableSdc)))
+                (rate("critical SDC", of(Event::CriticalSdc)))
+            }
+            (rate("not finite", of(Event::NonFinite)))
+        }
+    }
+}
+
+fn rate(name: &str, rate: Option<&RateRecord>) -> Markup {
+    let known = rate.and_then(|rate| Some((percent(rate.estimate?), interval(rate))));
+    match known {
+        Some((estimate, interval)) => figure(name, &estimate, Some(&interval)),
+        None => figure(name, "–", None),
+    }
+}
+
+fn figure(name: &str, value: &str, below: Option<&str>) -> Markup {
+    html! {
+        div {
+            dt { (name) }
+            dd { (value) }
+            @if let Some(below) = below { dd.interval { (below) } }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How faults were drawn, from which population, and what ran them.
+
+use maud::{Markup, html};
+
+use super::super::CampaignReport;
+use super::super::markdown::{identity, setting};
+use crate::campaign::settings::Asked;
+
+/// The table, and how to read the intervals.
+pub(super) fn table(report: &CampaignReport) -> Markup {
+    let level = 100.0 * report.settings.confidence;
+    html! {
+        p { (rounds(report)) }
+        p {
+            "Faults are drawn without replacement from all (sample, place, bit) of the sites, each \
+             as likely as another; fault number i follows from the plan alone. Rates over several \
+             strata (site, bit and tier) are weighted by the sizes of these. Intervals are "
+            "Wilson's for one proportion, a stratified one for weighted sums, both corrected for \
+             the finite population; a level of " (level) " % holds for each rate by itself: of "
+            (cells(report)) " cells of a heat map, some " (missing(report)) " may miss."
+        }
+        table { tbody {
+            @for (name, value) in setting(report).into_iter().chain(identity(report)) {
+                tr { th { (name) } td { (value) } }
+            }
+        } }
+    }
+}
+
+fn rounds(report: &CampaignReport) -> &'static str {
+    match report.settings.sampling {
+        Asked::Faults(_) => "Every fault of the population was equally likely to be drawn.",
+        Asked::PerStratum(_) => "Each stratum, site by bit by tier, got as many faults.",
+        Asked::Margin(_) => {
+            "In rounds: a pilot, then faults where they most narrow the intervals of the rates \
+             asked for. The pilot plans, and is not counted where there are later rounds."
+        }
+    }
+}
+
+fn cells(report: &CampaignReport) -> usize {
+    report.sites.len() * report.bits.len().max(1)
+}
+
+/// Cells of a heat map whose interval is expected not to hold the rate, at most.
+fn missing(report: &CampaignReport) -> String {
+    format!(
+        "{:.0}",
+        (1.0 - report.settings.confidence) * cells(report) as f64
+    )
+}
