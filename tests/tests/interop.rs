@@ -270,13 +270,16 @@ fn inspect_shows_every_array_that_numpy_saves() {
         .expect_status(0)
         .says("checkpoint   ")
         .says("saved        dict of ")
-        .says("epoch                                            7")
-        .says("model_state_dict.pos_embedding                   float32  [1, 5, 8]");
+        .says(&row("epoch", "7"))
+        .says(&row(
+            "model_state_dict.pos_embedding",
+            "float32  [1, 17, 32]",
+        ));
     let beside = root().join("trainer/tests/fixtures/layouts/beside.pth");
     inspect_path(&beside)
         .expect_status(0)
-        .says("best_acc                                         NumPy scalar")
-        .says("args                                             argparse.Namespace");
+        .says(&row("best_acc", "NumPy scalar"))
+        .says(&row("args", "argparse.Namespace"));
 }
 
 #[test]
@@ -303,4 +306,9 @@ fn inspect_goes_by_what_is_in_a_file_and_not_by_its_name() {
 
 fn inspect_path(path: &Path) -> Ended {
     Program::Verifier.run(["inspect".as_ref(), path.as_os_str()])
+}
+
+/// A line about an entry of a checkpoint.
+fn row(name: &str, what: &str) -> String {
+    format!("  {name:<60} {what}")
 }

@@ -25,7 +25,7 @@ pub(super) fn inspect_checkpoint(path: &Path) -> Result<()> {
     say!("checkpoint   {} (torch.save, {size} bytes)", path.display());
     say!("saved        {}", described(&pickle, pickle.root));
     let rows = tree.leaves().map(|(path, value)| {
-        let row = format!("  {path:<48} {}", described(&pickle, value));
+        let row = format!("  {path:<60} {}", described(&pickle, value));
         row.trim_end().to_owned()
     });
     let mut rows = rows.peekable();
