@@ -108,7 +108,7 @@ pub(crate) struct BundleArgs {
     #[arg(long, value_name = "N")]
     pub(crate) samples: Option<usize>,
     /// Use these images: a text with their positions in the split, apart by spaces, commas or
-    /// lines, or an .npy; or a mask of all images
+    /// lines, an .npy, or a list that torch.save wrote; or a mask of all images
     #[arg(long, value_name = "FILE", conflicts_with = "samples")]
     pub(crate) indices: Option<PathBuf>,
     /// Golden that the Python repository or another program recorded: the .pt file of test.py with

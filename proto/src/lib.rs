@@ -11,6 +11,7 @@
 //! | [`npy`] | NPY files: windows of rows read and hashed, arrays streamed |
 //! | [`manifest`] | the bundle's description |
 //! | [`bundle`] | a bundle's folder: opened safely, written whole, cut down to some samples |
+//! | [`checkpoint`], [`pickle`] | files of `torch.save`, read without running them |
 //! | [`digest`] | hashes of files |
 //! | [`staging`] | files and folders that are whole or absent |
 //! | [`regular_file`] | files that a user names, opened only if they are no pipes |
@@ -22,6 +23,7 @@ compile_error!("bundles are little-endian and are read without conversion");
 mod fixture;
 
 pub mod bundle;
+pub mod checkpoint;
 pub mod config;
 pub mod digest;
 pub mod graph;
@@ -29,7 +31,9 @@ pub mod manifest;
 pub mod module;
 pub mod npy;
 pub mod onnx;
+pub mod pickle;
 pub mod preprocessing;
+pub mod printable;
 pub mod regular_file;
 pub mod staging;
 pub mod tier;

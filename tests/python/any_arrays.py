@@ -19,6 +19,10 @@ arrays = {
     "record": np.array([(7, [0.5, 1.5])], [("index", "<i2"), ("point", "<f4", (2,))]),
     "text": np.array(["cat", "dog"]),
     "scalar": np.float64(0.1),
+    "date": np.array(["2000-02-29T12:00:00.000000007", "NaT"], "M8[ns]"),
+    "long": np.arange(3, dtype=np.longdouble),
+    # The second value in C order is the last 200 kB of the data.
+    "far": np.asfortranarray(np.arange(400_000).astype("u1").reshape(2000, 100, 2)),
 }
 for name, array in arrays.items():
     np.save(folder / f"{name}.npy", array)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tests::{Ended, Program, fresh_weights, root, run, scratch, wrapped};
+use tests::{Ended, Program, fresh_weights, python, root, run, scratch, wrapped};
 
 fn import(checkpoint: &Path, preset: &str, out: &Path) -> Ended {
     let mut command = Program::Trainer.command();
@@ -244,4 +244,40 @@ fn one_of_several_entries_and_float64_have_flags_of_their_own() {
     import("net.pth", &[]).refuses(&["in `net`: tensor `pos_embedding`: expected shape"]);
     import("net.pth", &["--key", "model"]).refuses(&["no weights under `model`", "`net`"]);
     import("float64.pth", &["--convert"]).refuses(&["found [1, 5, 8]"]);
+}
+
+#[test]
+fn what_is_unclear_in_a_checkpoint_is_refused_with_what_to_do() {
+    let folder = scratch();
+    let (_, checkpoint) = nano_checkpoint(folder.path());
+    python("unclear_checkpoints", &[&checkpoint, folder.path()]).expect_status(0);
+    let import = |name: &str, more: &[&str]| {
+        let mut command = Program::Trainer.command();
+        command.args(["import", "--force", "--heads", "3", "--out"]);
+        command.arg(folder.path().join("out")).args(more);
+        run(command.arg("--pth").arg(folder.path().join(name)))
+    };
+    import("second.pth", &[]).refuses(&[
+        "two values of the parameter `mlp_head.1.bias`: `module.mlp_head.1.bias` and \
+         `mlp_head.1.bias`",
+        "hint: --key module takes",
+    ]);
+    import("second.pth", &["--key", "module"]).expect_status(0);
+    import("parts.pth", &[]).refuses(&[
+        "no prefix is shared by all names",
+        "`backbone.` before 48 names",
+        "`head.` before 4 names",
+        "hint: if they are of one network",
+    ]);
+    import("transposed.pth", &[]).refuses(&["`mlp_head.1.bias` of 10: it lies transposed"]);
+    import("extra.pth", &[]).refuses(&[
+        "tensor `extra.weight` of shape [3] is no parameter",
+        "hint: another network, if it computes with that",
+    ]);
+    import("profiled.pth", &[])
+        .expect_status(0)
+        .says("skipped      2 counts of a profiler, such as `total_ops`");
+    import("large.pth", &["--convert"]).refuses(&["1 of 10 numbers are beyond the range"]);
+    import("model.safetensors.index.json", &[]).refuses(&["the index of one in several files"]);
+    import("vit-00001-of-00002.bin", &[]).refuses(&["part 1 of 2 of a checkpoint"]);
 }

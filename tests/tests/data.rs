@@ -79,10 +79,33 @@ fn torchvisions_folder_and_both_archives_are_taken() {
     bytes[label] = (bytes[label] + 1) % 10;
     fs::write(&file, &bytes).expect("write");
     let not_cifar = "cifar-10-batches-py is not used: ";
-    trainer_data(&pickles).refuses(&[not_cifar, "data_batch_2.bin: SHA-256 is", "could not be"]);
+    let other = format!("{not_cifar}data_batch_2.bin: SHA-256 is");
+    trainer_data(&pickles).refuses(&[&other, "could not be"]);
     fs::write(&file, &bytes[..1000]).expect("write");
     trainer_data(&pickles).refuses(&[not_cifar, "`data_batch_2`: ", "could not be fetched"]);
+    fs::remove_file(&file).expect("remove");
+    let absent = format!("{not_cifar}it has no `data_batch_2`");
+    trainer_data(&pickles).refuses(&[&absent, "could not be fetched"]);
     assert!(!pickles.join("cifar-10-batches-bin").exists());
+}
+
+#[test]
+fn an_archive_without_some_of_the_files_says_which() {
+    let folder = scratch();
+    python("partial_archives", &[folder.path()]).expect_status(0);
+    let refused = |case: &str, why: &str| {
+        let data = folder.path().join(case);
+        let why = format!("cifar-10-python.tar.gz is not used: {why}");
+        let ended = trainer_data(&data);
+        ended.refuses(&[&why, "could not be fetched"]);
+    };
+    let all = "it has no `data_batch_1`, `data_batch_2`, `data_batch_3`, `data_batch_4`, \
+               `data_batch_5`, `test_batch`";
+    refused("without_any", all);
+    refused("archive_in_archive", all);
+    // A link is no file, wherever it leads.
+    refused("links", all);
+    refused("broken", "`test_batch`: its pickle ends");
 }
 
 #[test]

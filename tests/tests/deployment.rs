@@ -81,6 +81,15 @@ fn the_verifier_fills_up_the_last_fixed_batch() {
         .expect_status(1)
         .says("1 of 6 samples are faulty");
     check(&bundle, &["--batch-size", "3"]).refuses(&["--batch-size 3", "a batch of 4"]);
+    for command in ["compare", "calibrate"] {
+        verify(command, &bundle, &["--range", "0", "5"])
+            .expect_status(0)
+            .says("5 samples");
+    }
+    verify("calibrate", &bundle, &["--batch-size", "3"]).refuses(&["a batch of 4"]);
+    verify("compare", &bundle, &["--batch-size", "3"])
+        .expect_status(2)
+        .says("a batch of 4");
     verify("bench", &bundle, &["--runs", "2", "--warmup", "1"]).expect_status(0);
 
     let subset = folder.path().join("subset");

@@ -2,13 +2,13 @@
 //! ONNX's checker, evaluator and test loader, ONNX Runtime, OpenVINO, Polygraphy, sha256sum.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use proto::npy::{Dtype, Header};
 use tests::{
-    PARTS, Program, bundle, check, export_command, fresh_weights, images, polygraphy, python,
-    python_of_all_parts, root, run, scratch, utf8,
+    Ended, PARTS, Program, bundle, check, export_command, fresh_weights, images, polygraphy,
+    python, python_of_all_parts, root, run, scratch, utf8,
 };
 
 /// Runs a script on a bundle of `nano`, and expects it to say a line of this kind for each part.
@@ -224,7 +224,7 @@ fn inspect_shows_every_array_that_numpy_saves() {
     inspect("fortran.npy")
         .says("float32 (<f4)")
         .says("[2, 3], Fortran order (column by column)")
-        .says("0, 3, 1, 4, 2, 5")
+        .says("values       0, 1, 2, 3, 4, 5")
         .says("convert      numpy.save(NEW, numpy.ascontiguousarray(");
     inspect("big.npy")
         .says("float32, big endian (>f4)")
@@ -240,11 +240,20 @@ fn inspect_shows_every_array_that_numpy_saves() {
         .says("3 characters")
         .says("\"cat\", \"dog\"");
     inspect("scalar.npy").says("shape        []").says("0.1");
+    inspect("date.npy")
+        .says("datetime64")
+        .says("2000-02-29T12:00:00.000000007");
+    inspect("long.npy").says("values       not shown: long double");
+    inspect("far.npy")
+        .says("[2000, 100, 2], Fortran order")
+        .says("values       0, 1, 2, 3, 4, 5, …");
     inspect("objects.npy").says("Python objects, as a pickle");
     inspect("version_2.npy").says("(NPY 2.0)").says("float64");
     inspect("version_3.npy").says("(NPY 3.0)").says("float64");
     inspect("some.npz")
-        .says("(7 entries)")
+        .says("(10 entries)")
+        .says("far                  uint8    [2000, 100, 2], Fortran order")
+        .says("  0, 1, 2, 3, 4, 5, …")
         .says("fortran              float32  [2, 3], Fortran order")
         .says("half                 float16  [3]");
 
@@ -258,5 +267,48 @@ fn inspect_shows_every_array_that_numpy_saves() {
     let checkpoint = root().join("trainer/tests/fixtures/checkpoint.pth");
     Program::Verifier
         .run(["inspect".as_ref(), checkpoint.as_os_str()])
-        .refuses(&["a checkpoint of PyTorch", "trainer import"]);
+        .expect_status(0)
+        .says("checkpoint   ")
+        .says("saved        dict of ")
+        .says(&row("epoch", "7"))
+        .says(&row(
+            "model_state_dict.pos_embedding",
+            "float32  [1, 17, 32]",
+        ));
+    let beside = root().join("trainer/tests/fixtures/layouts/beside.pth");
+    inspect_path(&beside)
+        .expect_status(0)
+        .says(&row("best_acc", "NumPy scalar"))
+        .says(&row("args", "argparse.Namespace"));
+}
+
+#[test]
+fn inspect_goes_by_what_is_in_a_file_and_not_by_its_name() {
+    let folder = scratch();
+    let named = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("write");
+        inspect_path(&path)
+    };
+    let layouts = root().join("trainer/tests/fixtures/layouts");
+    let fixture = |name: &str| fs::read(layouts.join(name)).expect("read");
+    named("weights.npy", &fixture("net.pth"))
+        .expect_status(0)
+        .says("net.pos_embedding");
+    named("weights.pth", &fixture("plain.safetensors"))
+        .expect_status(0)
+        .says("tensors      ");
+    named("page.pth", b"<!DOCTYPE html><html>").refuses(&["found a web page (HTML)"]);
+    named("page.npy", b"<!DOCTYPE html><html>").refuses(&["found a web page (HTML)"]);
+    named("old.pt", &fixture("before_1_6.pth")).refuses(&["PyTorch before 1.6"]);
+    named("random.npz", &[7; 40]).refuses(&["not an ONNX model, and of no other kind"]);
+}
+
+fn inspect_path(path: &Path) -> Ended {
+    Program::Verifier.run(["inspect".as_ref(), path.as_os_str()])
+}
+
+/// A line about an entry of a checkpoint.
+fn row(name: &str, what: &str) -> String {
+    format!("  {name:<60} {what}")
 }

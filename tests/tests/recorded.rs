@@ -121,6 +121,14 @@ fn images_are_found_by_their_inputs() {
     made.export(&["shuffled.pt"], "listed", &["--indices", utf8(&list)])
         .expect_status(0);
     assert_eq!(sample_index(&made.file("listed")), [5, 2, 7]);
+    // As the Python repository's lists of images by confidence are.
+    let tiers = made.file("tiers.pt");
+    made.export(&["shuffled.pt"], "tiers", &["--indices", utf8(&tiers)])
+        .expect_status(0);
+    assert_eq!(sample_index(&made.file("tiers")), [5, 2, 7]);
+    let logits = made.file("logits.pt");
+    made.export(&["shuffled.pt"], "wrong", &["--indices", utf8(&logits)])
+        .refuses(&["logits.pt: expected whole numbers"]);
     fs::write(&list, "5 7 2").expect("write");
     made.export(&["shuffled.pt"], "wrong", &["--indices", utf8(&list)])
         .refuses(&[
@@ -213,6 +221,14 @@ fn files_that_are_no_recorded_golden_are_refused() {
         &["--samples", "7"],
         &["--samples 7: 6 samples were recorded"],
     );
+    let models_alone = "--samples 0 writes models and weights without a golden";
+    refuses(
+        &["dataset.pt"],
+        &["--samples", "0"],
+        &[models_alone, "hint: leave out --recorded"],
+    );
+    let no_rows = ["no_inputs.npy", "no_targets.npy"];
+    refuses(&no_rows, &[], &["no sample was recorded"]);
     let weights = made.file("vit_nano_cifar10.safetensors");
     refuses(
         &["vit_nano_cifar10.safetensors"],

@@ -5,7 +5,7 @@ use proto::config::{ShapesError, Told};
 use trainer::cifar10::{DataError, FetchError};
 use trainer::device::DeviceError;
 use trainer::failure::TorchFailure;
-use trainer::pth::{self, PthError, PthFault, SizesError};
+use trainer::pth::{self, Difference, PthError, PthFault, SizesError};
 use trainer::state::{StateError, StateFault};
 use trainer::train::{PlanError, TrainError};
 
@@ -124,25 +124,48 @@ fn of_checkpoint(error: &PthError, arguments: &ImportArgs) -> Option<String> {
         } => Some(format!(
             "its shapes are those of preset {preset}: --model {preset}"
         )),
-        PthFault::Difference { .. } if arguments.model.is_some() => {
-            let key = arguments.key.as_deref();
-            match pth::config_of(&arguments.pth, key, Told::default()) {
-                Ok(config) => Some(format!(
-                    "its shapes are {}: leave out --model",
-                    sizes(&config)
-                )),
-                Err(SizesError::Shapes { fault, .. }) => match of_shapes(&fault) {
-                    Some(said) => Some(format!("leave out --model, and say {said}")),
-                    None => Some(fault.to_string()),
-                },
-                Err(_) => None,
-            }
+        PthFault::Difference { difference, .. } => {
+            of_other_sizes(arguments).or_else(|| of_difference(difference))
         }
         PthFault::Dtype {
             found: "float64", ..
         } => Some(ROUND.to_owned()),
         PthFault::Several(_) => Some(ONE_OF_SEVERAL.to_owned()),
+        PthFault::TwoValues(two) => Some(format!(
+            "--key {} takes `{}` and what stands with it; to take the other one, rename it in \
+             Python",
+            two.key, two.chosen
+        )),
         PthFault::OwnWeights => Some(NO_IMPORT.to_owned()),
+        _ => None,
+    }
+}
+
+/// Of weights of another network than the one asked for.
+fn of_other_sizes(arguments: &ImportArgs) -> Option<String> {
+    let asked = arguments.model.as_ref()?.config();
+    let key = arguments.key.as_deref();
+    match pth::config_of(&arguments.pth, key, Told::default()) {
+        Ok(config) if config.is_same_but_for_dropout(asked) => None,
+        Ok(config) => Some(format!(
+            "its shapes are {}: leave out --model",
+            sizes(&config)
+        )),
+        Err(SizesError::Shapes { fault, .. }) => match of_shapes(&fault) {
+            Some(said) => Some(format!("leave out --model, and say {said}")),
+            None => Some(fault.to_string()),
+        },
+        Err(_) => None,
+    }
+}
+
+fn of_difference(difference: &Difference) -> Option<String> {
+    match difference {
+        Difference::Extra { name, .. } => Some(format!(
+            "another network, if it computes with that; if not, leave it out, in Python: \
+             torch.save({{name: tensor for name, tensor in torch.load(FILE).items() if not \
+             name.endswith(\"{name}\")}}, NEW)"
+        )),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 
+use proto::checkpoint::LONGEST_HEADER;
 use proto::staging;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorInfo};
 use serde::Serialize;
@@ -15,9 +16,6 @@ const ALIGNMENT: usize = 8;
 
 /// Bytes before a file's header, which hold its length.
 const PREFIX: u64 = 8;
-
-/// As the safetensors library has it.
-pub(crate) const LONGEST_HEADER: u64 = 100_000_000;
 
 /// What stands before the tensors' bytes. The order of both maps gives the same bytes each time.
 #[derive(Serialize)]

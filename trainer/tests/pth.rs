@@ -8,7 +8,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use proto::config::{Pool, Preset, VitConfig};
+use proto::config::{Pool, Preset, Told, VitConfig};
 use proto::digest::sha256_file;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -166,6 +166,7 @@ fn weights_are_found_wherever_people_save_them() {
         ("nested.pth", Some("model.ema.state_dict"), "", Some(7)),
         ("list.pth", Some("0"), "", None),
         ("parameters.pth", None, "", None),
+        ("profiled.pth", None, "", None),
         ("beside.pth", Some("model"), "", Some(7)),
         ("protocol_4.pth", Some("model"), "", Some(7)),
         ("float16.pth", None, "", None),
@@ -221,6 +222,13 @@ fn what_cannot_be_imported_says_what_it_is() {
         ],
     );
     expect("before_1_6.pth", &["PyTorch before 1.6"]);
+    let part = [
+        "one attention alone",
+        "whole network",
+        "weights/submodel.safetensors",
+    ];
+    expect("part_att.pth", &part);
+    expect("deflated.pth", &["is compressed", "hint:", "zip -0"]);
     expect("float64.pth", &["tensor `pos_embedding`", "found float64"]);
     let options = pth::Options {
         convert: true,
@@ -234,6 +242,84 @@ fn what_cannot_be_imported_says_what_it_is() {
     };
     let ema = pth::load_with(&fixture("layouts/model_ema.pth"), &small(), &options);
     assert_eq!(ema.expect("an entry").key.as_deref(), Some("model_ema"));
+}
+
+#[test]
+fn a_tensor_of_another_kind_is_there_but_not_read() {
+    let path = fixture("layouts/kinds.pth");
+    let told = Told {
+        heads: Some(2),
+        pool: None,
+    };
+    for (kind, found, plain) in [
+        ("quantized", "a quantized tensor", "tensor.dequantize()"),
+        ("sparse", "a sparse tensor", "tensor.to_dense()"),
+        ("csr", "a sparse tensor", "tensor.to_dense()"),
+        ("meta", "a tensor without numbers", "another file"),
+        (
+            "float8",
+            "a tensor of dtype float8_e4m3fn",
+            "tensor.float()",
+        ),
+        (
+            "negated",
+            "a tensor that is conjugated or negated",
+            "resolve_neg()",
+        ),
+        (
+            "class",
+            "a tensor of a class of its own",
+            "as_subclass(torch.Tensor)",
+        ),
+        (
+            "nested",
+            "`torch._utils._rebuild_nested_tensor`",
+            "tensor.cpu()",
+        ),
+    ] {
+        let options = pth::Options {
+            key: Some(kind.to_owned()),
+            ..pth::Options::default()
+        };
+        let loaded = pth::load_with(&path, &small(), &options).expect_err(kind);
+        // Whether the sizes are known or come from the shapes.
+        let sizes = pth::config_of(&path, Some(kind), told).expect_err(kind);
+        for message in [loaded.to_string(), sizes.to_string()] {
+            let head = format!("in `{kind}`: tensor `mlp_head.1.weight`: expected plain numbers");
+            for expected in [&*head, found, "hint:", plain] {
+                assert!(message.contains(expected), "{message}\nexpected {expected}");
+            }
+            assert!(!message.contains("model"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_checkpoint_says_how_parts_are_joined() {
+    let folder = tempfile::tempdir().expect("folder");
+    let first = folder.path().join("vit-00001-of-00002.bin");
+    fs::copy(fixture("layouts/net.pth"), &first).expect("copy");
+    let larger = VitConfig {
+        layers: 2,
+        ..small()
+    };
+    let missing = pth::load(&first, &larger).expect_err("a part").to_string();
+    assert!(
+        missing.contains("part 1 of 2 of a checkpoint") && missing.contains("vit-*-of-*.bin"),
+        "{missing}"
+    );
+    assert!(pth::load(&first, &small()).is_ok(), "all weights are in it");
+
+    let header = br#"{"pos_embedding":{"dtype":"F32","shape":[1,5,8],"data_offsets":[0,160]}}"#;
+    let second = folder.path().join("vit-00002-of-00002.safetensors");
+    let length = (header.len() as u64).to_le_bytes();
+    fs::write(&second, [&length[..], header, &[0; 160]].concat()).expect("write");
+    let missing = pth::config_of(&second, None, Told::default()).expect_err("a part");
+    let missing = missing.to_string();
+    assert!(
+        missing.contains("part 2 of 2") && missing.contains("load_file(part)"),
+        "{missing}"
+    );
 }
 
 /// Many more than the test below has, of five layouts and of a file that would call

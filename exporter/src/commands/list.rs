@@ -1,5 +1,5 @@
-//! A list of whole numbers in a file, as people have it: a text in any of its shapes, or an NPY
-//! file of any width; or a mask, a yes or no for each.
+//! A list of whole numbers in a file, as people have it: a text in any of its shapes, an NPY file
+//! of any width, or a list that torch.save wrote; or a mask, a yes or no for each.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use proto::npy::AnyArray;
 use proto::regular_file;
+use trainer::pth::whole_numbers;
 
 /// An image's number in a text has at most five digits; a larger file than this is no list of
 /// images.
@@ -27,6 +28,8 @@ pub(super) fn read(path: &Path, mask_length: usize) -> Result<Vec<i128>> {
     file.read_to_end(&mut bytes).with_context(name)?;
     let list = if bytes.starts_with(b"\x93NUMPY") {
         of_npy(&bytes)
+    } else if bytes.starts_with(b"PK") {
+        return Ok(whole_numbers(path)?); // its errors name the file
     } else {
         of_text(&text(&bytes).with_context(name)?)
     };
@@ -101,7 +104,8 @@ fn text(bytes: &[u8]) -> Result<String> {
         [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
         [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).context("not UTF-8"),
-        _ => String::from_utf8(bytes.to_vec()).context("not UTF-8: expected a text or an NPY file"),
+        _ => String::from_utf8(bytes.to_vec())
+            .context("not UTF-8: expected a text, an NPY file or a file of torch.save"),
     }
 }
 
@@ -233,7 +237,23 @@ mod tests {
         assert_refused(b",index\n0,7\n", "2 columns");
         assert_refused(b"0 1 0 1 0 1 0 1", "look like a mask");
         assert_refused(b"True False", "a mask of 2 values, expected 8");
-        assert_refused(b"\xff\xd8\xff", "not UTF-8: expected a text or an NPY file");
+        assert_refused(b"\xff\xd8\xff", "not UTF-8: expected a text, an NPY file");
+    }
+
+    #[test]
+    fn lists_that_pytorch_saved_are_read() {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../trainer/tests/fixtures/recorded"
+        );
+        let read = |name: &str| read(&Path::new(folder).join(name), 10_000);
+        let tiers = read("indices_tiers.pt").expect("a list of lists");
+        assert_eq!(tiers, [5, 3, 9999, 7]);
+        let refused = format!("{:#}", read("logits.pt").expect_err("no list"));
+        assert!(
+            refused.contains("logits.pt: expected whole numbers"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub(super) fn images(
     stop: &AtomicBool,
 ) -> Result<Vec<usize>> {
     let rows = recorded.samples();
+    ensure!(rows > 0, "no sample was recorded: the arrays have no rows");
     if arguments.indices.is_some() {
         let indices = images::chosen_images(arguments)?;
         ensure!(
@@ -89,6 +90,11 @@ pub(super) fn images(
         return Ok(indices);
     }
     let samples = arguments.samples.unwrap_or(rows);
+    ensure!(
+        samples > 0,
+        "--samples 0 writes models and weights without a golden, but --recorded gives one\n\
+         hint: leave out --recorded, or --samples N with N from 1 to {rows}"
+    );
     ensure!(
         (1..=rows).contains(&samples),
         "--samples {samples}: {rows} samples were recorded"

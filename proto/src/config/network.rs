@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::preset::Preset;
@@ -101,7 +103,7 @@ impl Network {
             return Err(format!("{} bytes, expected a few lines", bytes.len()));
         }
         let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
-        let numbers: Map<String, Value> = match path.extension() {
+        let Numbers(numbers) = match path.extension() {
             Some(ending) if ending == "json" => {
                 serde_json::from_str(&text).map_err(|error| error.to_string())?
             }
@@ -120,6 +122,38 @@ impl Network {
             argument: path.display().to_string(),
             config,
         })
+    }
+}
+
+/// The entries of a file, in which no key stands twice: which of two numbers was meant, no one
+/// could tell.
+struct Numbers(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NumbersVisitor)
+    }
+}
+
+struct NumbersVisitor;
+
+impl<'de> Visitor<'de> for NumbersVisitor {
+    type Value = Numbers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the numbers of a network by their names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Numbers, A::Error> {
+        let mut numbers = Map::new();
+        while let Some((key, value)) = entries.next_entry::<String, Value>()? {
+            if numbers.contains_key(&key) {
+                let key = key.escape_debug();
+                return Err(A::Error::custom(format!("`{key}` stands twice")));
+            }
+            numbers.insert(key, value);
+        }
+        Ok(Numbers(numbers))
     }
 }
 
@@ -222,6 +256,14 @@ mod tests {
             "not a multiple",
         );
         refused("a.toml", "dim = ", "a.toml");
+        let twice = r#"{"like": "nano", "dim": 512, "dim": 192}"#;
+        refused("a.json", twice, "`dim` stands twice");
+        refused(
+            "a.toml",
+            "like = \"nano\"\ndim = 512\ndim = 192",
+            "duplicate key",
+        );
+        refused("a.json", "[1]", "expected the numbers of a network");
         refused("a b.toml", "like = \"nano\"", "its name is the network's");
         let message = Network::read("huge").expect_err("no preset").to_string();
         assert!(message.contains("nano or micro; or a file"), "{message}");

@@ -59,6 +59,19 @@ pub enum ShapesError {
         expected: &'static str,
         found: Vec<usize>,
     },
+    /// A matrix does not fit the vector that stands beside its rows or columns.
+    #[error(
+        "tensor `{name}` of shape {found:?} does not fit `{beside}` of {length}{}",
+        transposed(*.is_transposed)
+    )]
+    Unlike {
+        name: String,
+        found: Vec<usize>,
+        beside: String,
+        /// Elements of the vector.
+        length: usize,
+        is_transposed: bool,
+    },
     /// The heads cannot be of the usual width.
     #[error(
         "how many heads there are is not in the shapes: `to_qkv` has 3·{inner} outputs, which are \
@@ -88,6 +101,13 @@ pub enum ShapesError {
     Config(#[from] ConfigError),
 }
 
+fn transposed(is_transposed: bool) -> &'static str {
+    match is_transposed {
+        true => ": it lies transposed",
+        false => "",
+    }
+}
+
 fn or_preset(preset: Option<Preset>) -> String {
     preset.map_or(String::new(), |preset| {
         let VitConfig {
@@ -109,7 +129,9 @@ impl VitConfig {
         let [classes, dim] = found.matrix("mlp_head.1.weight", "[classes, dim]")?;
         let (patch_size, channels) = found.patch()?;
         let heads = format!("{BLOCKS}.0.0.fn.to_qkv.weight");
-        let [outputs, _] = found.matrix(&heads, "[3·heads·dim_head, dim]")?;
+        let [outputs, columns] = found.matrix(&heads, "[3·heads·dim_head, dim]")?;
+        let norm = format!("{BLOCKS}.0.0.norm.weight");
+        found.expect_beside(&heads, [columns, outputs], norm)?;
         let [mlp_dim, _] = found.matrix(&format!("{BLOCKS}.0.1.fn.net.0.weight"), "[mlp, dim]")?;
         let unheaded = Self {
             image_size: patch_size * found.patches_per_side()?,
@@ -170,11 +192,36 @@ impl Found<'_> {
         let Some(found) = self.0.get(&name) else {
             return Err(ShapesError::Missing { name, expected });
         };
-        found.as_slice().try_into().map_err(|_| ShapesError::Shape {
-            name,
-            expected,
-            found: found.clone(),
-        })
+        let &[rows, columns] = found.as_slice() else {
+            return Err(ShapesError::Shape {
+                name,
+                expected,
+                found: found.clone(),
+            });
+        };
+        if let Some(layer) = name.strip_suffix(".weight") {
+            self.expect_beside(&name, [rows, columns], format!("{layer}.bias"))?;
+        }
+        Ok([rows, columns])
+    }
+
+    /// Refuses a matrix of which one axis is not as long as the vector beside it, if there is one.
+    fn expect_beside(
+        &self,
+        name: &str,
+        [axis, other]: [usize; 2],
+        beside: String,
+    ) -> Result<(), ShapesError> {
+        match self.0.get(&beside).map(Vec::as_slice) {
+            Some(&[length]) if length != axis => Err(ShapesError::Unlike {
+                name: name.to_owned(),
+                found: self.0[name].clone(),
+                beside,
+                length,
+                is_transposed: length == other,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Of the position embedding `[1, N+1, dim]`, `N` a square.

@@ -101,14 +101,27 @@ impl AnyArray {
         }
     }
 
-    /// The elements at the beginning of the data as text, in the order in which they lie in the
-    /// file; none of a dtype without a size.
-    pub fn first(&self, data: &[u8], most: usize) -> Vec<String> {
-        let size = self.element.size().filter(|&size| size > 0);
-        let elements = data.chunks_exact(size.unwrap_or(usize::MAX)).take(most);
-        elements
-            .map(|element| self.element.describe(element))
-            .collect()
+    /// Where the first elements lie in the data, counted in elements: first in C order, the last
+    /// axis fastest, however they lie.
+    pub fn first_in_c_order(&self, most: usize) -> Vec<usize> {
+        let count = self.elements().unwrap_or(0).min(most);
+        let position = |index: usize| match self.fortran_order {
+            true => self.fortran_position(index),
+            false => index,
+        };
+        (0..count).map(position).collect()
+    }
+
+    /// From an element's index in C order to that in Fortran order.
+    fn fortran_position(&self, mut index: usize) -> usize {
+        let mut on_axes = vec![0; self.shape.len()];
+        for (axis, &length) in self.shape.iter().enumerate().rev() {
+            (on_axes[axis], index) = (index % length, index / length);
+        }
+        let axes = self.shape.iter().zip(on_axes).rev();
+        axes.fold(0, |position, (&length, on_axis)| {
+            position * length + on_axis
+        })
     }
 
     /// Whether the elements have one order only: at most one axis is longer than 1.
@@ -153,9 +166,28 @@ mod tests {
             assert_eq!(found.element.name(), "float16, big endian");
             found.check_size(12).expect("six elements");
             found.check_size(11).expect_err("too few");
-            assert_eq!(found.first(&[0x3e, 0, 0xc0, 0, 0, 1], 2), ["1.5", "-2"]);
+            assert_eq!(found.element.describe(&[0x3e, 0]), "1.5");
+            assert_eq!(found.first_in_c_order(5), [0, 2, 4, 1, 3]);
             assert!(!found.is_vector());
         }
+    }
+
+    #[test]
+    fn the_first_elements_are_those_with_the_lowest_indices() {
+        let header = header("'<f4'", "(2, 3, 4)");
+        let fortran = AnyArray::parse(&file(1, &header)).expect("a header");
+        // numpy.arange(24).reshape(2, 3, 4, order="F").ravel()[:6]
+        assert_eq!(fortran.first_in_c_order(6), [0, 6, 12, 18, 2, 8]);
+        let c = AnyArray {
+            fortran_order: false,
+            ..fortran.clone()
+        };
+        assert_eq!(c.first_in_c_order(3), [0, 1, 2]);
+        let empty = AnyArray {
+            shape: vec![3, 0],
+            ..fortran
+        };
+        assert!(empty.first_in_c_order(3).is_empty());
     }
 
     #[test]
@@ -173,7 +205,8 @@ mod tests {
             &(-1f32).to_le_bytes(),
         ]
         .concat();
-        assert_eq!(found.first(&data, 3), ["(7, (true, [0.5, -1]))"]);
+        assert_eq!(found.first_in_c_order(3), [0]);
+        assert_eq!(found.element.describe(&data), "(7, (true, [0.5, -1]))");
     }
 
     #[test]

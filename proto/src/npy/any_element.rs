@@ -1,6 +1,7 @@
 //! The element types of NumPy, and their values as text.
 
 use super::literal::Literal;
+use super::time::{date, span};
 
 /// An element type of NumPy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +159,19 @@ impl AnyElement {
                 let text: String = characters.collect();
                 format!("{:?}", text.trim_end_matches('\0'))
             }
+            Form::Plain {
+                descr,
+                kind: b'M' | b'm',
+                ..
+            } => {
+                let count = self.unsigned(bytes) as i64;
+                let unit = descr.split_once('[').map(|(_, unit)| unit);
+                let unit = unit.map_or("", |unit| unit.trim_end_matches(']'));
+                match self.is_date() {
+                    true => date(count, unit),
+                    false => span(count, unit),
+                }
+            }
             Form::Plain { kind: b'f', .. } => match self.float(bytes) {
                 Some(value) => value.to_string(),
                 None => hexadecimal(bytes),
@@ -185,6 +199,27 @@ impl AnyElement {
                 (value.fract() == 0.0 && value.abs() < 2f64.powi(53)).then_some(value as i128)
             }
             _ => None,
+        }
+    }
+
+    fn is_date(&self) -> bool {
+        matches!(self.0, Form::Plain { kind: b'M', .. })
+    }
+
+    /// Whether its bytes are another number on another machine: C's `long double`, which has 80
+    /// bits on x86, 128 on ARM.
+    pub fn is_long_double(&self) -> bool {
+        match &self.0 {
+            Form::Plain {
+                kind: b'f', size, ..
+            } => *size > 8,
+            Form::Plain {
+                kind: b'c', size, ..
+            } => *size > 16,
+            Form::Plain { .. } => false,
+            Form::Record(fields) => fields
+                .iter()
+                .any(|(_, element, _)| element.is_long_double()),
         }
     }
 
@@ -296,7 +331,7 @@ mod tests {
 
     #[test]
     fn values_are_shown_as_numpy_shows_them() {
-        let cases: [(&str, &[u8], &str); 15] = [
+        let cases: [(&str, &[u8], &str); 16] = [
             ("<f4", &0.1f32.to_le_bytes(), "0.1"),
             (">f4", &0.1f32.to_be_bytes(), "0.1"),
             ("<f8", &f64::NAN.to_le_bytes(), "NaN"),
@@ -310,13 +345,16 @@ mod tests {
             ("|S3", b"ab\0", "\"ab\""),
             ("<U2", &[97, 0, 0, 0, 0, 0, 0, 0], "\"a\""),
             ("|V2", &[0xab, 0xcd], "0xabcd"),
-            ("<M8[ns]", &[7, 0, 0, 0, 0, 0, 0, 0], "7"),
+            (">M8[s]", &[0, 0, 0, 0, 0, 0, 0, 7], "1970-01-01T00:00:07"),
+            ("<m8[ns]", &[7, 0, 0, 0, 0, 0, 0, 0], "7 × ns"),
             ("<f16", &[0; 16], "0x00000000000000000000000000000000"),
         ];
         for (descr, bytes, expected) in cases {
             assert_eq!(element(descr).describe(bytes), expected, "{descr}");
             assert_eq!(element(descr).size(), Some(bytes.len()), "{descr}");
         }
+        assert!(element("<f16").is_long_double() && element("<c32").is_long_double());
+        assert!(!element("<f8").is_long_double() && !element("<c16").is_long_double());
         assert_eq!(element("|O").size(), None);
         assert_eq!(element("|O").name(), "Python objects, as a pickle");
     }

@@ -9,6 +9,7 @@ mod hashed;
 mod header;
 mod literal;
 mod read;
+mod time;
 mod write;
 
 pub use any::AnyArray;

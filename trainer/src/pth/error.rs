@@ -1,14 +1,12 @@
 //! Why a checkpoint cannot be used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use proto::checkpoint::{ArchiveFault, NotCheckpoint, Part};
 use proto::config::Preset;
+use proto::pickle::PickleFault;
 use safetensors::tensor::SafeTensorError;
-use zip::result::ZipError;
-
-use super::format::NotCheckpoint;
-use crate::pickle::PickleFault;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +26,6 @@ pub enum PthFault {
     /// Another format.
     #[error(transparent)]
     NotCheckpoint(#[from] NotCheckpoint),
-    /// A zip archive with what may be a checkpoint in it.
-    #[error("a zip archive with `{0}` in it\nhint: unpack it and import that file")]
-    Packed(String),
     /// Not a valid safetensors file.
     #[error(
         "not a valid safetensors file: {0}\n\
@@ -42,45 +37,9 @@ pub enum PthFault {
         "not a checkpoint: a weights file of `trainer` already, which every command takes as it is"
     )]
     OwnWeights,
-    /// Zip, but not a valid one.
-    #[error(
-        "not a valid zip archive: {0}\nhint: it may have been cut short; copy or download it again"
-    )]
-    Zip(#[from] ZipError),
-    /// One name stands for two entries, as a damaged name may.
-    #[error("not a valid zip archive: two entries of one name")]
-    SameName,
-    /// Bytes of one entry are bytes of another.
-    #[error("not a valid zip archive: its entries overlap")]
-    Overlap,
-    #[error("no entry `{0}` in the archive")]
-    NoEntry(String),
-    /// An entry is compressed or encrypted.
-    #[error("entry `{0}` is compressed, expected it stored as torch.save does")]
-    Compressed(String),
-    /// An entry's bytes are not those that were written.
-    #[error("entry `{name}`: {error}\nhint: the file is damaged; copy or download it again")]
-    Entry { name: String, error: io::Error },
-    /// An entry has another size.
-    #[error("entry `{name}`: {found} bytes, expected {expected}")]
-    EntrySize {
-        name: String,
-        /// What the pickle says.
-        expected: u128,
-        /// What the archive holds.
-        found: u64,
-    },
-    /// The pickle or a note beside it is larger than that of any state dict.
-    #[error("entry `{name}`: {found} bytes, expected at most {most}")]
-    TooLarge {
-        name: String,
-        found: u64,
-        /// The largest size accepted.
-        most: u64,
-    },
-    /// Another order of bytes.
-    #[error("byte order `{0}`, expected `little`\nhint: save it again on a little-endian machine")]
-    ByteOrder(String),
+    /// The archive breaks a rule.
+    #[error(transparent)]
+    Archive(Box<ArchiveFault>),
     /// The pickle breaks a rule.
     #[error(transparent)]
     Pickle(#[from] PickleFault),
@@ -101,6 +60,15 @@ pub enum PthFault {
         /// Whether the file is nothing else.
         is_all: bool,
     },
+    /// No one prefix has all tensors of the network.
+    #[error(transparent)]
+    Prefixes(Box<Prefixes>),
+    /// A second tensor may be the value of a parameter.
+    #[error(transparent)]
+    TwoValues(Box<TwoValues>),
+    /// One of the files that a checkpoint is split into.
+    #[error("{0}")]
+    Part(Part),
     /// Several places in the file have all tensors of the network.
     #[error("several entries are weights of the network: {0}")]
     Several(String),
@@ -125,6 +93,9 @@ pub enum PthFault {
         /// The file's dtype, as PyTorch calls it.
         found: &'static str,
     },
+    /// Something else than whole numbers.
+    #[error("expected whole numbers, a list of them or lists in a list, found {0}")]
+    NotNumbers(String),
     /// There is no such tensor.
     #[error("expected {expected}, found {found}")]
     NoTensor { expected: String, found: String },
@@ -153,6 +124,20 @@ pub enum PthFault {
         /// Elements of the storage.
         elements: usize,
     },
+    /// Numbers of float64 that float32 has not.
+    #[error(
+        "tensor `{name}`: {count} of {of} numbers are beyond the range of float32, such as \
+         {value:e} at element {element}"
+    )]
+    Beyond {
+        name: String,
+        count: usize,
+        /// How many numbers the tensor has.
+        of: usize,
+        /// The first one's flat index, C order.
+        element: usize,
+        value: f64,
+    },
     /// A parameter is infinite or not a number.
     #[error("tensor `{name}`: element {element} is {value}, expected a finite number")]
     NotFinite {
@@ -161,6 +146,55 @@ pub enum PthFault {
         element: usize,
         value: f32,
     },
+}
+
+impl From<ArchiveFault> for PthFault {
+    fn from(fault: ArchiveFault) -> Self {
+        Self::Archive(Box::new(fault))
+    }
+}
+
+impl PthFault {
+    /// The same, unless tensors are missing because the file is one of several.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        let is_incomplete = match &self {
+            Self::NoWeights { .. } => true,
+            Self::Difference { difference, .. } => {
+                matches!(**difference, Difference::Missing { .. })
+            }
+            _ => false,
+        };
+        match Part::of(path) {
+            Some(part) if is_incomplete => Self::Part(part),
+            _ => self,
+        }
+    }
+}
+
+/// The prefixes of a network's names, which are not the same before all.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}no prefix is shared by all names of the network: {found}\nhint: {hint}",
+    place(at.as_deref())
+)]
+pub struct Prefixes {
+    /// The dict that they stand in, if something else is there too.
+    pub at: Option<String>,
+    /// The prefixes, each with how many names it stands before.
+    pub found: String,
+    pub hint: String,
+}
+
+/// Two tensors, each of which may be the value of a parameter.
+#[derive(Debug, thiserror::Error)]
+#[error("two values of the parameter `{name}`: `{chosen}` and `{other}`")]
+pub struct TwoValues {
+    pub name: String,
+    /// The one among all tensors of a network.
+    pub chosen: String,
+    pub other: String,
+    /// What [`Options::key`](super::Options) calls the network of the first.
+    pub key: String,
 }
 
 /// What a state dict has otherwise than the network.
@@ -172,11 +206,22 @@ pub enum Difference {
     #[error("tensor `{name}` of shape {found:?} is no parameter of the network")]
     Extra { name: String, found: Vec<usize> },
     /// A parameter has another shape.
-    #[error("tensor `{name}`: expected shape {expected:?}, found {found:?}")]
+    #[error(
+        "tensor `{name}`: expected shape {expected:?}, found {found:?}{}",
+        transposed(expected, found)
+    )]
     Shape {
         name: String,
         expected: Vec<usize>,
         found: Vec<usize>,
+    },
+    /// A tensor of a kind that is not read.
+    #[error("tensor `{name}`: expected plain numbers, found a {found}{}", made_plain(*.plain))]
+    Unread {
+        name: String,
+        found: String,
+        /// What makes a plain one of it, in Python.
+        plain: Option<&'static str>,
     },
     /// A name stands twice.
     #[error("tensor `{0}` appears twice")]
@@ -211,6 +256,27 @@ fn save_alone(is_all: bool) -> &'static str {
          where the class of what was saved can be imported"
     } else {
         "torch.save(torch.load(FILE, weights_only=False)[KEY], NEW)"
+    }
+}
+
+fn transposed(expected: &[usize], found: &[usize]) -> &'static str {
+    match (expected, found) {
+        (&[rows, columns], &[first, second]) if (columns, rows) == (first, second) => {
+            ": it lies transposed"
+        }
+        _ => "",
+    }
+}
+
+/// How all tensors of a file are saved as plain ones.
+fn made_plain(plain: Option<&str>) -> String {
+    match plain {
+        Some(plain) => format!(
+            "\nhint: in Python, torch.save({{name: {plain} for name, tensor in \
+             torch.load(FILE).items()}}, NEW)"
+        ),
+        None => "\nhint: the file has no numbers of it; another file of the same training may"
+            .to_owned(),
     }
 }
 

@@ -1,34 +1,25 @@
 //! PyTorch checkpoints (`.pth`), both ways: what the Python repository saves is read, what it loads
 //! is written.
 //!
-//! `torch.save` of PyTorch 1.6 and later writes a zip archive without compression:
-//!
-//! | entry | holds |
-//! |---|---|
-//! | `NAME/data.pkl` | a pickle of the saved object, in which each tensor is a view of a storage |
-//! | `NAME/data/KEY` | a storage: the elements of one or more tensors |
-//! | `NAME/byteorder` | `little` or `big`; absent before PyTorch 2.1 |
-//! | `NAME/version` | `3` |
-//!
-//! A pickle is a program for a stack machine that may name and call any Python function. That of
-//! `crate::pickle` has no way to call anything: it understands the few calls that tensors are made
-//! by, and of any other it keeps the name. Where weights should be, such a name is refused; beside
-//! them it is skipped.
+//! A pickle is a program for a stack machine that may name and call any Python function. The reader
+//! of [`proto::pickle`] has no way to call anything: it understands the few calls that tensors are
+//! made by, and of any other it keeps the name. Where weights should be, such a name is refused;
+//! beside them it is skipped. [`proto::checkpoint`] reads the archive round it.
 //!
 //! The weights are found by their names and shapes, under whichever keys they stand. Safetensors
 //! files of Python are read in the same way.
 
-mod archive;
 mod checkpoint;
 mod choose;
 mod error;
-mod format;
+mod names;
 mod no_weights;
+mod numbers;
+mod prefixes;
 mod safetensors_file;
 mod sizes;
 mod state_dict;
 mod stored;
-mod tree;
 mod view;
 mod write;
 
@@ -38,11 +29,10 @@ use std::path::Path;
 use proto::config::VitConfig;
 use proto::{regular_file, staging};
 
-pub use crate::pickle::PickleFault;
 use crate::vit::Vit;
 pub use checkpoint::{Checkpoint, Options};
-pub use error::{Difference, PthError, PthFault};
-pub use format::NotCheckpoint;
+pub use error::{Difference, Prefixes, PthError, PthFault, TwoValues};
+pub use numbers::whole_numbers;
 pub use sizes::{SizesError, config_of};
 pub use stored::StoredTensor;
 
@@ -63,7 +53,7 @@ pub fn load_with(
 ) -> Result<Checkpoint, PthError> {
     read(path, config, options).map_err(|fault| PthError {
         path: path.to_owned(),
-        fault,
+        fault: fault.in_file(path),
     })
 }
 

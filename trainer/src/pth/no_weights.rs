@@ -1,8 +1,9 @@
 //! What a file holds in which nothing is called as a parameter of the network is.
 
+use proto::checkpoint::{Entries, Tree, listed};
+use proto::pickle::{Object, Value};
+
 use super::error::PthFault;
-use super::tree::{Entries, Tree, listed};
-use crate::pickle::{Object, Value};
 
 /// Words in the names of entries that weights are usually found under; what stands there instead is
 /// not passed over.
@@ -58,11 +59,13 @@ fn called_instead(tree: &Tree<'_>, has_tensors: bool) -> Option<String> {
         }
         _ => false,
     };
-    let found = tree
-        .inert
-        .iter()
-        .find(|inert| !has_tensors || (inert.node == 0 && is_usual(inert.key)))?;
-    Some(tree.pickle.describe(found.value))
+    let mut named = tree.inert.iter().filter_map(|inert| {
+        let name = tree.pickle.name(inert.value)?;
+        Some((inert, name))
+    });
+    let (_, name) =
+        named.find(|(inert, _)| !has_tensors || (inert.node == 0 && is_usual(inert.key)))?;
+    Some(name.describe())
 }
 
 /// What the other files of the Python repository are.
@@ -72,9 +75,12 @@ fn hint(entries: Entries<'_>) -> &'static str {
         keys.any(|key| matches!(key, Value::Text(key) if *key == name))
     };
     if has("to_qkv.weight") {
-        "\nhint: these are the weights of one attention alone; import those of the whole network"
+        "\nhint: these are the weights of one attention alone, as model_subset.py writes them; \
+         import those of the whole network, of which `exporter bundle` writes this part again as \
+         weights/submodel.safetensors"
     } else if has("inputs") && has("targets") {
-        "\nhint: this is a recorded data set, no weights"
+        "\nhint: this is a recorded data set, no weights; \
+         `exporter bundle --recorded FILE` takes it"
     } else {
         ""
     }

@@ -4,9 +4,11 @@ use std::io::{Read, Seek, SeekFrom};
 
 use safetensors::tensor::{Dtype, Metadata};
 
+use proto::checkpoint::ArchiveFault;
+use proto::pickle::{Storage, View};
+use proto::printable::printable;
+
 use super::error::PthFault;
-use crate::pickle::{Storage, View};
-use crate::printable::printable;
 use crate::tensor_file::read_header;
 use crate::weights::METADATA_KEY;
 
@@ -75,16 +77,17 @@ impl SafetensorsFile {
     /// Where the bytes of a tensor begin in the file; there must be this many.
     pub(super) fn storage_start(&self, name: &str, expected: u128) -> Result<u64, PthFault> {
         let Some(info) = self.header.info(name) else {
-            return Err(PthFault::NoEntry(printable(name)));
+            return Err(ArchiveFault::NoEntry(printable(name)).into());
         };
         let (start, end) = info.data_offsets;
         match (end - start) as u128 == expected {
             true => Ok(self.data_start + start as u64),
-            false => Err(PthFault::EntrySize {
+            false => Err(ArchiveFault::EntrySize {
                 name: printable(name),
                 expected,
                 found: (end - start) as u64,
-            }),
+            }
+            .into()),
         }
     }
 }

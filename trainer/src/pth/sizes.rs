@@ -4,19 +4,19 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
+use proto::checkpoint::{Archive, Format, HEAD, Part, Tree, listed};
 use proto::config::{
     Parameter, Preset, Shapes, ShapesError, Told, VitConfig, refuse_other_networks,
 };
+use proto::pickle::{Pickle, Value};
 use proto::regular_file;
 
-use super::archive::Archive;
 use super::error::{PthError, PthFault, place};
-use super::format::{Format, HEAD};
+use super::names::Names;
 use super::no_weights::no_weights;
+use super::prefixes::differing;
 use super::safetensors_file::SafetensorsFile;
 use super::state_dict::{Candidate, StateDict};
-use super::tree::{Tree, listed};
-use crate::pickle::{Pickle, Value};
 
 /// Places of a file that are looked at.
 const MOST_PLACES: usize = 16;
@@ -32,7 +32,7 @@ pub enum SizesError {
         path: PathBuf,
         /// Where in the file they stand, if something else is there too.
         at: Option<String>,
-        fault: ShapesError,
+        fault: Box<ShapesError>,
     },
     #[error("{path}: several entries are weights of networks of different sizes: {found}")]
     Several { path: PathBuf, found: String },
@@ -42,10 +42,15 @@ pub enum SizesError {
 struct Place {
     /// What [`Options::key`](super::Options) calls it.
     key: String,
-    /// The tensors that share the prefix, by their names without it.
-    shapes: Shapes,
-    /// Names of the tensors without the prefix.
-    beside: Vec<String>,
+    /// How many tensors share the prefix.
+    tensors: usize,
+    config: Result<VitConfig, NoSizes>,
+}
+
+/// Why a place has no weights of a network.
+enum NoSizes {
+    Shapes(ShapesError),
+    Tensors(PthFault),
 }
 
 /// The network whose weights a checkpoint holds, under a key if one is given; what no shape tells
@@ -56,53 +61,48 @@ pub fn config_of(path: &Path, key: Option<&str>, told: Told) -> Result<VitConfig
             io::ErrorKind::NotFound => PthFault::Absent,
             _ => error.into(),
         })
-        .and_then(|file| read(file, key));
-    let places = places.map_err(|fault| PthError {
-        path: path.to_owned(),
-        fault,
-    })?;
-    let configs: Vec<_> = places.iter().map(|place| place.config(told)).collect();
-    let mut fitting = configs.iter().flatten();
+        .and_then(|file| read(file, key, told));
+    let places = places.map_err(|fault| refused(path, fault))?;
+    let is_fitting = |place: &&Place| place.config.is_ok();
+    let mut fitting = places.iter().filter_map(|place| place.config.as_ref().ok());
     let Some(first) = fitting.next() else {
-        return Err(none_fits(path, &places, configs));
+        return Err(none_fits(path, places));
     };
     if fitting.any(|other| other != first) {
-        let fitting = places.iter().zip(&configs);
-        let fitting = fitting.filter(|(_, config)| config.is_ok());
-        let path = path.to_owned();
-        let key = |(place, _): (&Place, _)| format!("`{}`", place.key);
+        let fitting = places.iter().filter(is_fitting);
+        let key = |place: &Place| format!("`{}`", place.key);
         return Err(SizesError::Several {
-            path,
+            path: path.to_owned(),
             found: listed(fitting, key).join(", "),
         });
     }
     Ok(first.clone())
 }
 
+fn refused(path: &Path, fault: PthFault) -> SizesError {
+    let fault = fault.in_file(path);
+    let path = path.to_owned();
+    SizesError::Pth(PthError { path, fault })
+}
+
 /// What is wrong with the place that has most names.
-fn none_fits(
-    path: &Path,
-    places: &[Place],
-    configs: Vec<Result<VitConfig, ShapesError>>,
-) -> SizesError {
-    let faults = configs.into_iter().filter_map(Result::err);
-    let (place, fault) = places.iter().zip(faults).next().expect("a place");
-    SizesError::Shapes {
-        path: path.to_owned(),
-        at: (place.key != ".").then(|| place.key.clone()),
-        fault,
+fn none_fits(path: &Path, places: Vec<Place>) -> SizesError {
+    let place = places.into_iter().next().expect("a place");
+    let at = (place.key != ".").then_some(place.key);
+    match place.config.expect_err("none fits") {
+        NoSizes::Tensors(fault) => refused(path, fault),
+        NoSizes::Shapes(ShapesError::Missing { .. }) if let Some(part) = Part::of(path) => {
+            refused(path, PthFault::Part(part))
+        }
+        NoSizes::Shapes(fault) => SizesError::Shapes {
+            path: path.to_owned(),
+            at,
+            fault: Box::new(fault),
+        },
     }
 }
 
-impl Place {
-    fn config(&self, told: Told) -> Result<VitConfig, ShapesError> {
-        let beside = self.beside.iter().map(String::as_str);
-        refuse_other_networks(beside)?;
-        VitConfig::of_shapes(&self.shapes, told)
-    }
-}
-
-fn read(file: File, key: Option<&str>) -> Result<Vec<Place>, PthFault> {
+fn read(file: File, key: Option<&str>, told: Told) -> Result<Vec<Place>, PthFault> {
     let mut file = BufReader::new(file);
     let mut head = Vec::new();
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
@@ -110,16 +110,16 @@ fn read(file: File, key: Option<&str>) -> Result<Vec<Place>, PthFault> {
     match Format::of(&head)? {
         Format::Zip => {
             let bytes = Archive::open(file)?.pickle()?;
-            in_pickle(&Pickle::parse(&bytes)?, key)
+            in_pickle(&Pickle::parse(&bytes)?, key, told)
         }
         Format::Safetensors => {
             let tensors = SafetensorsFile::open(&mut file)?;
-            in_pickle(&Pickle::of_tensors(tensors.views()), key)
+            in_pickle(&Pickle::of_tensors(tensors.views()), key, told)
         }
     }
 }
 
-fn in_pickle(pickle: &Pickle<'_>, key: Option<&str>) -> Result<Vec<Place>, PthFault> {
+fn in_pickle(pickle: &Pickle<'_>, key: Option<&str>, told: Told) -> Result<Vec<Place>, PthFault> {
     let tree = Tree::of(pickle);
     let landmarks = landmarks();
     let all: Vec<Candidate<'_>> = tree
@@ -140,9 +140,9 @@ fn in_pickle(pickle: &Pickle<'_>, key: Option<&str>) -> Result<Vec<Place>, PthFa
     };
     let meant = all.iter().filter(is_meant);
     let mut places: Vec<Place> = meant
-        .map(|&candidate| in_dict(&tree, candidate, &all))
+        .map(|&candidate| in_dict(&tree, candidate, &all, told))
         .collect();
-    places.sort_by_key(|place| std::cmp::Reverse(place.shapes.len()));
+    places.sort_by_key(|place| std::cmp::Reverse(place.tensors));
     match key {
         Some(key) if places.is_empty() => Err(PthFault::NoKey {
             key: key.to_owned(),
@@ -161,23 +161,54 @@ fn landmarks() -> Vec<Parameter> {
     no_blocks.parameters()
 }
 
-fn in_dict<'a>(tree: &Tree<'a>, candidate: Candidate<'a>, all: &[Candidate<'a>]) -> Place {
+fn in_dict<'a>(
+    tree: &Tree<'a>,
+    candidate: Candidate<'a>,
+    all: &[Candidate<'a>],
+    told: Told,
+) -> Place {
     let state_dict = StateDict::of(tree, candidate, all);
     let tensors = state_dict.others(&[]).into_iter();
-    let shapes = tensors.filter_map(|(name, value)| {
-        let tensor = tree.pickle.tensor(value)?;
-        Some((name.to_owned(), tensor.shape.clone()))
-    });
-    let beside = state_dict.beside.iter();
-    let beside = beside.filter_map(|&(key, value)| match key {
-        Value::Text(name) if tree.pickle.tensor(value).is_some() => Some(name.to_owned()),
-        _ => None,
-    });
+    let shapes: Shapes = tensors
+        .filter_map(|(name, value)| {
+            let tensor = tree.pickle.tensor(value)?;
+            Some((name.to_owned(), tensor.shape.clone()))
+        })
+        .collect();
     Place {
         key: candidate.path(tree),
-        shapes: shapes.collect(),
-        beside: beside.collect(),
+        tensors: shapes.len(),
+        config: sizes(tree, &state_dict, &shapes, told),
     }
+}
+
+fn sizes<'a>(
+    tree: &Tree<'a>,
+    state_dict: &StateDict<'a>,
+    shapes: &Shapes,
+    told: Told,
+) -> Result<VitConfig, NoSizes> {
+    let beside = state_dict.beside.iter();
+    let beside = beside.filter_map(|&(key, value)| match key {
+        Value::Text(name) if tree.pickle.tensor(value).is_some() => Some(name),
+        _ => None,
+    });
+    refuse_other_networks(beside).map_err(NoSizes::Shapes)?;
+    if let Some(difference) = state_dict.first_no_tensor(&Names::of_any_size()) {
+        let path = state_dict.candidate.path(tree);
+        return Err(NoSizes::Tensors(PthFault::Difference {
+            at: (path != ".").then_some(path),
+            difference: Box::new(difference),
+            fits: None,
+        }));
+    }
+    VitConfig::of_shapes(shapes, told).map_err(|fault| {
+        let prefixes = match &fault {
+            ShapesError::Missing { name, .. } => differing(tree, state_dict.candidate, name),
+            _ => None,
+        };
+        prefixes.map_or(NoSizes::Shapes(fault), NoSizes::Tensors)
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proto::checkpoint::{Entries, Tree, joined};
 use proto::config::{Parameter, Preset, VitConfig};
+use proto::pickle::{Pickle, Value, View};
+use proto::printable::printable;
 
 use super::error::Difference;
-use super::tree::{Entries, Tree, joined};
-use crate::pickle::{Pickle, Value, View};
-use crate::printable::printable;
+use super::names::{Names, is_count};
 
 /// A dict whose keys end like the names of parameters, and what stands before these.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ impl<'a> Candidate<'a> {
 }
 
 /// What stands before the name of a parameter, if a key ends with one.
-fn prefix<'a>(key: Value<'a>, parameters: &[Parameter]) -> Option<&'a str> {
+pub(super) fn prefix<'a>(key: Value<'a>, parameters: &[Parameter]) -> Option<&'a str> {
     let Value::Text(key) = key else {
         return None;
     };
@@ -136,7 +137,7 @@ impl<'a> StateDict<'a> {
         let mut others = self
             .entries
             .iter()
-            .filter(|(name, _)| !known.contains(name));
+            .filter(|(name, _)| !known.contains(name) && !is_count(name));
         let (name, view) =
             others.find_map(|&(name, value)| Some((name, self.pickle.tensor(value)?)))?;
         Some(Difference::Extra {
@@ -153,28 +154,41 @@ impl<'a> StateDict<'a> {
         if self.twice.contains(name.as_str()) {
             return Some(Difference::Twice(name));
         }
-        match (self.pickle.tensor(value), self.pickle.name(value)) {
-            (Some(view), _) if view.shape == expected => None,
-            (Some(view), _) => Some(Difference::Shape {
+        match self.pickle.tensor(value) {
+            Some(view) if view.shape == expected => None,
+            Some(view) => Some(Difference::Shape {
                 name,
                 expected,
                 found: view.shape.clone(),
             }),
-            (None, Some(called)) => Some(match called.is_numpy() {
-                true => Difference::NumPy {
-                    name,
-                    found: called.describe(),
-                },
-                false => Difference::Called {
-                    name,
-                    called: called.describe(),
-                },
-            }),
-            (None, None) => Some(Difference::NotTensor {
-                name,
-                found: self.pickle.describe(value),
-            }),
+            None => Some(self.no_tensor(name, value)),
         }
+    }
+
+    /// What stands in the place of a parameter's tensor.
+    fn no_tensor(&self, name: String, value: Value<'a>) -> Difference {
+        let found = self.pickle.describe(value);
+        if let Some(unread) = self.pickle.unread(value) {
+            let plain = unread.made_plain();
+            return Difference::Unread { name, found, plain };
+        }
+        match self.pickle.name(value) {
+            Some(called) if called.is_numpy() => Difference::NumPy { name, found },
+            Some(_) => Difference::Called {
+                name,
+                called: found,
+            },
+            None => Difference::NotTensor { name, found },
+        }
+    }
+
+    /// The first parameter of a network with any number of blocks that is no tensor.
+    pub(super) fn first_no_tensor(&self, names: &Names) -> Option<Difference> {
+        let is_no_tensor = |&&(name, value): &&(&str, Value<'a>)| {
+            self.pickle.tensor(value).is_none() && names.has(name)
+        };
+        let &(name, value) = self.entries.iter().find(is_no_tensor)?;
+        Some(self.no_tensor(name.to_owned(), value))
     }
 
     /// A preset other than the config that has these names and shapes.

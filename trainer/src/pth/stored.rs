@@ -6,16 +6,14 @@ use std::io::{BufReader, Read as _, Seek as _};
 use std::ops::Range;
 use std::path::Path;
 
+use proto::checkpoint::{Archive, Format, HEAD, Tree, listed};
 use proto::digest::read_at;
+use proto::pickle::{Pickle, View};
 use proto::regular_file;
 
-use super::archive::Archive;
 use super::error::{PthError, PthFault};
-use super::format::{Format, HEAD};
 use super::safetensors_file::SafetensorsFile;
-use super::tree::{Tree, listed};
 use super::view::{bounds, is_contiguous};
-use crate::pickle::{Pickle, View};
 
 /// A float32 tensor `[rows, …]` in C order, in a file of `torch.save` or a safetensors file.
 #[derive(Debug)]

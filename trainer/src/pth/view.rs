@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use proto::config::Parameter;
+use proto::pickle::View;
+use proto::printable::printable;
 use tch::{Kind, Tensor};
 
 use super::error::PthFault;
-use crate::pickle::View;
-use crate::printable::printable;
 use crate::tensor_file::shape_and_bytes;
 
 /// A dtype that a network's parameters may have in a file.
@@ -50,6 +50,9 @@ pub(super) fn tensor(
         4 => in_c_order(bytes.as_chunks::<4>().0, float.kind, parameter, view),
         _ => in_c_order(bytes.as_chunks::<8>().0, float.kind, parameter, view),
     }?;
+    if float.kind == Kind::Double {
+        check_range(&tensor, &parameter.name)?;
+    }
     let tensor = tensor.to_kind(Kind::Float);
     check_finite(&tensor, &parameter.name)?;
     Ok(tensor)
@@ -61,21 +64,21 @@ fn in_c_order<const N: usize>(
     parameter: &Parameter,
     view: &View<'_>,
 ) -> Result<Tensor, PthFault> {
-    let values = view_elements(storage, parameter, view)?;
+    let values = view_elements(storage, &parameter.name, view)?;
     let shape: Vec<i64> = view.shape.iter().map(|&axis| axis as i64).collect();
     Ok(Tensor::from_data_size(values.as_flattened(), &shape, kind))
 }
 
-/// A tensor's elements in C order, as they are where they stand so in the storage.
-fn view_elements<'a, const N: usize>(
+/// A tensor's elements in C order, as they are where they stand so in the storage; every axis is
+/// at least 1 long.
+pub(super) fn view_elements<'a, const N: usize>(
     storage: &'a [[u8; N]],
-    parameter: &Parameter,
+    name: &str,
     view: &View<'_>,
 ) -> Result<Cow<'a, [[u8; N]]>, PthFault> {
-    // Every axis is at least 1 long: the shape is that of a parameter. The storage has as many
-    // elements as the pickle says.
+    // The storage has as many elements as the pickle says.
     let axes = view.axes();
-    bounds(view, &parameter.name, &axes)?;
+    bounds(view, name, &axes)?;
     let count = view.shape.iter().product();
     if is_contiguous(&axes) {
         return Ok(Cow::Borrowed(&storage[view.offset..view.offset + count]));
@@ -126,6 +129,26 @@ fn gather<const N: usize>(
             }
         }
     }
+}
+
+/// Refuses finite float64 numbers that are none in float32.
+fn check_range(tensor: &Tensor, name: &str) -> Result<(), PthFault> {
+    let mut bytes = vec![0; tensor.numel() * size_of::<f64>()];
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    let (values, _) = bytes.as_chunks();
+    let values = values.iter().map(|&bytes| f64::from_le_bytes(bytes));
+    let is_beyond = |value: &f64| value.is_finite() && !(*value as f32).is_finite();
+    let mut beyond = values.enumerate().filter(|(_, value)| is_beyond(value));
+    let Some((element, value)) = beyond.next() else {
+        return Ok(());
+    };
+    Err(PthFault::Beyond {
+        name: name.to_owned(),
+        count: 1 + beyond.count(),
+        of: tensor.numel(),
+        element,
+        value,
+    })
 }
 
 fn check_finite(tensor: &Tensor, name: &str) -> Result<(), PthFault> {

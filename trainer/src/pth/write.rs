@@ -3,22 +3,12 @@
 
 use std::io::{self, Seek, Write};
 
+use proto::checkpoint::ArchiveWriter;
 use proto::config::Parameter;
-use zip::result::ZipResult;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use proto::pickle::Pickler;
 
-use crate::pickle::Pickler;
 use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
-
-/// The folder of all entries. torch.save takes the file's name; a constant gives the same bytes
-/// under any name.
-const FOLDER: &str = "archive";
-
-/// Where an entry's bytes begin, so that a mapped file's tensors are aligned (`kFieldAlignment` in
-/// `caffe2/serialize/inline_container.h`).
-const ALIGNMENT: u16 = 64;
 
 pub(super) fn write(writer: impl Write + Seek, vit: &Vit) -> io::Result<()> {
     let mut archive = ArchiveWriter::new(writer);
@@ -71,32 +61,3 @@ fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
 }
 
 const NEWFALSE: u8 = 0x89;
-
-/// Writes entries uncompressed, aligned and dated 1980, so that the same contents give the same
-/// bytes.
-pub(super) struct ArchiveWriter<W: Write + Seek>(ZipWriter<W>);
-
-impl<W: Write + Seek> ArchiveWriter<W> {
-    pub(super) fn new(writer: W) -> Self {
-        Self(ZipWriter::new(writer))
-    }
-
-    pub(super) fn entry(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(zip::DateTime::default())
-            .large_file(u32::try_from(bytes.len()).is_err())
-            .with_alignment(ALIGNMENT);
-        self.0.start_file(format!("{FOLDER}/{name}"), options)?;
-        self.0.write_all(bytes)
-    }
-
-    pub(super) fn finish(self) -> ZipResult<W> {
-        self.0.finish()
-    }
-
-    /// Dropping what cannot be finished would try to finish it, and print that it cannot.
-    fn abandon(self) {
-        std::mem::forget(self);
-    }
-}

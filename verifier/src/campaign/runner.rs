@@ -104,8 +104,7 @@ impl<'a> Runner<'a> {
         Ok(effects)
     }
 
-    /// The same, and the logits of one fault of a sample, where its outputs were carried on to
-    /// them.
+    /// The same, and the logits of one fault of a sample, where its outputs were carried on.
     pub fn run_and_trace(
         &mut self,
         study: &Study,

@@ -77,7 +77,7 @@ pub(crate) struct DevicesArgs {
     pub(crate) runtime: Option<PathBuf>,
 }
 
-/// Show what a bundle, an ONNX file or a file of arrays holds
+/// Show what a bundle, an ONNX file, a file of arrays or a checkpoint holds
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -86,7 +86,7 @@ Examples:
   verifier inspect bundles/nano/onnx/submodel/model.onnx
   verifier inspect bundles/nano/npy/logits.npy")]
 pub(crate) struct InspectArgs {
-    /// A bundle's folder, or a file: .onnx, .npy, .npz or .safetensors
+    /// A bundle's folder, or a file: ONNX, NPY, NPZ, safetensors, or a checkpoint of PyTorch
     pub(crate) path: PathBuf,
     /// List the tensors of a bundle's part that faults can be put into
     #[arg(long, value_name = "PART")]

@@ -1,4 +1,4 @@
-//! `verifier inspect`: what a bundle, an ONNX file or a file of arrays holds.
+//! `verifier inspect`: what a bundle, an ONNX file, a file of arrays or a checkpoint holds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,43 +16,34 @@ use proto::regular_file;
 use verifier::inject::{Site, sites};
 use verifier::report::Verdict;
 
+use super::file_kind::FileKind;
 use super::inspect_arrays::{inspect_npy, inspect_npz, inspect_safetensors};
+use super::inspect_checkpoint::inspect_checkpoint;
 use super::weights::{in_pytorch, parameters_of, say_weights};
 use crate::cli::InspectArgs;
 
 pub(crate) fn inspect(arguments: &InspectArgs) -> Result<Verdict> {
     let path = &arguments.path;
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    match extension {
-        _ if path.is_dir() => match &arguments.sites {
+    if path.is_dir() {
+        match &arguments.sites {
             None => inspect_bundle(path)?,
             Some(part) => inspect_sites(path, part)?,
-        },
-        _ if arguments.sites.is_some() => {
-            bail!(
-                "{}: expected a bundle's folder with --sites",
-                path.display()
-            )
         }
-        _ if !path.exists() => bail!("{}: no such file or folder", path.display()),
-        _ if !path.is_file() => bail!("{}: not a regular file", path.display()),
-        "onnx" => inspect_onnx(path)?,
-        "npy" => inspect_npy(path)?,
-        "npz" => inspect_npz(path)?,
-        "safetensors" => inspect_safetensors(path)?,
-        "pth" | "pt" => bail!(
-            "{}: a checkpoint of PyTorch, which the verifier does not read\n\
-             hint: `trainer import --pth FILE` does, and says what is in it",
+    } else if arguments.sites.is_some() {
+        bail!(
+            "{}: expected a bundle's folder with --sites",
             path.display()
-        ),
-        _ => bail!(
-            "{}: expected a bundle's folder, or a file that ends in .onnx, .npy, .npz or \
-             .safetensors",
-            path.display()
-        ),
+        );
+    } else if !path.exists() {
+        bail!("{}: no such file or folder", path.display());
+    } else {
+        match FileKind::of(path)? {
+            FileKind::Onnx => inspect_onnx(path)?,
+            FileKind::Npy => inspect_npy(path)?,
+            FileKind::Npz => inspect_npz(path)?,
+            FileKind::Safetensors => inspect_safetensors(path)?,
+            FileKind::Checkpoint => inspect_checkpoint(path)?,
+        }
     }
     ensure_printed()?;
     Ok(Verdict::Pass)
@@ -177,8 +168,12 @@ fn describe_all(tensors: &[Tensor]) -> String {
 
 fn inspect_onnx(path: &Path) -> Result<()> {
     let bytes = regular_file::read(path).with_context(|| path.display().to_string())?;
-    let model = ModelProto::decode(bytes.as_slice())
-        .with_context(|| format!("{}: not an ONNX model", path.display()))?;
+    let model = ModelProto::decode(bytes.as_slice()).with_context(|| {
+        format!(
+            "{}: not an ONNX model, and of no other kind",
+            path.display()
+        )
+    })?;
     let graph = model
         .graph
         .as_ref()

@@ -1,8 +1,9 @@
 //! What files of arrays hold: any valid NPY, NPZ and safetensors.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,7 +26,7 @@ pub(super) fn inspect_npy(path: &Path) -> Result<()> {
     let name = || path.display().to_string();
     let mut file = regular_file::open(path).with_context(name)?;
     let size = file.metadata().with_context(name)?.len();
-    let (array, values) = read_array(&mut file, size).with_context(name)?;
+    let (array, values) = read_array(&mut file, size, seek_over).with_context(name)?;
     let element = &array.element;
     let descr = element.descr().unwrap_or("structured");
     let (major, minor) = array.version;
@@ -37,8 +38,9 @@ pub(super) fn inspect_npy(path: &Path) -> Result<()> {
         grouped(array.elements().with_context(name)?),
         grouped((size - array.data_start as u64) as usize)
     );
+    let values = values.to_string();
     if !values.is_empty() {
-        say!("values       {}", values.join(", "));
+        say!("values       {values}");
     }
     if needs_conversion(&array) {
         say!(
@@ -67,7 +69,7 @@ pub(super) fn inspect_npz(path: &Path) -> Result<()> {
         let shown = entry_name.strip_suffix(".npy").unwrap_or(&entry_name);
         let shown = shown.escape_debug().to_string();
         let size = entry.size();
-        let what = match read_array(&mut entry, size) {
+        let what = match read_array(&mut entry, size, read_over) {
             Ok((array, values)) => describe(&array, &values),
             Err(error) => format!("{error:#}"),
         };
@@ -76,16 +78,75 @@ pub(super) fn inspect_npz(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads an array's header and first values; its data must be as many bytes as that says.
-fn read_array(source: &mut impl Read, size: u64) -> Result<(AnyArray, Vec<String>)> {
+/// Reads an array's header and the values that come first in C order; its data must be as many
+/// bytes as that says. Bytes that are not needed are passed over by `skip`.
+fn read_array<R: Read>(
+    source: &mut R,
+    size: u64,
+    skip: fn(&mut R, u64) -> io::Result<()>,
+) -> Result<(AnyArray, Values)> {
     let mut beginning = Vec::new();
     source
+        .by_ref()
         .take(AnyArray::HEAD as u64 + SHOWN_BYTES)
         .read_to_end(&mut beginning)?;
     let array = AnyArray::parse(&beginning)?;
     array.check_size(size.saturating_sub(array.data_start as u64))?;
-    let values = array.first(&beginning[array.data_start..], SHOWN + 1);
-    Ok((array, shortened(values)))
+    if array.element.is_long_double() {
+        return Ok((array, Values::LongDouble));
+    }
+    let length = match array.element.size() {
+        Some(length @ 1..) if length as u64 <= SHOWN_BYTES => length,
+        _ => return Ok((array, Values::Shown(vec![]))),
+    };
+    let positions = array.first_in_c_order(SHOWN + 1);
+    let mut by_position: Vec<usize> = (0..positions.len()).collect();
+    by_position.sort_by_key(|&value| positions[value]);
+    let mut values = vec![String::new(); positions.len()];
+    let mut at = beginning.len() as u64;
+    for value in by_position {
+        let start = (array.data_start + positions[value] * length) as u64;
+        let mut bytes = vec![0; length];
+        if start + length as u64 <= beginning.len() as u64 {
+            bytes.copy_from_slice(&beginning[start as usize..][..length]);
+        } else {
+            // What of an element lies in the beginning was read with it.
+            let had = beginning.get(start as usize..).unwrap_or_default();
+            bytes[..had.len()].copy_from_slice(had);
+            skip(source, (start + had.len() as u64) - at)?;
+            source.read_exact(&mut bytes[had.len()..])?;
+            at = start + length as u64;
+        }
+        values[value] = array.element.describe(&bytes);
+    }
+    Ok((array, Values::Shown(shortened(values))))
+}
+
+/// Passes over bytes of an entry that is decompressed.
+fn read_over(source: &mut impl Read, bytes: u64) -> io::Result<()> {
+    io::copy(&mut source.take(bytes), &mut io::sink()).map(drop)
+}
+
+fn seek_over(file: &mut File, bytes: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Current(bytes as i64)).map(drop)
+}
+
+/// The first values of an array.
+enum Values {
+    Shown(Vec<String>),
+    LongDouble,
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shown(values) => f.write_str(&values.join(", ")),
+            Self::LongDouble => f.write_str(
+                "not shown: long double has another layout on each kind of machine; \
+                 .astype(\"f8\") makes float64 of it",
+            ),
+        }
+    }
 }
 
 fn shortened(mut values: Vec<String>) -> Vec<String> {
@@ -95,10 +156,10 @@ fn shortened(mut values: Vec<String>) -> Vec<String> {
     values
 }
 
-fn describe(array: &AnyArray, values: &[String]) -> String {
+fn describe(array: &AnyArray, values: &Values) -> String {
     let (element, shape) = (array.element.name(), &array.shape);
     let order = order(array);
-    format!("{element:<8} {shape:?}{order}  {}", values.join(", "))
+    format!("{element:<8} {shape:?}{order}  {values}")
 }
 
 /// In which order the values lie, where that makes a difference.

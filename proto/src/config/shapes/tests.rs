@@ -148,6 +148,43 @@ fn shapes_of_no_network_name_the_tensor() {
     refused("mlp_head.1.weight", Some(&[10]), "found [10]");
     let mut zero = shapes(&config);
     zero.insert("mlp_head.1.weight".to_owned(), vec![0, 768]);
+    zero.insert("mlp_head.1.bias".to_owned(), vec![0]);
     let error = VitConfig::of_shapes(&zero, Told::default());
     assert!(matches!(error, Err(ShapesError::Config(_))));
+}
+
+#[test]
+fn a_matrix_that_lies_transposed_gives_no_sizes() {
+    let expect = |name: &str, shape: &[usize], expected: &str| {
+        let mut shapes = shapes(&networks()[1]);
+        shapes.insert(name.to_owned(), shape.to_vec());
+        let found = VitConfig::of_shapes(&shapes, Told::default());
+        let message = found.expect_err("no network").to_string();
+        assert_eq!(
+            message,
+            format!("tensor `{name}` of shape {shape:?} does not fit {expected}")
+        );
+    };
+    let layer = "transformer.layers.0";
+    expect(
+        "mlp_head.1.weight",
+        &[512, 10],
+        "`mlp_head.1.bias` of 10: it lies transposed",
+    );
+    expect(
+        "to_patch_embedding.1.weight",
+        &[48, 512],
+        "`to_patch_embedding.1.bias` of 512: it lies transposed",
+    );
+    expect(
+        &format!("{layer}.1.fn.net.0.weight"),
+        &[512, 1024],
+        "`transformer.layers.0.1.fn.net.0.bias` of 1024: it lies transposed",
+    );
+    expect(
+        &format!("{layer}.0.fn.to_qkv.weight"),
+        &[512, 1536],
+        "`transformer.layers.0.0.norm.weight` of 512: it lies transposed",
+    );
+    expect("mlp_head.1.weight", &[8, 512], "`mlp_head.1.bias` of 10");
 }

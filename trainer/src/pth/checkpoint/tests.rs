@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 
+use proto::checkpoint::ArchiveWriter;
 use proto::config::{Parameter, Preset, VitConfig};
+use proto::pickle::Pickler;
 use tch::{Device, Kind};
 
 use super::{Checkpoint, Options};
-use crate::pickle::Pickler;
 use crate::pth::error::PthFault;
-use crate::pth::write::ArchiveWriter;
 use crate::tensor_file::shape_and_bytes;
 use crate::vit::Vit;
 
@@ -237,7 +237,8 @@ fn the_first_difference_is_named() {
     });
     assert_eq!(
         shape,
-        "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]"
+        "tensor `mlp_head.1.weight`: expected shape [10, 8], found [8, 10]: it lies \
+         transposed"
     );
     let dtype = refusal(|entries| at(entries, HEAD).class = "IntStorage");
     assert_eq!(
@@ -456,12 +457,112 @@ fn a_prefix_that_the_names_share_is_taken_off() {
         bare(&averaged).expect_err("another network").to_string(),
         "in `module`: tensor `n_averaged` of shape [] is no parameter of the network"
     );
-    let mut half = with("module.");
-    half[0].name = "pos_embedding".to_owned();
+}
+
+#[test]
+fn prefixes_that_not_all_names_share_are_said_and_not_put_together() {
+    let (_, entries) = entries();
+    let with = |prefix: &dyn Fn(&str) -> &'static str| {
+        let mut renamed = entries.clone();
+        for entry in &mut renamed {
+            entry.name.insert_str(0, prefix(&entry.name));
+        }
+        bare(&renamed).expect_err("refused").to_string()
+    };
+    let is_head = |name: &str| name.starts_with("mlp_head");
     assert_eq!(
-        bare(&half).expect_err("not all share it").to_string(),
-        "in `module`: tensor `pos_embedding` is missing, expected with shape [1, 65, 8]"
+        with(&|name| if is_head(name) { "" } else { "module." }),
+        "no prefix is shared by all names of the network: `module.` before 15 names such as \
+         `pos_embedding`, nothing before 4 names such as `mlp_head.0.weight`\n\
+         hint: if they are of one network, in Python: torch.save({name.removeprefix(\"module.\"): \
+         tensor for name, tensor in torch.load(FILE).items()}, NEW)"
     );
+    let parts = with(&|name| if is_head(name) { "head." } else { "backbone." });
+    assert!(
+        parts.contains("`backbone.` before 15 names") && parts.contains("`head.` before 4 names"),
+        "{parts}"
+    );
+    // One name alone, and a prefix that begins as another does.
+    let first = with(&|name| match name {
+        "cls_token" => "module._orig_mod.",
+        _ => "module.",
+    });
+    assert!(
+        first.contains("`module._orig_mod.` before `cls_token`")
+            && first.contains("name.removeprefix(\"module._orig_mod.\").removeprefix(\"module.\")"),
+        "{first}"
+    );
+    // What stands twice is not renamed.
+    let mut twice = entries.clone();
+    twice.retain(|entry| entry.name != HEAD);
+    for name in ["module.cls_token", "module.mlp_head.1.weight"] {
+        let mut other = entries[0].clone();
+        (other.name, other.bytes) = (name.to_owned(), None);
+        twice.push(other);
+    }
+    let twice = bare(&twice).expect_err("refused").to_string();
+    assert!(twice.contains("`cls_token` stands twice"), "{twice}");
+}
+
+#[test]
+fn a_second_value_of_a_parameter_is_no_silent_choice() {
+    let (vit, entries) = entries();
+    let second = |prefix: &str, own: &str, shape: &[usize]| {
+        let mut both = entries.clone();
+        for entry in &mut both {
+            entry.name.insert_str(0, own);
+        }
+        let other = entries.iter().find(|entry| entry.name == HEAD);
+        let mut other = other.expect("the head").clone();
+        other.name.insert_str(0, prefix);
+        other.key += "-other";
+        other.shape = shape.to_vec();
+        both.push(other);
+        both
+    };
+    let refused = |entries: &[Entry]| bare(entries).expect_err("two values").to_string();
+    let beside = second("", "module.", &[10, 8]);
+    assert_eq!(
+        refused(&beside),
+        "two values of the parameter `mlp_head.1.weight`: `module.mlp_head.1.weight` and \
+         `mlp_head.1.weight`"
+    );
+    let behind = refused(&second("ema.", "", &[10, 8]));
+    assert!(
+        behind.ends_with("`mlp_head.1.weight` and `ema.mlp_head.1.weight`"),
+        "{behind}"
+    );
+    // Whoever names the prefix has chosen.
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &beside);
+    let options = Options {
+        key: Some("module".to_owned()),
+        ..Options::default()
+    };
+    let found = super::read(file(&pickler.stop(), &beside), &config(), &options);
+    assert_same(&found.expect("the whole copy"), &vit);
+    // Another shape is no value of it, and the same tensor is no other value.
+    assert!(bare(&second("teacher.", "student.", &[8, 10])).is_ok());
+    let mut same = second("", "module.", &[10, 8]);
+    let other = same.last_mut().expect("an entry");
+    (other.key, other.bytes) = (other.key.replace("-other", ""), None);
+    assert!(bare(&same).is_ok());
+}
+
+#[test]
+fn counts_of_a_profiler_are_skipped_and_said() {
+    let (vit, mut entries) = entries();
+    for name in ["total_ops", "total_params", "mlp_head.0.total_ops"] {
+        let mut count = entries[0].clone();
+        (count.name, count.bytes) = (name.to_owned(), None);
+        entries.push(count);
+    }
+    let found = bare(&entries).expect("weights");
+    assert_eq!(
+        found.skipped,
+        ["3 counts of a profiler, such as `total_ops`"]
+    );
+    assert_same(&found, &vit);
 }
 
 #[test]
@@ -553,4 +654,19 @@ fn narrower_numbers_are_widened_and_wider_ones_rounded_only_if_asked_for() {
     };
     let found = super::read(file(&pickler.stop(), &doubles), &config(), &options);
     assert_same(&found.expect("rounded"), &vit);
+
+    // The largest number of float32 stays; what would become infinite is refused.
+    let mut large = doubles.clone();
+    let head = at(&mut large, HEAD).bytes.as_mut().expect("bytes");
+    for (element, value) in [(1, f64::from(f32::MAX)), (2, 3.5e38), (7, -1e300)] {
+        head[8 * element..][..8].copy_from_slice(&f64::to_le_bytes(value));
+    }
+    let mut pickler = Pickler::new();
+    state_dict(&mut pickler, &large);
+    let beyond = super::read(file(&pickler.stop(), &large), &config(), &options);
+    assert_eq!(
+        beyond.expect_err("no float32").to_string(),
+        "tensor `mlp_head.1.weight`: 2 of 80 numbers are beyond the range of float32, such as \
+         3.5e38 at element 2"
+    );
 }

@@ -1,26 +1,32 @@
 //! Writing a pickle.
 
 /// Writes the instructions of a pickle, protocol 2.
-pub(crate) struct Pickler(Vec<u8>);
+pub struct Pickler(Vec<u8>);
 
-impl Pickler {
-    pub(crate) fn new() -> Self {
+impl Default for Pickler {
+    fn default() -> Self {
         Self(vec![0x80, 2])
     }
+}
 
-    pub(crate) fn op(&mut self, opcode: u8) -> &mut Self {
+impl Pickler {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn op(&mut self, opcode: u8) -> &mut Self {
         self.0.push(opcode);
         self
     }
 
-    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         let length = u32::try_from(text.len()).expect("names are short");
         self.op(b'X').0.extend(length.to_le_bytes());
         self.0.extend(text.as_bytes());
         self
     }
 
-    pub(crate) fn int(&mut self, number: usize) -> &mut Self {
+    pub fn int(&mut self, number: usize) -> &mut Self {
         match i32::try_from(number) {
             Ok(number) => self.op(b'J').0.extend(number.to_le_bytes()),
             // LONG1; a count is below 2⁶³
@@ -29,7 +35,7 @@ impl Pickler {
         self
     }
 
-    pub(crate) fn counts(&mut self, counts: &[usize]) -> &mut Self {
+    pub fn counts(&mut self, counts: &[usize]) -> &mut Self {
         self.op(b'(');
         for &count in counts {
             self.int(count);
@@ -37,17 +43,17 @@ impl Pickler {
         self.op(b't')
     }
 
-    pub(crate) fn global(&mut self, module: &str, name: &str) -> &mut Self {
+    pub fn global(&mut self, module: &str, name: &str) -> &mut Self {
         self.0.extend(format!("c{module}\n{name}\n").as_bytes());
         self
     }
 
-    pub(crate) fn ordered_dict(&mut self) -> &mut Self {
+    pub fn ordered_dict(&mut self) -> &mut Self {
         self.global("collections", "OrderedDict").op(b')').op(b'R')
     }
 
     /// A storage, by the persistent id that torch.save gives it.
-    pub(crate) fn storage(
+    pub fn storage(
         &mut self,
         class: &str,
         key: &str,
@@ -64,7 +70,7 @@ impl Pickler {
             .op(b'Q')
     }
 
-    pub(crate) fn stop(mut self) -> Vec<u8> {
+    pub fn stop(mut self) -> Vec<u8> {
         self.op(b'.');
         self.0
     }

@@ -2,9 +2,11 @@
 //! are understood, of all others the name alone is kept. None is made.
 
 use super::fault::PickleFault;
+use super::name::Name;
 use super::opcode as op;
 use super::stack::Machine;
-use super::value::{Global, Name, Object, Storage, Value, View, global};
+use super::unread::Unread;
+use super::value::{Global, Object, Storage, Value, View, global};
 
 /// Tensors of more axes than this are not understood: their shapes could take the memory that a
 /// small pickle does not.
@@ -93,8 +95,7 @@ impl<'a> Machine<'a> {
     fn call(&mut self, callable: Value<'a>, arguments: Value<'a>) -> Result<(), PickleFault> {
         self.tuple(arguments)?;
         if let Some(name) = self.name(callable) {
-            self.push(Object::Inert(name));
-            return Ok(());
+            return self.unknown_call(name, arguments);
         }
         let Value::Global(callable) = callable else {
             return Err(self.malformed("a function", self.type_name(callable)));
@@ -107,16 +108,30 @@ impl<'a> Machine<'a> {
                 match function {
                     Value::Global(Global::RebuildFromType) => Err(self.unusual_arguments()),
                     Value::Global(function) => self.known_call(function, arguments),
-                    _ => Err(self.malformed("a function", self.type_name(function))),
+                    _ => match self.name(function) {
+                        Some(name) => self.unknown_call(name, arguments),
+                        None => Err(self.malformed("a function", self.type_name(function))),
+                    },
                 }
             }
             (Global::RebuildFromType, [_, _, _, _]) => {
-                self.stack
-                    .push(Value::Other("tensor of a class of its own"));
+                self.push(Object::Unread(Unread::OwnClass));
                 Ok(())
             }
             _ => self.known_call(callable, arguments),
         }
+    }
+
+    /// Of a call that is not understood its name is kept, or which tensor it would make.
+    fn unknown_call(&mut self, name: Name<'a>, arguments: Value<'a>) -> Result<(), PickleFault> {
+        // The seventh argument of _rebuild_tensor_v3 is a dtype.
+        let dtype = self.tuple(arguments)?.get(6).copied();
+        let dtype = dtype.and_then(|dtype| self.name(dtype));
+        self.push(match Unread::of_call(name, dtype) {
+            Some(unread) => Object::Unread(unread),
+            None => Object::Inert(name),
+        });
+        Ok(())
     }
 
     fn known_call(&mut self, callable: Global, arguments: Value<'a>) -> Result<(), PickleFault> {
@@ -130,8 +145,7 @@ impl<'a> Machine<'a> {
                 self.tensor(storage, offset, shape, strides)?;
             }
             (Global::RebuildTensor, [_, _, _, _, _, _, _]) => {
-                let is_not_stored = "tensor that is conjugated or negated";
-                self.stack.push(Value::Other(is_not_stored));
+                self.push(Object::Unread(Unread::Negated));
             }
             _ => return Err(self.unusual_arguments()),
         }
@@ -162,8 +176,8 @@ impl<'a> Machine<'a> {
         let storage = match storage {
             Value::Object(index) => match self.objects[index] {
                 Object::Storage(storage) => storage,
-                Object::Inert(name) => {
-                    self.push(Object::Inert(name));
+                Object::Inert(class) => {
+                    self.push(Object::Unread(Unread::StoredAs(class)));
                     return Ok(());
                 }
                 _ => return Err(self.malformed("a storage", self.type_name(storage))),
@@ -175,7 +189,7 @@ impl<'a> Machine<'a> {
             return Err(self.malformed("one stride for each axis", "more or fewer"));
         }
         if axes.0 > MOST_AXES {
-            self.stack.push(Value::Other("tensor of more than 8 axes"));
+            self.push(Object::Unread(Unread::ManyAxes));
             return Ok(());
         }
         let view = View {

@@ -1,7 +1,8 @@
 //! What a pickle holds, as far as weights need it. All else is kept as the name of what it would
 //! be.
 
-use crate::printable::printable;
+use super::name::Name;
+use super::unread::Unread;
 
 /// `torch.*Storage`: the classes of typed storages, and the dtype of their elements.
 const STORAGES: [(&str, &str); 12] = [
@@ -21,7 +22,7 @@ const STORAGES: [(&str, &str); 12] = [
 
 /// A value, as far as weights need it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     Int(i64),
     Text(&'a str),
     Global(Global),
@@ -36,7 +37,7 @@ pub(super) const SET: Value<'_> = Value::Other("set");
 
 /// The names whose calls are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Global {
+pub enum Global {
     OrderedDict,
     RebuildTensor,
     RebuildParameter,
@@ -48,70 +49,43 @@ pub(crate) enum Global {
 }
 
 #[derive(Debug)]
-pub(crate) enum Object<'a> {
+pub enum Object<'a> {
     Tuple(Vec<Value<'a>>),
     List(Vec<Value<'a>>),
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(Box<View<'a>>),
+    /// A tensor of a kind that is not read.
+    Unread(Unread<'a>),
     /// A class or function that weights do not need.
     Named(Name<'a>),
     /// What that would make if it were called, which it never is.
     Inert(Name<'a>),
 }
 
-/// The name of a class or function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name<'a> {
-    pub(crate) module: &'a str,
-    pub(crate) name: &'a str,
-}
-
 /// A run of elements in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Storage<'a> {
+pub struct Storage<'a> {
     /// As PyTorch calls it.
-    pub(crate) dtype: &'static str,
-    pub(crate) key: &'a str,
-    pub(crate) elements: usize,
+    pub dtype: &'static str,
+    pub key: &'a str,
+    pub elements: usize,
 }
 
 /// A tensor: which elements of a storage, all counts in elements.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct View<'a> {
-    pub(crate) storage: Storage<'a>,
-    pub(crate) offset: usize,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) strides: Vec<usize>,
+pub struct View<'a> {
+    pub storage: Storage<'a>,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub strides: Vec<usize>,
 }
 
 impl View<'_> {
     /// The length and the stride of each axis.
-    pub(crate) fn axes(&self) -> Vec<(usize, usize)> {
+    pub fn axes(&self) -> Vec<(usize, usize)> {
         let lengths = self.shape.iter().copied();
         lengths.zip(self.strides.iter().copied()).collect()
-    }
-}
-
-impl Name<'_> {
-    /// Whether NumPy would make an array or a number of it.
-    pub(crate) fn is_numpy(&self) -> bool {
-        self.module.split('.').next() == Some("numpy")
-            && matches!(
-                self.name,
-                "_reconstruct" | "_frombuffer" | "ndarray" | "scalar"
-            )
-    }
-
-    /// As a person would say it: what NumPy calls by long names is an array or a number, and the
-    /// classes of the language itself need no module.
-    pub(crate) fn describe(&self) -> String {
-        match (self.module, self.name) {
-            (_, "scalar") if self.is_numpy() => "NumPy scalar".to_owned(),
-            _ if self.is_numpy() => "NumPy array".to_owned(),
-            ("builtins" | "__builtin__", name) => printable(name),
-            (module, name) => printable(&format!("{module}.{name}")),
-        }
     }
 }
 
@@ -128,6 +102,7 @@ pub(super) fn type_name(objects: &[Object<'_>], value: Value<'_>) -> &'static st
             Object::Dict(_) => "dict",
             Object::Storage(_) => "storage",
             Object::Tensor(_) => "tensor",
+            Object::Unread(_) => "tensor of another kind",
             Object::Named(_) => "class or function",
             Object::Inert(_) => "object of an unknown class",
         },

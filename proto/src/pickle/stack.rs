@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::fault::PickleFault;
-use super::value::{Name, Object, SET, Value, type_name};
+use super::name::Name;
+use super::value::{Object, SET, Value, type_name};
 
 #[derive(Default)]
 pub(super) struct Machine<'a> {
@@ -120,7 +121,10 @@ impl<'a> Machine<'a> {
     /// Checks that what is on top of the stack may be given a state, which no weights lie in.
     pub(super) fn expect_stateful(&mut self) -> Result<(), PickleFault> {
         // Of an OrderedDict: `_metadata`, the versions of modules.
-        let has_state = matches!(self.top_object(), Some(Object::Dict(_) | Object::Inert(_)));
+        let has_state = matches!(
+            self.top_object(),
+            Some(Object::Dict(_) | Object::Inert(_) | Object::Unread(_))
+        );
         match has_state || matches!(self.top(), Some(Value::Other(_))) {
             true => Ok(()),
             false => Err(self.unlike("a dict")),

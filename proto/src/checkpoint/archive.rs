@@ -11,7 +11,7 @@ use zip::read::{ArchiveOffset, Config, ZipFile};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
-use super::error::PthFault;
+use super::error::ArchiveFault;
 use super::format::NotCheckpoint;
 use crate::printable::printable;
 
@@ -27,7 +27,7 @@ const WHOLE_FILE: Config = Config {
 };
 
 /// A checkpoint's archive.
-pub(super) struct Archive<R> {
+pub struct Archive<R> {
     zip: ZipArchive<R>,
     /// The folder all entries stand in, after the file's first name.
     folder: String,
@@ -35,14 +35,14 @@ pub(super) struct Archive<R> {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    pub(super) fn open(mut file: R) -> Result<Self, PthFault> {
+    pub fn open(mut file: R) -> Result<Self, ArchiveFault> {
         let length = file.seek(SeekFrom::End(0))?;
         let mut zip = ZipArchive::with_config(WHOLE_FILE, file)?;
         if zip.has_duplicate_names() {
-            return Err(PthFault::SameName);
+            return Err(ArchiveFault::SameName);
         }
         if zip.has_overlapping_files()? {
-            return Err(PthFault::Overlap);
+            return Err(ArchiveFault::Overlap);
         }
         let names = zip.file_names().collect::<Result<Vec<_>, ZipError>>()?;
         let folder = names.iter().find_map(|name| {
@@ -63,21 +63,21 @@ impl<R: Read + Seek> Archive<R> {
         };
         match archive.entry("byteorder", 16) {
             Ok(order) if order == b"little" => Ok(archive),
-            Ok(order) => Err(PthFault::ByteOrder(printable(&String::from_utf8_lossy(
-                &order,
-            )))),
-            Err(PthFault::NoEntry(_)) => Ok(archive),
+            Ok(order) => Err(ArchiveFault::ByteOrder(printable(
+                &String::from_utf8_lossy(&order),
+            ))),
+            Err(ArchiveFault::NoEntry(_)) => Ok(archive),
             Err(fault) => Err(fault),
         }
     }
 
     /// The bytes of the pickle.
-    pub(super) fn pickle(&mut self) -> Result<Vec<u8>, PthFault> {
+    pub fn pickle(&mut self) -> Result<Vec<u8>, ArchiveFault> {
         self.entry("data.pkl", PICKLE_BYTES)
     }
 
     /// The bytes of a storage that must have this many.
-    pub(super) fn storage(&mut self, key: &str, expected: u128) -> Result<Vec<u8>, PthFault> {
+    pub fn storage(&mut self, key: &str, expected: u128) -> Result<Vec<u8>, ArchiveFault> {
         let name = format!("data/{key}");
         let bytes = self.entry(&name, u64::MAX)?;
         self.check_size(&name, bytes.len() as u64, expected)?;
@@ -86,7 +86,7 @@ impl<R: Read + Seek> Archive<R> {
 
     /// Where a storage begins in the file. It must have this many bytes, which are compared with
     /// its checksum.
-    pub(super) fn storage_start(&mut self, key: &str, expected: u128) -> Result<u64, PthFault> {
+    pub fn storage_start(&mut self, key: &str, expected: u128) -> Result<u64, ArchiveFault> {
         let name = format!("data/{key}");
         let mut entry = self.open_entry(&name, u64::MAX)?;
         let (start, found) = (entry.data_start(), entry.size());
@@ -96,20 +96,20 @@ impl<R: Read + Seek> Archive<R> {
         }
         drop(entry);
         self.check_size(&name, found, expected)?;
-        start.ok_or(PthFault::NoEntry(name))
+        start.ok_or(ArchiveFault::NoEntry(name))
     }
 
-    fn damaged(&self, name: &str, error: io::Error) -> PthFault {
-        PthFault::Entry {
+    fn damaged(&self, name: &str, error: io::Error) -> ArchiveFault {
+        ArchiveFault::Entry {
             name: printable(&format!("{}/{name}", self.folder)),
             error,
         }
     }
 
-    fn check_size(&self, name: &str, found: u64, expected: u128) -> Result<(), PthFault> {
+    fn check_size(&self, name: &str, found: u64, expected: u128) -> Result<(), ArchiveFault> {
         match u128::from(found) == expected {
             true => Ok(()),
-            false => Err(PthFault::EntrySize {
+            false => Err(ArchiveFault::EntrySize {
                 name: printable(&format!("{}/{name}", self.folder)),
                 expected,
                 found,
@@ -118,7 +118,7 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     /// The bytes of an entry.
-    fn entry(&mut self, name: &str, most: u64) -> Result<Vec<u8>, PthFault> {
+    fn entry(&mut self, name: &str, most: u64) -> Result<Vec<u8>, ArchiveFault> {
         let mut entry = self.open_entry(name, most)?;
         let mut bytes = Vec::with_capacity(entry.size() as usize);
         let read = entry.read_to_end(&mut bytes);
@@ -131,11 +131,11 @@ impl<R: Read + Seek> Archive<R> {
 
     /// An entry whose bytes stand in the file as they are; whoever reads it to its end has it
     /// compared with its checksum, if it has one.
-    fn open_entry(&mut self, name: &str, most: u64) -> Result<ZipFile<'_, R>, PthFault> {
+    fn open_entry(&mut self, name: &str, most: u64) -> Result<ZipFile<'_, R>, ArchiveFault> {
         let path = format!("{}/{name}", self.folder);
         let name = printable(&path);
         let Some(index) = self.zip.index_for_name(&path) else {
-            return Err(PthFault::NoEntry(name));
+            return Err(ArchiveFault::NoEntry(name));
         };
         let entry = self.zip.by_index_data(index)?;
         let found = entry.size();
@@ -143,11 +143,11 @@ impl<R: Read + Seek> Archive<R> {
             || entry.encrypted()
             || entry.compressed_size() != found
         {
-            return Err(PthFault::Compressed(name));
+            return Err(ArchiveFault::Compressed(name));
         }
         let most = most.min(self.length);
         if found > most {
-            return Err(PthFault::TooLarge { name, found, most });
+            return Err(ArchiveFault::TooLarge { name, found, most });
         }
         // torch.save writes 0 where it was told not to compute checksums (`set_crc32_options`).
         let options = ZipReadOptions::new().ignore_crc32(entry.crc32() == 0);
@@ -156,7 +156,7 @@ impl<R: Read + Seek> Archive<R> {
 }
 
 /// What a zip archive is that torch.save did not write.
-fn other_archive(names: &[Cow<'_, str>]) -> PthFault {
+fn other_archive(names: &[Cow<'_, str>]) -> ArchiveFault {
     let ends_in = |endings: &[&str]| {
         names
             .iter()
@@ -166,8 +166,8 @@ fn other_archive(names: &[Cow<'_, str>]) -> PthFault {
         return NotCheckpoint::NumPy.into();
     }
     match ends_in(&[".pth", ".pt", ".bin", ".ckpt", ".safetensors"]) {
-        Some(name) => PthFault::Packed(printable(name)),
-        None => PthFault::NoEntry("NAME/data.pkl".to_owned()),
+        Some(name) => ArchiveFault::Packed(printable(name)),
+        None => ArchiveFault::NoEntry("NAME/data.pkl".to_owned()),
     }
 }
 
@@ -333,9 +333,12 @@ mod tests {
 
     #[test]
     fn what_is_compressed_or_damaged_is_refused() {
-        assert_eq!(
-            refusal(&forged(10, &[8])),
-            "entry `archive/data/0` is compressed, expected it stored as torch.save does"
+        let compressed = refusal(&forged(10, &[8]));
+        assert!(
+            compressed.starts_with(
+                "entry `archive/data/0` is compressed, expected it stored as torch.save does\nhint:"
+            ),
+            "{compressed}"
         );
         let checksum = refusal(&forged(16, &[1, 2, 3, 4]));
         assert!(

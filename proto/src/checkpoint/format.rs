@@ -1,9 +1,12 @@
 //! What a file is, by its first bytes: one that may hold weights, or which other one.
 
-use crate::tensor_file::LONGEST_HEADER;
+use super::part::join;
+
+/// The longest header of a safetensors file, as the safetensors library has it.
+pub const LONGEST_HEADER: u64 = 100_000_000;
 
 /// How many first bytes tell formats apart: the mark of a tar archive stands after 257.
-pub(super) const HEAD: usize = 512;
+pub const HEAD: usize = 512;
 
 /// The number that torch.save before PyTorch 1.6 begins with, as an instruction of a pickle
 /// (`MAGIC_NUMBER` in `torch/serialization.py`).
@@ -11,7 +14,7 @@ const LEGACY_MAGIC: [u8; 12] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x
 
 /// A format that weights come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// The zip archive of torch.save.
     Zip,
     Safetensors,
@@ -32,6 +35,11 @@ pub enum NotCheckpoint {
          hint: download the file itself, not the page that shows it"
     )]
     Html,
+    #[error(
+        "not a checkpoint: the index of one in several files, which stand beside it\nhint: {}",
+        join("NAME", *is_safetensors)
+    )]
+    Index { is_safetensors: bool },
     #[error("not a checkpoint: a text in {0}\nhint: read it; the download may have failed")]
     Text(&'static str),
     #[error("not a checkpoint: compressed by {by}\nhint: `{unpack}` gives what is in it")]
@@ -72,9 +80,18 @@ pub enum NotCheckpoint {
     Unknown,
 }
 
+impl NotCheckpoint {
+    /// What it is, and a hint.
+    pub fn what(&self) -> String {
+        let text = self.to_string();
+        let what = text.strip_prefix("not a checkpoint: ");
+        what.unwrap_or(&text).to_owned()
+    }
+}
+
 impl Format {
     /// Of a file with these first bytes, [`HEAD`] of them or all.
-    pub(super) fn of(head: &[u8]) -> Result<Self, NotCheckpoint> {
+    pub fn of(head: &[u8]) -> Result<Self, NotCheckpoint> {
         if head.starts_with(b"PK") {
             return Ok(Self::Zip);
         }
@@ -167,6 +184,9 @@ fn text(head: &[u8]) -> Option<NotCheckpoint> {
     }
     Some(match text.chars().next() {
         Some('<') => NotCheckpoint::Text("XML"),
+        Some('{') if text.contains("\"weight_map\"") => NotCheckpoint::Index {
+            is_safetensors: text.contains(".safetensors\""),
+        },
         Some('{' | '[') => NotCheckpoint::Text("JSON"),
         _ => NotCheckpoint::Text("plain characters"),
     })
@@ -192,6 +212,12 @@ mod tests {
         assert_is(b"<?xml version='1.0'?><html xmlns=''>", "a web page (HTML)");
         assert_is(b"<?xml version='1.0'?><Error><Code>", "a text in XML");
         assert_is(br#"{"error": "not found"}"#, "a text in JSON");
+        // As save_pretrained writes it.
+        let index =
+            b"{\n  \"metadata\": {\n    \"total_size\": 84\n  },\n  \"weight_map\": {\n    \
+                      \"cls_token\": \"model-00001-of-00002.safetensors\",";
+        assert_is(index, "the index of one in several files");
+        assert_is(index, "safetensors.torch.load_file(part)");
         assert_is(
             "Entr\u{e9}e absente".as_bytes(),
             "a text in plain characters",

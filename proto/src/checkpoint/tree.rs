@@ -10,14 +10,14 @@ const DEEPEST: usize = 6;
 const LISTED: usize = 6;
 
 /// The keys and values of a dict, in order.
-pub(super) type Entries<'a> = &'a [(Value<'a>, Value<'a>)];
+pub type Entries<'a> = &'a [(Value<'a>, Value<'a>)];
 
-pub(super) struct Tree<'a> {
-    pub(super) pickle: &'a Pickle<'a>,
+pub struct Tree<'a> {
+    pub pickle: &'a Pickle<'a>,
     /// The saved object first, then from top to bottom.
     nodes: Vec<Node<'a>>,
-    /// Classes, functions, and what they would make.
-    pub(super) inert: Vec<Inert<'a>>,
+    /// Classes, functions, and what they would make; tensors of kinds that are not read.
+    pub inert: Vec<Inert<'a>>,
 }
 
 /// A dict, list or tuple, or something else that was saved.
@@ -31,15 +31,15 @@ struct Node<'a> {
 
 /// A value of which the name alone is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Inert<'a> {
+pub struct Inert<'a> {
     /// The dict, list or tuple that it lies in.
-    pub(super) node: usize,
-    pub(super) key: Value<'a>,
-    pub(super) value: Value<'a>,
+    pub node: usize,
+    pub key: Value<'a>,
+    pub value: Value<'a>,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn of(pickle: &'a Pickle<'a>) -> Self {
+    pub fn of(pickle: &'a Pickle<'a>) -> Self {
         let root = Node {
             parent: None,
             value: pickle.root,
@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
             inert: vec![],
         };
         // Each object once, wherever it is first met.
-        let mut seen = vec![false; pickle.len()];
+        let mut seen = vec![false; pickle.object_count()];
         if let Value::Object(index) = pickle.root {
             seen[index] = true;
         }
@@ -89,7 +89,7 @@ impl<'a> Tree<'a> {
                 value,
                 depth: self.nodes[node].depth + 1,
             }),
-            Some(Object::Named(_) | Object::Inert(_)) => {
+            Some(Object::Named(_) | Object::Inert(_) | Object::Unread(_)) => {
                 self.inert.push(Inert { node, key, value });
             }
             _ => {}
@@ -97,25 +97,59 @@ impl<'a> Tree<'a> {
     }
 
     /// The dicts, from top to bottom: the number of each, and its entries.
-    pub(super) fn dicts(&self) -> impl Iterator<Item = (usize, Entries<'a>)> {
+    pub fn dicts(&self) -> impl Iterator<Item = (usize, Entries<'a>)> {
         let nodes = self.nodes.iter().enumerate();
         nodes.filter_map(|(node, _)| Some((node, self.entries(node)?)))
     }
 
+    /// Every entry of a dict, and every object in a list, that holds nothing more: the keys that
+    /// lead to it, and its value. Dicts and lists without anything are among them.
+    pub fn leaves(&self) -> impl Iterator<Item = (String, Value<'a>)> {
+        (0..self.nodes.len()).flat_map(|node| {
+            let value = self.nodes[node].value;
+            let entries: Vec<(Value<'a>, Value<'a>)> = match self.pickle.object(value) {
+                Some(Object::Dict(entries)) => entries.clone(),
+                Some(Object::List(items) | Object::Tuple(items)) => {
+                    let items = (0..).map(Value::Int).zip(items.iter().copied());
+                    items
+                        .filter(|(_, item)| matches!(item, Value::Object(_)))
+                        .collect()
+                }
+                _ => vec![],
+            };
+            let path = self.path(node);
+            let leaves = entries
+                .into_iter()
+                .filter(|&(_, value)| self.is_leaf(value));
+            let leaves = leaves.map(move |(key, value)| (key, value, path.clone()));
+            leaves.map(|(key, value, path)| (joined(&path, &self.key(key)), value))
+        })
+    }
+
+    fn is_leaf(&self, value: Value<'a>) -> bool {
+        match self.pickle.object(value) {
+            Some(Object::Dict(entries)) => entries.is_empty(),
+            Some(Object::List(items) | Object::Tuple(items)) => {
+                !items.iter().any(|item| matches!(item, Value::Object(_)))
+            }
+            _ => true,
+        }
+    }
+
     /// The entries of a dict.
-    pub(super) fn entries(&self, node: usize) -> Option<Entries<'a>> {
+    pub fn entries(&self, node: usize) -> Option<Entries<'a>> {
         self.pickle.dict(self.nodes[node].value)
     }
 
     /// A dict, and those that it lies in.
-    pub(super) fn with_parents(&self, node: usize) -> impl Iterator<Item = usize> {
+    pub fn with_parents(&self, node: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(node), |&node| {
             self.nodes[node].parent.map(|(parent, _)| parent)
         })
     }
 
     /// The keys that lead to a node, apart by dots; a dot alone is the saved object itself.
-    pub(super) fn path(&self, node: usize) -> String {
+    pub fn path(&self, node: usize) -> String {
         let keys = self.with_parents(node);
         let mut keys: Vec<String> = keys
             .filter_map(|node| self.nodes[node].parent)
@@ -129,7 +163,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The keys that lead to an entry, and what it is.
-    pub(super) fn describe(&self, node: usize, (key, value): (Value<'a>, Value<'a>)) -> String {
+    pub fn describe(&self, node: usize, (key, value): (Value<'a>, Value<'a>)) -> String {
         let path = joined(&self.path(node), &self.key(key));
         format!("`{path}` ({})", self.pickle.describe(value))
     }
@@ -144,7 +178,7 @@ impl<'a> Tree<'a> {
 }
 
 /// A path and what follows it.
-pub(super) fn joined(path: &str, rest: &str) -> String {
+pub fn joined(path: &str, rest: &str) -> String {
     match (path, rest) {
         (path, "") => path.to_owned(),
         (".", rest) => rest.to_owned(),
@@ -153,10 +187,7 @@ pub(super) fn joined(path: &str, rest: &str) -> String {
 }
 
 /// The first few, and how many more there are.
-pub(super) fn listed<T>(
-    mut entries: impl Iterator<Item = T>,
-    text: impl Fn(T) -> String,
-) -> Vec<String> {
+pub fn listed<T>(mut entries: impl Iterator<Item = T>, text: impl Fn(T) -> String) -> Vec<String> {
     let mut list: Vec<String> = entries.by_ref().take(LISTED).map(text).collect();
     match entries.count() {
         0 => {}

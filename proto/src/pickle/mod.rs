@@ -9,34 +9,39 @@
 mod call;
 mod fault;
 mod machine;
+mod name;
 mod opcode;
 mod pickler;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod value;
 
 pub use fault::PickleFault;
-pub(crate) use pickler::Pickler;
+pub use name::Name;
+pub use pickler::Pickler;
+pub use unread::Unread;
+pub use value::{Object, Storage, Value, View};
+
 use value::type_name;
-pub(crate) use value::{Name, Object, Storage, Value, View};
 
 /// A pickle, parsed.
 #[derive(Debug)]
-pub(crate) struct Pickle<'a> {
+pub struct Pickle<'a> {
     objects: Vec<Object<'a>>,
     /// The saved object.
-    pub(crate) root: Value<'a>,
+    pub root: Value<'a>,
 }
 
 impl<'a> Pickle<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, PickleFault> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, PickleFault> {
         let (objects, root) = machine::run(bytes)?;
         Ok(Self { objects, root })
     }
 
     /// What a pickle of a dict of these tensors would hold.
-    pub(crate) fn of_tensors(tensors: impl Iterator<Item = (&'a str, View<'a>)>) -> Self {
+    pub fn of_tensors(tensors: impl Iterator<Item = (&'a str, View<'a>)>) -> Self {
         let mut objects = vec![Object::Dict(vec![])];
         let mut entries = Vec::new();
         for (name, view) in tensors {
@@ -51,11 +56,11 @@ impl<'a> Pickle<'a> {
     }
 
     /// How many objects there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn object_count(&self) -> usize {
         self.objects.len()
     }
 
-    pub(crate) fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
+    pub fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
         match value {
             Value::Object(index) => Some(&self.objects[index]),
             _ => None,
@@ -63,22 +68,30 @@ impl<'a> Pickle<'a> {
     }
 
     /// The entries of a dict, in order.
-    pub(crate) fn dict(&self, value: Value<'a>) -> Option<&[(Value<'a>, Value<'a>)]> {
+    pub fn dict(&self, value: Value<'a>) -> Option<&[(Value<'a>, Value<'a>)]> {
         match self.object(value)? {
             Object::Dict(entries) => Some(entries),
             _ => None,
         }
     }
 
-    pub(crate) fn tensor(&self, value: Value<'a>) -> Option<&View<'a>> {
+    pub fn tensor(&self, value: Value<'a>) -> Option<&View<'a>> {
         match self.object(value)? {
             Object::Tensor(view) => Some(view),
             _ => None,
         }
     }
 
+    /// Which tensor a value is, if it is one of a kind that is not read.
+    pub fn unread(&self, value: Value<'a>) -> Option<Unread<'a>> {
+        match *self.object(value)? {
+            Object::Unread(unread) => Some(unread),
+            _ => None,
+        }
+    }
+
     /// The class or function that a value is, or that would have made it.
-    pub(crate) fn name(&self, value: Value<'a>) -> Option<Name<'a>> {
+    pub fn name(&self, value: Value<'a>) -> Option<Name<'a>> {
         match *self.object(value)? {
             Object::Named(name) | Object::Inert(name) => Some(name),
             _ => None,
@@ -86,7 +99,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The value of a dict's entry, if it is a tensor.
-    pub(crate) fn entry(&self, dict: Value<'a>, key: &str) -> Option<&View<'a>> {
+    pub fn entry(&self, dict: Value<'a>, key: &str) -> Option<&View<'a>> {
         let mut entries = self.dict(dict)?.iter();
         let is_meant = |name: Value<'a>| matches!(name, Value::Text(name) if name == key);
         let &(_, value) = entries.find(|(name, _)| is_meant(*name))?;
@@ -94,10 +107,11 @@ impl<'a> Pickle<'a> {
     }
 
     /// What a value is: the name of its type, and a tensor's shape.
-    pub(crate) fn describe(&self, value: Value<'a>) -> String {
-        match (self.tensor(value), self.name(value)) {
-            (Some(view), _) => format!("tensor {:?}", view.shape),
-            (_, Some(name)) => name.describe(),
+    pub fn describe(&self, value: Value<'a>) -> String {
+        match (self.tensor(value), self.unread(value), self.name(value)) {
+            (Some(view), _, _) => format!("tensor {:?}", view.shape),
+            (_, Some(unread), _) => unread.describe(),
+            (_, _, Some(name)) => name.describe(),
             _ => type_name(&self.objects, value).to_owned(),
         }
     }

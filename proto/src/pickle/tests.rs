@@ -1,9 +1,9 @@
 //! Pickles as PyTorch writes them, and pickles that break one rule each.
 
 use super::Pickle;
+use super::Pickler;
 use super::fault::PickleFault;
 use super::value::{Storage, Value, View};
-use crate::pickle::Pickler;
 
 fn refusal(bytes: &[u8]) -> String {
     Pickle::parse(bytes)
@@ -351,7 +351,10 @@ fn tensors_that_are_not_simply_stored_are_no_tensors() {
         pickle.describe(pickle.root)
     };
     assert_eq!(rebuilt("FloatStorage", 9), "tensor of more than 8 axes");
-    assert_eq!(rebuilt("QInt8Storage", 1), "torch.QInt8Storage");
+    assert_eq!(
+        rebuilt("QInt8Storage", 1),
+        "tensor in a storage `torch.QInt8Storage`"
+    );
 }
 
 #[test]
