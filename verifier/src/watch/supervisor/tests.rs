@@ -208,7 +208,7 @@ fn a_worker_that_never_began_is_an_error_and_one_that_is_told_to_stop_is_none() 
         .expect_err("nothing can be run")
         .to_string();
     assert!(error.contains("no such library"), "{error}");
-    let polite = "trap 'exit 0' TERM; while true; do sleep 0.05; done";
+    let polite = r#"trap 'echo \"bye\" >&0; exit 0' TERM; while true; do sleep 0.05; done"#;
     let again = script_of(polite);
     let tally = supervise(folder.path(), &[again], 0.4, Ladder::default());
     assert_eq!(
