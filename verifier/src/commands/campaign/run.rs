@@ -58,7 +58,9 @@ fn run_on(arguments: &CampaignRunArgs, subject: &Subject, stop: &AtomicBool) -> 
     let run_samples = study.settings.run_samples;
     let make = || runners.make(run_samples);
     if !PlanFile::is_in(&arguments.out) {
-        // What cannot run here leaves no plan behind.
+        // What cannot run here, or not at all, leaves no plan behind.
+        let none = Tally::new(study.plan.population());
+        study.clone().push_round(&none)?;
         make()?;
     }
     plan.keep(&arguments.out)?;
