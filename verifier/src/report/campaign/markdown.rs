@@ -356,3 +356,20 @@ fn text_of(rate: Option<&RateRecord>) -> String {
         _ => "–".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_as_short_in_percent_as_they_were_asked_for() {
+        for (share, text) in [(0.58, "58 %"), (0.001, "0.1 %"), (0.999_999, "99.9999 %")] {
+            assert_eq!(percent_of(share), text);
+        }
+    }
+
+    #[test]
+    fn a_name_begins_no_element() {
+        assert_eq!(plain("edge:<b>"), "edge:\\<b>");
+    }
+}
