@@ -67,8 +67,8 @@ pub(crate) struct CampaignRunArgs {
     /// Folder of plan and results; an earlier campaign in it goes on
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Sites by name (edge:softmax, weight:to_qkv.weight), by kind (inputs, edges, outputs, weights)
-    /// or all, between commas; `verifier inspect` lists them
+    /// Sites by name (edge:softmax, weight:to_qkv.weight), by kind (inputs, edges, outputs,
+    /// weights) or all, between commas; `verifier inspect` lists them
     #[arg(
         long,
         default_value = "all",
