@@ -132,7 +132,7 @@ fn a_fault_that_is_replayed_does_the_same_and_check_takes_it() {
         }
     }
     assert_eq!(kinds.len(), 4, "{kinds:?}");
-    replay(&out, 600).refuses(&["faults 0 to 600"]);
+    replay(&out, 600).refuses(&["faults 0 to 599"]);
 }
 
 #[test]
@@ -226,6 +226,8 @@ fn what_cannot_be_run_is_refused_and_what_was_altered_is_noticed() {
         &["no site `edge:softmx`", "softmax"],
     );
     refused(&["--shard", "17/16"], &["17/16", "I of 1 to N"]);
+    refused(&["--shard", "+1/16"], &["I of 1 to N"]);
+    refused(&["--confidence", "0.1"], &["from 50% to 99.9999%"]);
     refused(&["--faults", "bits:33"], &["bits:33"]);
     refused(
         &["--sites", "weights", "--region", "token"],
@@ -259,14 +261,58 @@ fn what_cannot_be_run_is_refused_and_what_was_altered_is_noticed() {
 }
 
 #[test]
+fn what_cannot_run_leaves_no_plan_and_reports_spare_the_campaigns_own_files() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let mut elsewhere = Program::Verifier.command();
+    elsewhere.args(["campaign", "run"]).arg(&bundle);
+    elsewhere.args(["--count", "50", "--device", "xnnpack", "--out"]);
+    run(elsewhere.arg(&out)).refuses(&["could not be created"]);
+    let all = ["--sites", "weight:scale", "--count", "1000000000"];
+    run(&mut campaign(&bundle, &out, &all)).refuses(&["hint: --count of "]);
+    assert!(!out.join("plan.json").exists());
+
+    // The other shard has the only batch.
+    run(&mut campaign(
+        &bundle,
+        &out,
+        &["--count", "50", "--shard", "2/2"],
+    ))
+    .expect_status(0);
+    for own in ["plan.json", "results/../plan.json", "results/r.json"] {
+        let report = out.join(own);
+        let arguments = ["--count", "50", "--report", utf8(&report)];
+        run(&mut campaign(&bundle, &out, &arguments)).refuses(&["keeps its plan"]);
+    }
+    let moved = folder.path().join("moved");
+    fs::rename(&bundle, &moved).expect("move");
+    run(&mut campaign(&moved, &out, &["--count", "50"]))
+        .expect_status(0)
+        .says("50 faults");
+}
+
+#[test]
 fn without_a_tail_there_are_rates_of_sdc_alone() {
     let folder = scratch();
     let bundle = tiny_bundle(folder.path());
     let out = folder.path().join("study");
-    let arguments = ["--count", "300", "--no-tail"];
+    let [json, page] = ["r.json", "r.md"].map(|name| folder.path().join(name));
+    let arguments = ["--count", "300", "--no-tail", "--report"];
+    let arguments = [&arguments[..], &[utf8(&json), "--report", utf8(&page)]].concat();
     let ended = run(&mut campaign(&bundle, &out, &arguments)).expect_status(0);
     assert!(!ended.stdout.contains("critical"), "{ended}");
     assert!(ended.stdout.contains("beyond tolerance"), "{ended}");
+    for path in [json, page] {
+        let text = fs::read_to_string(&path).expect("a report");
+        let claims = [
+            "critical-sdc",
+            "tolerable-sdc",
+            "critical SDC",
+            "tolerable SDC",
+        ];
+        assert!(!claims.iter().any(|claim| text.contains(claim)), "{text}");
+    }
 }
 
 #[test]

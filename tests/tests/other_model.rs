@@ -42,7 +42,7 @@ fn another_model_is_matched_by_name_and_compared_with_the_same_golden() {
         .expect_status(0)
         .says("weights.bin BLAKE3");
     let weight = ["--fault", "weight:to_qkv_weight[0,0]^30"];
-    judge("external/model.onnx", &weight).refuses(&["its weights cannot be changed"]);
+    judge("external/model.onnx", &weight).refuses(&["its weights are in other files"]);
     judge("doubled.onnx", &[])
         .expect_status(1)
         .says("8 of 8 samples are faulty");

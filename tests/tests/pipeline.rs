@@ -281,7 +281,8 @@ fn peak_memory(command: &Command) -> f64 {
 fn memory_does_not_grow_with_the_samples() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
-    // Both tensors of 4,000 samples are 200 MB: a tenth of them kept would show.
+    // Both tensors of 4,000 samples are 200 MB: a tenth of them kept would be 9 % more. Threads and
+    // what the allocator leaves unused make up to 5 %.
     let [few, many] = ["400", "4000"].map(|samples| {
         let bundle = folder.path().join(samples);
         let mut export = export_command(&weights, &bundle);
@@ -292,7 +293,7 @@ fn memory_does_not_grow_with_the_samples() {
     });
     for (program, few, many) in [("exporter", few[0], many[0]), ("verifier", few[1], many[1])] {
         assert!(
-            many < few * 1.05,
+            many < few * 1.08,
             "{program}: {few} KiB for 400 samples, {many} KiB for 4,000"
         );
     }

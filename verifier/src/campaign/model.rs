@@ -158,12 +158,16 @@ impl FromStr for FaultEffect {
 }
 
 fn count_of_bits(text: &str) -> Option<u8> {
-    text.parse().ok().filter(|count| (1..=BITS).contains(count))
+    let is_unsigned = text.bytes().all(|byte| byte.is_ascii_digit());
+    let count = is_unsigned.then(|| text.parse().ok())?;
+    count.filter(|count| (1..=BITS).contains(count))
 }
 
 fn bits_of(text: &str) -> Option<u32> {
     match text.strip_prefix("0x") {
-        Some(digits) if digits.len() == 8 => u32::from_str_radix(digits, 16).ok(),
+        Some(digits) if digits.len() == 8 && !digits.starts_with('+') => {
+            u32::from_str_radix(digits, 16).ok()
+        }
         Some(_) => None,
         None => {
             let value: f32 = text.parse().ok()?;
@@ -253,6 +257,8 @@ mod tests {
             "adjacent:0",
             "value:1e39",
             "value:0x7f",
+            "value:0x+fc00000",
+            "adjacent:+2",
             "x",
         ];
         for text in texts {

@@ -365,7 +365,11 @@ impl std::str::FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/');
-        let numbers = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let number = |text: &str| {
+            let is_unsigned = text.bytes().all(|byte| byte.is_ascii_digit());
+            is_unsigned.then(|| text.parse().ok())?
+        };
+        let numbers = parts.and_then(|(one, of)| Some((number(one)?, number(of)?)));
         match numbers {
             Some((number, of)) if 0 < number && number <= of && of <= 1_000_000 => {
                 Ok(Self { number, of })

@@ -9,7 +9,7 @@ use verifier::campaign::settings::RatesOf;
 use verifier::inject::Region;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{campaign_report, count, fraction, path, tolerance};
+use super::values::{campaign_report, confidence, count, fraction, path, tolerance};
 
 /// Run many faults and say at what rates they reach the output and change the class
 #[derive(Debug, Args)]
@@ -57,6 +57,8 @@ Exit status:
   0   all faults were run, or all of the shard's
   2   could not run, or results do not fit together
   75  ended before the end: the same command goes on")]
+// Always refused: faults go into the bundle's own model, on samples of its datasets.
+#[command(mut_arg("model", |arg| arg.hide(true)), mut_arg("test_data", |arg| arg.hide(true)))]
 pub(crate) struct CampaignRunArgs {
     #[command(flatten)]
     pub(crate) input: PartArgs,
@@ -65,8 +67,8 @@ pub(crate) struct CampaignRunArgs {
     /// Folder of plan and results; an earlier campaign in it goes on
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Sites by name (edge:softmax), by kind (inputs, edges, outputs, weights) or all, between
-    /// commas; `verifier inspect` lists them
+    /// Sites by name (edge:softmax, weight:to_qkv.weight), by kind (inputs, edges, outputs,
+    /// weights) or all, between commas; `verifier inspect` lists them
     #[arg(
         long,
         default_value = "all",
@@ -95,8 +97,8 @@ pub(crate) struct CampaignRunArgs {
     #[arg(long, default_value = "total", value_name = "LIST", value_delimiter = ',',
         conflicts_with_all = ["count", "per_stratum"])]
     pub(crate) margin_of: Vec<RatesOf>,
-    /// Of every interval
-    #[arg(long, default_value = "95%", value_name = "SHARE", value_parser = fraction)]
+    /// Of every interval, from 50% to 99.9999%
+    #[arg(long, default_value = "95%", value_name = "SHARE", value_parser = confidence)]
     pub(crate) confidence: f64,
     /// Decides which faults are drawn
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -125,7 +127,7 @@ pub(crate) struct CampaignRunArgs {
     pub(crate) reports: Vec<PathBuf>,
 }
 
-/// Merge the results that are there into a report
+/// Merge the results of a campaign that has all of them into a report
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -151,6 +153,7 @@ Exit status:
   0  the fault does what the campaign recorded
   1  it does something else
   2  could not run")]
+#[command(mut_arg("model", |arg| arg.hide(true)))]
 pub(crate) struct CampaignReplayArgs {
     /// Folder of plan and results
     pub(crate) folder: PathBuf,

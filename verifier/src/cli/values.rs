@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
+use verifier::campaign::statistics::Confidence;
 use verifier::engine::Device;
 use verifier::report::bench::Bench;
 use verifier::report::check::Check;
@@ -54,6 +55,15 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
     match share {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         _ => Err("expected a share between 0 and 1, such as 0.05 or 5%".to_owned()),
+    }
+}
+
+/// A share that intervals can have as their confidence.
+pub(super) fn confidence(text: &str) -> Result<f64, String> {
+    let share = fraction(text)?;
+    match Confidence::new(share) {
+        Ok(_) => Ok(share),
+        Err(_) => Err("expected a confidence from 50% to 99.9999%; 95% is usual".to_owned()),
     }
 }
 

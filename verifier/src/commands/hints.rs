@@ -4,6 +4,8 @@
 use anyhow::Error;
 use verifier::bench::BenchError;
 use verifier::calibrate::file::FileError;
+use verifier::campaign::statistics::RoundError;
+use verifier::campaign::study::StudyError;
 use verifier::engine::Device;
 use verifier::engine::onnxruntime::LoadError;
 use verifier::engine::onnxruntime::locate::{LocateError, VARIABLE};
@@ -40,6 +42,9 @@ fn hint(error: &(dyn std::error::Error + 'static), command: &str) -> Option<Stri
             "a calibration file is what `verifier calibrate` writes; if it was one, move it away \
              and calibrate again{other_way}"
         ));
+    }
+    if let Some(StudyError::Round(RoundError::AllDrawn { left, .. })) = error.downcast_ref() {
+        return Some(format!("--count of {left} or fewer runs each fault once"));
     }
     if let Some(BenchError::BatchSize { .. }) = error.downcast_ref() {
         return Some("a smaller --batch-size".to_owned());

@@ -25,7 +25,7 @@ pub enum Region {
     /// A tile of so many rows and columns; tiles begin at multiples of these, those at the edge
     /// may be smaller.
     Block([usize; 2]),
-    /// All elements of one attention head.
+    /// All elements of one attention head, between its projections.
     Head,
     /// All elements of one token; of scores and softmax, of one query.
     Token,
@@ -147,20 +147,45 @@ impl Region {
     }
 }
 
+/// Where the tensors of an attention have their heads, by the names that the exporter gives them,
+/// alone or behind `…_fn_`. Lengths alone do not tell: the network's width is a multiple of the
+/// heads' in most of its tensors.
+#[rustfmt::skip]
+const HEADS: [(&[&str], Heads); 5] = [
+    (&["qkv"], Heads::SideBySide(3)),
+    (&["query", "key", "value", "mixed"], Heads::SideBySide(1)),
+    (&["query_by_token", "key_by_token", "value_by_token", "mixed_by_token"], Heads::Axis(1)),
+    (&["query_by_head", "key_by_head", "value_by_head", "mixed_by_head"], Heads::Axis(0)),
+    (&["products", "scores", "softmax"], Heads::Axis(0)),
+];
+
+/// How a tensor has its heads.
+#[derive(Debug, Clone, Copy)]
+enum Heads {
+    /// In an axis of their own.
+    Axis(usize),
+    /// Side by side in the last of two axes, so often.
+    SideBySide(usize),
+}
+
 /// The axis of heads, or the last one where heads lie side by side in it.
 fn head_axis(site: &Site, layout: Layout) -> Option<(usize, Part)> {
-    let axes = site.shape.len();
-    if axes >= 3 {
-        let axis = site
-            .shape
-            .iter()
-            .position(|&length| length == layout.heads)?;
-        return Some((axis, Part::One(layout.heads)));
+    let name = match site.name.rsplit_once("_fn_") {
+        Some((_, name)) => name,
+        None => &site.name,
+    };
+    let (_, heads) = HEADS.iter().find(|(names, _)| names.contains(&name))?;
+    match *heads {
+        Heads::Axis(axis) => {
+            let is_there = site.shape.len() == 3 && site.shape[axis] == layout.heads;
+            is_there.then_some((axis, Part::One(layout.heads)))
+        }
+        Heads::SideBySide(times) => {
+            let width = times * layout.heads * layout.dim_head;
+            let is_there = site.shape.len() == 2 && site.shape[1] == width;
+            is_there.then_some((1, Part::Head { layout, times }))
+        }
     }
-    let width = *site.shape.last()?;
-    let times = width / (layout.heads * layout.dim_head);
-    let is_whole = times > 0 && width == times * layout.heads * layout.dim_head;
-    (axes == 2 && is_whole).then_some((axes - 1, Part::Head { layout, times }))
 }
 
 impl Part {

@@ -109,14 +109,20 @@ pub(super) fn sample_shape(graph: &Graph, name: &str) -> Option<Vec<usize>> {
     lengths.collect()
 }
 
-/// The names of sites, those like `name` first, which may have a kind before it.
+/// The names of sites, those like `name` first, which may have a kind before it; with their kinds
+/// where there are several.
 pub fn nearest_first(name: &str, sites: &[Site]) -> String {
     let name = name.split_once(':').map_or(name, |(_, name)| name);
-    let mut names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
-    let shared = |other: &str| {
-        let pairs = name.bytes().zip(other.bytes());
+    let shared = |other: &Site| {
+        let pairs = name.bytes().zip(other.name.bytes());
         pairs.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
     };
-    names.sort_by_key(|other| std::cmp::Reverse(shared(other)));
-    names.join(", ")
+    let mut nearest: Vec<&Site> = sites.iter().collect();
+    nearest.sort_by_key(|other| std::cmp::Reverse(shared(other)));
+    let is_of_one_kind = sites.iter().all(|site| site.kind == sites[0].kind);
+    let names = nearest.iter().map(|site| match is_of_one_kind {
+        true => site.name.clone(),
+        false => site.to_string(),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }

@@ -1,8 +1,9 @@
 //! Where the next round's faults go, so that rates become as narrow as asked.
 
-use super::estimate::{Estimates, Part, Question, Sum};
+use super::estimate::{Estimates, Question};
 use super::plan::{Plan, Round};
 use super::population::Population;
+use super::sum::{Part, Sum};
 
 /// A rate, and how narrow its interval is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,10 +85,11 @@ struct Allotted {
 
 impl<'a> Search<'a> {
     fn new(estimates: &'a Estimates, plan: &Plan, target: &Target) -> Self {
-        let pilot = estimates.parts(&target.question, &(0..1));
+        let side = estimates.rarer_side(&target.question);
+        let pilot = estimates.parts(&target.question, &(0..1), side);
         let strata: Vec<usize> = pilot.iter().map(|part| part.stratum).collect();
         let counted = estimates.counted(&strata);
-        let parts = estimates.parts(&target.question, &counted);
+        let parts = estimates.parts(&target.question, &counted, side);
         let proportions = proportions(estimates, &pilot);
         let allotted = |(part, proportion): (&Part, f64)| {
             let faults = plan.population().strata()[part.stratum].faults;

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::confidence::Confidence;
-use super::intervals::{Interval, one_proportion, score};
+use super::intervals::{Interval, one_proportion};
 use super::outcome::Event;
 use super::plan::Sampling;
 use super::population::{Among, Domain, Population};
 use super::smoothing::{Smoothed, smoothed};
+use super::sum::{Part, Sum};
 use super::tally::{Observed, Tally};
 
 /// A rate that one can ask for.
@@ -38,74 +39,18 @@ pub struct Estimates<'a> {
     pub confidence: Confidence,
 }
 
-/// One stratum's part in a rate of the domain.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    pub(super) stratum: usize,
-    /// Its size, over the size of the domain.
-    pub(super) weight: f64,
-    /// The share of its faults that count: those in samples classified correctly, or 1.
-    pub(super) eligible: f64,
-    pub(super) smoothed: Smoothed,
-    /// The pilot, if it is not counted.
-    before: Observed,
-    /// The faults that are counted.
-    own: Observed,
-    /// Faults of the stratum that the pilot left.
-    pub(super) left: f64,
+/// What is counted: samples with the event, or those without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Hits,
+    Misses,
 }
 
-/// A weighted sum of strata: its estimate, and what the estimate would be smoothed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sum {
-    pub(super) estimate: f64,
-    pub(super) smoothed: f64,
-    /// Of the estimate, from smoothed variances within the strata.
-    variance: f64,
-    /// Its third cumulant, the same way.
-    third: f64,
-}
-
-impl Sum {
-    /// The same estimate with the variance that so many draws of each stratum give it.
-    pub(super) fn with_draws(self, parts: &[Part], draws: impl Iterator<Item = f64>) -> Self {
-        let (mut variance, mut third) = (0.0, 0.0);
-        for (part, draws) in parts.iter().zip(draws) {
-            if draws < part.left {
-                let reach = part.reach(self.smoothed);
-                let own = reach * reach * (1.0 / draws - 1.0 / part.left);
-                variance += own;
-                // A hit moves the sum by the scale over the draws.
-                third += own * part.scale() / draws;
-            }
-        }
-        Self {
-            variance,
-            third,
-            ..self
-        }
-    }
-
-    /// Limits around the estimate, as Wilson has them: the rates from which the estimate differs by
-    /// no more than z times the deviation that it would have if they were true.
-    ///
-    /// A larger rate has a larger variance. For the upper limit, that grows as if what was missed
-    /// were in the strata that weigh most (third cumulant over variance: the correction for
-    /// skewness of Johnson 1978 and Hall 1992). For the lower one, it shrinks by half of what the
-    /// design effect (Kish 1965) says: so few hits give Clopper and Pearson's limits.
-    pub(super) fn interval(&self, confidence: Confidence) -> Interval {
-        let rate = self.estimate.clamp(0.0, 1.0);
-        if self.variance == 0.0 {
-            let (low, high) = (rate, rate);
-            return Interval { low, high };
-        }
-        let draws = self.smoothed * (1.0 - self.smoothed) / self.variance;
-        let fewest = draws.min(self.variance / self.third);
-        let of_low = score(rate, self.variance, 2.0 * draws, confidence);
-        let of_high = score(rate, self.variance, fewest, confidence);
-        Interval {
-            low: of_low.low,
-            high: of_high.high,
+impl Side {
+    fn of(self, observed: Observed) -> Observed {
+        match self {
+            Self::Hits => observed,
+            Self::Misses => observed.misses(),
         }
     }
 }
@@ -117,19 +62,42 @@ impl Estimates<'_> {
         let rounds = self.counted(&strata);
         let drawn = strata.iter().map(|&own| self.tally.drawn(&rounds, own));
         let faults = drawn.sum();
+        if strata.is_empty() {
+            return Rate {
+                estimate: None,
+                interval: Interval::UNKNOWN,
+                faults,
+            };
+        }
         let are_alike = self.sampling == Sampling::Uniform || strata.len() == 1;
         if are_alike && strata.iter().all(|&own| !self.is_cluster(own)) {
             return self.of_one_sample(question, &strata, faults);
         }
-        let sum = if self.sampling == Sampling::Uniform {
-            self.sum_of_clusters(question, &strata)
-        } else {
-            self.sum(&self.parts(question, &rounds))
+        let sum_of = |side| match self.sampling {
+            Sampling::Uniform => self.sum_of_clusters(question, &strata, side),
+            _ => self.sum(&self.parts(question, &rounds, side)),
+        };
+        let interval = |sum: Sum| sum.interval(self.confidence);
+        let sum = sum_of(Side::Hits);
+        // The limits are those of rare events: above a half, hits are what is left by misses.
+        let interval = match &sum {
+            Some(sum) if sum.estimate > 0.5 => {
+                sum_of(Side::Misses).map(|misses| interval(misses).mirrored())
+            }
+            _ => sum.map(interval),
         };
         Rate {
             estimate: sum.map(|sum| sum.estimate.clamp(0.0, 1.0)),
-            interval: sum.map_or(Interval::UNKNOWN, |sum| sum.interval(self.confidence)),
+            interval: interval.unwrap_or(Interval::UNKNOWN),
             faults,
+        }
+    }
+
+    /// What a rate is rarer of.
+    pub(super) fn rarer_side(&self, question: &Question) -> Side {
+        match self.rate(question).estimate {
+            Some(rate) if rate > 0.5 => Side::Misses,
+            _ => Side::Hits,
         }
     }
 
@@ -213,37 +181,33 @@ impl Estimates<'_> {
         }
     }
 
-    /// Faults drawn alike, some of which meet many samples: the mean of their shares. A fault
-    /// counts as much as the share of its samples that are of the kind.
-    fn sum_of_clusters(&self, question: &Question, strata: &[usize]) -> Option<Sum> {
+    /// Faults drawn alike, some of which meet many samples: the weighted mean of their shares. A
+    /// fault in a weight was drawn for all of its samples: it weighs as much as the share of them
+    /// that are in the domain and of the kind. They are worth as many faults that weigh the same
+    /// as the square of the weights' sum over the sum of their squares (Kish 1965).
+    fn sum_of_clusters(&self, question: &Question, strata: &[usize], side: Side) -> Option<Sum> {
         let rounds = self.counted(strata);
-        let part = |&stratum: &usize| {
-            let own = self.observed(question, &rounds, stratum);
-            let met = |among| self.met(question, stratum, among);
-            let is_scaled = strata.len() > 1 && self.is_cluster(stratum);
-            let scale = if is_scaled {
-                met(question.among) / met(Among::All)
-            } else {
-                1.0
+        let (mut observed, mut squared_weights) = (Observed::default(), 0.0);
+        for &stratum in strata {
+            let own = side.of(self.observed(question, &rounds, stratum));
+            let weight = match self.is_cluster(stratum) {
+                true => self.share_of_pairs(question, stratum),
+                false => 1.0,
             };
-            Observed {
-                faults: own.faults,
-                eligible: own.eligible * scale,
-                shares: own.shares * scale,
-                squares: own.squares * scale,
-            }
-        };
-        let observed = strata
-            .iter()
-            .map(part)
-            .fold(Observed::default(), Observed::plus);
+            squared_weights += own.eligible * weight * weight;
+            observed = observed.plus(own.times(weight));
+        }
+        if observed.eligible == 0.0 {
+            return None;
+        }
+        let observed = observed.times(observed.eligible / squared_weights);
         let sizes = strata
             .iter()
             .map(|&own| self.size(question, own, question.among));
         let population: f64 = sizes.sum();
         let smoothed = Smoothed::alone(observed);
         let left = (1.0 / observed.eligible - 1.0 / population).max(0.0);
-        (observed.eligible > 0.0).then(|| Sum {
+        Some(Sum {
             estimate: observed.shares / observed.eligible,
             smoothed: smoothed.rate,
             variance: smoothed.variance * left,
@@ -251,12 +215,12 @@ impl Estimates<'_> {
         })
     }
 
-    /// Samples of a kind that a fault meets in the domain.
-    fn met(&self, question: &Question, stratum: usize, among: Among) -> f64 {
+    /// Of the *(sample, fault)* pairs of a stratum, the share of those in the domain and of the
+    /// kind.
+    fn share_of_pairs(&self, question: &Question, stratum: usize) -> f64 {
         let own = &self.population.strata()[stratum];
-        self.population
-            .samples_per_fault(own, &question.domain, among)
-            .max(1) as f64
+        let whole = self.population.size(own, &Domain::default(), Among::All);
+        self.size(question, stratum, question.among) / whole
     }
 
     /// What some rounds say of a stratum, as shares of its samples in the domain.
@@ -266,18 +230,22 @@ impl Estimates<'_> {
             event,
             among,
         } = *question;
-        let met = self.met(question, stratum, among);
         self.tally
-            .observed(rounds, stratum, domain.tier, event, among, met)
+            .observed(rounds, stratum, domain.tier, event, among)
     }
 
     /// Every stratum's part in a stratified rate, from the faults of some rounds and what was
     /// drawn before them.
-    pub(super) fn parts(&self, question: &Question, rounds: &Range<usize>) -> Vec<Part> {
+    pub(super) fn parts(
+        &self,
+        question: &Question,
+        rounds: &Range<usize>,
+        side: Side,
+    ) -> Vec<Part> {
         let strata = self.population.strata();
         let of_rounds = |rounds: &Range<usize>| -> Vec<Observed> {
             let all = 0..strata.len();
-            all.map(|stratum| self.observed(question, rounds, stratum))
+            all.map(|stratum| side.of(self.observed(question, rounds, stratum)))
                 .collect()
         };
         let (before, observed) = (of_rounds(&(0..rounds.start)), of_rounds(rounds));
@@ -334,63 +302,5 @@ impl Estimates<'_> {
     }
 }
 
-impl Part {
-    /// Faults that were drawn in the rounds.
-    pub(super) fn faults(&self) -> u64 {
-        self.own.faults
-    }
-
-    /// Faults of the stratum.
-    fn size(&self) -> f64 {
-        self.left + self.before.faults as f64
-    }
-
-    /// What a share of the faults that the pilot left is of the sum.
-    fn scale(&self) -> f64 {
-        self.weight / self.eligible * self.left / self.size()
-    }
-
-    /// What one fault moves the sum by, if it were the stratum's only one: the standard deviation
-    /// of share − rate · (1 if it counts, else 0); if all count, that of the share.
-    pub(super) fn reach(&self, rate: f64) -> f64 {
-        let Smoothed {
-            rate: own,
-            variance,
-        } = self.smoothed;
-        let counts = self.eligible;
-        let spread = counts * variance + counts * (1.0 - counts) * (own - rate).powi(2);
-        self.scale() * spread.sqrt()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn with_equal_weights_a_sum_has_the_limits_of_one_proportion() {
-        let confidence = Confidence::new(0.95).expect("a level");
-        let draws = 100_000.0;
-        for hits in [1u32, 2, 5, 20, 100, 1_000] {
-            let rate = f64::from(hits) / draws;
-            let variance = rate * (1.0 - rate) / draws;
-            let sum = Sum {
-                estimate: rate,
-                smoothed: rate,
-                variance,
-                third: variance / draws,
-            };
-            let found = sum.interval(confidence);
-            let expected = one_proportion(hits.into(), draws as u64, 1 << 50, confidence);
-            let differs = |a: f64, b: f64| (a - b).abs() * draws > 0.25;
-            assert!(
-                !differs(found.low, expected.low),
-                "{hits}: {found:?}, {expected:?}"
-            );
-            assert!(
-                !differs(found.high, expected.high),
-                "{hits}: {found:?}, {expected:?}"
-            );
-        }
-    }
-}
+mod tests;

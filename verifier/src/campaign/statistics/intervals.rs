@@ -25,6 +25,14 @@ impl Interval {
         (self.high - self.low) / 2.0
     }
 
+    /// That of the event's absence.
+    pub(super) fn mirrored(self) -> Self {
+        Self {
+            low: 1.0 - self.high,
+            high: 1.0 - self.low,
+        }
+    }
+
     /// Whether a rate lies in it.
     pub fn contains(self, rate: f64) -> bool {
         (self.low..=self.high).contains(&rate)

@@ -6,9 +6,10 @@
 //! | `population` | sites, tiers and strata, with their sizes |
 //! | `plan`, `permutation` | which fault has which number |
 //! | `outcome`, `tally` | what faults did, counted by round and stratum |
+//! | `cluster` | how much each sample of a weight's fault weighs |
 //! | `sample_size` | how many faults a margin takes |
 //! | `intervals`, `hypergeometric`, `confidence` | the interval of one proportion |
-//! | `estimate`, `smoothing` | rates of strata and of sums over them |
+//! | `estimate`, `sum`, `smoothing` | rates of strata and of sums over them |
 //! | `allocation` | where the next round's faults go |
 //!
 //! A campaign in rounds: [`pilot`] is the first [`Round`] of a [`Plan`]; [`Plan::fault`] says what
@@ -19,6 +20,7 @@
 //! `docs/campaigns.md` has the statistics.
 
 mod allocation;
+mod cluster;
 mod confidence;
 mod estimate;
 mod hypergeometric;
@@ -29,6 +31,7 @@ mod plan;
 mod population;
 mod sample_size;
 mod smoothing;
+mod sum;
 mod tally;
 #[cfg(test)]
 mod tests;

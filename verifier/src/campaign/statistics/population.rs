@@ -228,19 +228,6 @@ impl Population {
         (site.places * site.patterns) as f64 * samples.among(among) as f64
     }
 
-    /// How many samples one fault of the stratum is run on, of those in the domain: 1, or those
-    /// that a weight meets.
-    pub fn samples_per_fault(&self, stratum: &Stratum, domain: &Domain, among: Among) -> u64 {
-        let Some(meets) = &self.sites[stratum.site].meets else {
-            return 1;
-        };
-        let met = match domain.tier {
-            Some(tier) => meets[tier],
-            None => Samples::sum(meets),
-        };
-        met.among(among)
-    }
-
     /// *(sample, fault)* pairs of the stratum, exactly.
     pub(super) fn pairs(&self, stratum: &Stratum) -> u64 {
         match stratum.tier {

@@ -3,40 +3,46 @@
 
 use std::ops::Range;
 
+use super::cluster::Cluster;
 use super::outcome::{Event, Seen};
 use super::population::{Among, Population};
 
 /// Outcomes by round and stratum.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
     rounds: Vec<Vec<Cell>>,
-    /// Strata, and of each in how many tiers its faults meet samples: 0 for one sample a fault.
-    tiers_met: Vec<usize>,
+    /// Strata, and of those whose faults meet many samples how much each of these weighs.
+    clusters: Vec<Option<Cluster>>,
 }
 
 /// Outcomes of the faults of one stratum in one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Cell {
     faults: u64,
+    /// Of faults of one sample, those in one that is classified correctly without the fault.
+    right_samples: u64,
     whole: Counts,
     /// By tier, of a stratum whose faults meet samples of all.
     by_tier: Vec<Counts>,
 }
+
+/// A fault's share of samples in whole numbers, so that sums do not depend on their order: this
+/// many stand for 1.
+const WHOLE: f64 = (1u64 << 30) as f64;
 
 /// Sums over faults of what each did to its samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Counts {
     all: [Sums; Event::ALL.len()],
     right: [Sums; Event::ALL.len()],
-    /// Samples met that are classified correctly without the fault.
-    right_samples: u64,
 }
 
-/// Sums, over faults, of the number of samples with an event.
+/// Sums over faults of the share of samples with an event: 0 or 1 of one sample, else in parts of
+/// [`WHOLE`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sums {
-    samples: u64,
-    squares: u64,
+    shares: u64,
+    squares: u128,
 }
 
 /// What is known of one event in some faults of a stratum. A fault's *share* is the share of its
@@ -54,6 +60,25 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// What is known of the event's absence: of each share what is left to 1.
+    pub(super) fn misses(self) -> Self {
+        Self {
+            shares: self.eligible - self.shares,
+            squares: self.eligible - 2.0 * self.shares + self.squares,
+            ..self
+        }
+    }
+
+    /// Faults that count so much each.
+    pub(super) fn times(self, weight: f64) -> Self {
+        Self {
+            faults: self.faults,
+            eligible: weight * self.eligible,
+            shares: weight * self.shares,
+            squares: weight * self.squares,
+        }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             faults: self.faults + other.faults,
@@ -67,18 +92,12 @@ impl Observed {
 impl Tally {
     /// Of no fault yet.
     pub fn new(population: &Population) -> Self {
-        let tiers = population.tiers().len();
-        let met = population.strata().iter();
-        let met = met.map(|stratum| {
-            if population.is_cluster(stratum) {
-                tiers
-            } else {
-                0
-            }
-        });
+        let strata = population.strata().iter();
         Self {
             rounds: Vec::new(),
-            tiers_met: met.collect(),
+            clusters: strata
+                .map(|stratum| Cluster::of(population, stratum))
+                .collect(),
         }
     }
 
@@ -100,31 +119,36 @@ impl Tally {
         by_tier: &[Seen],
         faults: u64,
     ) {
-        let met = self.tiers_met[stratum];
+        let cluster = &self.clusters[stratum];
+        let tiers = cluster.as_ref().map_or(0, Cluster::tiers);
         assert_eq!(
             by_tier.len(),
-            met.max(1),
+            tiers.max(1),
             "tiers that a fault of stratum {stratum} meets"
         );
         while self.rounds.len() <= round {
-            self.rounds
-                .push(vec![Cell::default(); self.tiers_met.len()]);
+            self.rounds.push(vec![Cell::default(); self.clusters.len()]);
         }
         let cell = &mut self.rounds[round][stratum];
         cell.faults += faults;
-        let whole = by_tier
-            .iter()
-            .fold(Seen::default(), |sum, seen| sum.plus(seen));
-        cell.whole.add(&whole, faults);
-        cell.by_tier.resize(met, Counts::default());
-        for (counts, seen) in cell.by_tier.iter_mut().zip(by_tier) {
-            counts.add(seen, faults);
+        let Some(cluster) = cluster else {
+            let seen = &by_tier[0];
+            cell.right_samples += seen.samples(Among::Right) * faults;
+            cell.whole.add(faults, |event, among| seen.of(event, among));
+            return;
+        };
+        let whole = |event, among| in_parts(cluster.share(by_tier, event, among));
+        cell.whole.add(faults, whole);
+        cell.by_tier.resize(tiers, Counts::default());
+        for (tier, counts) in cell.by_tier.iter_mut().enumerate() {
+            let of_tier = |event, among| cluster.share_of_tier(tier, &by_tier[tier], event, among);
+            counts.add(faults, |event, among| in_parts(of_tier(event, among)));
         }
     }
 
     /// Adds what another part of the same campaign found.
     pub fn merge(&mut self, other: &Self) {
-        assert_eq!(self.tiers_met, other.tiers_met, "tallies of one population");
+        assert_eq!(self.clusters, other.clusters, "tallies of one population");
         for (round, cells) in other.rounds.iter().enumerate() {
             let Some(own) = self.rounds.get_mut(round) else {
                 self.rounds.push(cells.clone());
@@ -152,7 +176,7 @@ impl Tally {
     }
 
     /// What is known of an event in a stratum from some rounds. `tier`: of a weight, in the
-    /// samples of that tier alone; `samples_per_fault`: how many of the kind each fault meets.
+    /// samples of that tier alone.
     pub(super) fn observed(
         &self,
         rounds: &Range<usize>,
@@ -160,23 +184,23 @@ impl Tally {
         tier: Option<usize>,
         event: Event,
         among: Among,
-        samples_per_fault: f64,
     ) -> Observed {
-        let scale = samples_per_fault;
+        let is_cluster = self.clusters[stratum].is_some();
+        let scale = if is_cluster { WHOLE } else { 1.0 };
         let of_cell = |cell: &Cell| {
             let counts = match tier {
-                Some(tier) if self.tiers_met[stratum] > 0 => cell.by_tier.get(tier),
+                Some(tier) if is_cluster => cell.by_tier.get(tier),
                 _ => Some(&cell.whole),
             };
             let sums = counts.map_or(Sums::default(), |counts| counts.of(among)[event as usize]);
             let eligible = match among {
-                Among::Right if self.tiers_met[stratum] == 0 => cell.whole.right_samples,
+                Among::Right if !is_cluster => cell.right_samples,
                 _ => cell.faults,
             };
             Observed {
                 faults: cell.faults,
                 eligible: eligible as f64,
-                shares: sums.samples as f64 / scale,
+                shares: sums.shares as f64 / scale,
                 squares: sums.squares as f64 / (scale * scale),
             }
         };
@@ -194,6 +218,7 @@ impl Tally {
 impl Cell {
     fn merge(&mut self, other: &Self) {
         self.faults += other.faults;
+        self.right_samples += other.right_samples;
         self.whole.merge(&other.whole);
         let most = self.by_tier.len().max(other.by_tier.len());
         self.by_tier.resize(most, Counts::default());
@@ -204,19 +229,17 @@ impl Cell {
 }
 
 impl Counts {
-    fn add(&mut self, seen: &Seen, faults: u64) {
-        self.right_samples += seen.samples(Among::Right) * faults;
+    fn add(&mut self, faults: u64, share: impl Fn(Event, Among) -> u64) {
         for event in Event::ALL {
-            self.all[event as usize].add(seen.of(event, Among::All), faults);
-            self.right[event as usize].add(seen.of(event, Among::Right), faults);
+            self.all[event as usize].add(share(event, Among::All), faults);
+            self.right[event as usize].add(share(event, Among::Right), faults);
         }
     }
 
     fn merge(&mut self, other: &Self) {
-        self.right_samples += other.right_samples;
         let own = self.all.iter_mut().chain(&mut self.right);
         for (own, sums) in own.zip(other.all.iter().chain(&other.right)) {
-            own.samples += sums.samples;
+            own.shares += sums.shares;
             own.squares += sums.squares;
         }
     }
@@ -230,10 +253,14 @@ impl Counts {
 }
 
 impl Sums {
-    fn add(&mut self, samples: u64, faults: u64) {
-        self.samples += samples * faults;
-        self.squares += samples * samples * faults;
+    fn add(&mut self, share: u64, faults: u64) {
+        self.shares += share * faults;
+        self.squares += u128::from(share) * u128::from(share) * u128::from(faults);
     }
+}
+
+fn in_parts(share: f64) -> u64 {
+    (share * WHOLE).round() as u64
 }
 
 #[cfg(test)]
@@ -284,7 +311,7 @@ mod tests {
         backwards.merge(&part(&faults[..1]));
         assert_eq!((&forwards, &backwards), (&whole, &whole));
         assert_eq!((whole.faults(), whole.rounds()), (3, 3));
-        let beyond = whole.observed(&(0..3), 3, None, Event::Beyond, Among::All, 1.0);
+        let beyond = whole.observed(&(0..3), 3, None, Event::Beyond, Among::All);
         assert_eq!((beyond.faults, beyond.shares), (2, 1.0));
         assert_eq!((whole.drawn(&(1..2), 3), whole.drawn(&(0..9), 3)), (1, 2));
     }
@@ -296,21 +323,22 @@ mod tests {
         let weight = population.strata().len() - 1;
         tally.add(0, weight, &weight_fault());
         tally.add(0, weight, &weight_fault());
-        let observed = |tier, among, met| {
-            tally.observed(&(0..1), weight, tier, Event::CriticalSdc, among, met)
+        let assert_share = |tier, among, share: f64| {
+            let found = tally.observed(&(0..1), weight, tier, Event::CriticalSdc, among);
+            assert_eq!((found.faults, found.eligible), (2, 2.0));
+            assert!((found.shares - 2.0 * share).abs() < 1e-8, "{found:?}");
+            assert!(
+                (found.squares - 2.0 * share * share).abs() < 1e-8,
+                "{found:?}"
+            );
         };
-        let expected = |shares: f64, squares| Observed {
-            faults: 2,
-            eligible: 2.0,
-            shares,
-            squares,
-        };
-        assert_eq!(
-            observed(None, Among::All, 6.0),
-            expected(4.0 / 6.0, 8.0 / 36.0)
-        );
-        assert_eq!(observed(Some(0), Among::Right, 1.0), expected(2.0, 2.0));
-        assert_eq!(observed(Some(1), Among::All, 4.0), expected(0.5, 0.125));
+        // Of the first tier's ten samples five are right: each of the two that are met stands for
+        // five. Of the second one's none is met that is wrong: the four stand for all ten.
+        assert_share(Some(0), Among::All, 0.5);
+        assert_share(Some(0), Among::Right, 1.0);
+        assert_share(Some(1), Among::All, 0.25);
+        assert_share(None, Among::All, 0.5 * 0.5 + 0.5 * 0.25);
+        assert_share(None, Among::Right, (5.0 * 1.0 + 9.0 * 0.25) / 14.0);
     }
 
     #[test]

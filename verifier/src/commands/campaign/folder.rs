@@ -51,12 +51,17 @@ impl PlanFile {
         serde_json::from_value(value).with_context(in_file)
     }
 
+    /// Whether the folder has a plan.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        folder.join(PLAN).exists()
+    }
+
     /// Writes the plan into a folder, or finds the same one there.
     pub(super) fn keep(&self, folder: &Path) -> Result<()> {
         refuse_inside("--out", folder)?;
         fs::create_dir_all(results(folder))
             .with_context(|| format!("{}: cannot be made", folder.display()))?;
-        if folder.join(PLAN).exists() {
+        if Self::is_in(folder) {
             return self.compare(&Self::read(folder)?, folder);
         }
         let path = folder.join(PLAN);
@@ -99,6 +104,27 @@ impl PlanFile {
         );
         Ok(())
     }
+}
+
+/// Refuses a file in the place of the plan or among results, by whatever path.
+pub(super) fn refuse_own(flag: &str, path: &Path, folder: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let parent = real(parent.unwrap_or(Path::new(".")));
+    let as_named = parent.zip(path.file_name()).map(|(at, name)| at.join(name));
+    let folder = real(folder).unwrap_or_else(|| folder.to_owned());
+    let own = [folder.join(PLAN), results(&folder)];
+    let own_real = own.iter().filter_map(|own| real(own));
+    let own: Vec<PathBuf> = own.iter().cloned().chain(own_real).collect();
+    for place in as_named.into_iter().chain(real(path)) {
+        ensure!(
+            !own.iter().any(|own| place.starts_with(own)),
+            "{flag} {}: the campaign keeps its plan and its results there\n\
+             hint: another name",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// The folder of the files of results.

@@ -98,9 +98,20 @@ impl Subject {
         Ok(Self { opened, ..self })
     }
 
-    /// The names of the sites that are asked for, as settings have them.
+    /// The names of the sites that are asked for, as settings have them; of weights PyTorch's names
+    /// are taken too.
     pub(super) fn site_names(&self, asked: &[String], model: &FaultModel) -> Result<Vec<String>> {
-        let chosen = choose_sites(&sites(&self.graph), asked, model, self.layout())?;
+        let all = sites(&self.graph);
+        let parameters = self.opened.parameters();
+        let graphs_name = |name: &String| {
+            let own = name.strip_prefix("weight:").unwrap_or(name);
+            match parameters.find(own) {
+                Some((initializer, _)) => format!("weight:{initializer}"),
+                None => name.clone(),
+            }
+        };
+        let asked: Vec<String> = asked.iter().map(graphs_name).collect();
+        let chosen = choose_sites(&all, &asked, model, self.layout())?;
         Ok(chosen.iter().map(ToString::to_string).collect())
     }
 

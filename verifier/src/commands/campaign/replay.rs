@@ -3,12 +3,15 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum as _;
 use console::say;
 use verifier::campaign::effect::{Effect, Effects};
 use verifier::campaign::results::Found;
 use verifier::campaign::rounds::{Batch, Step, go_through};
+use verifier::campaign::settings::EngineSettings;
 use verifier::campaign::statistics::{Among, Event, Seen};
 use verifier::campaign::study::Study;
+use verifier::engine::onnxruntime::Optimization;
 use verifier::report::Verdict;
 
 use super::folder::results;
@@ -22,12 +25,7 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let subject = subject.verified(&AtomicBool::new(false))?;
     let backend = Backend::start(&arguments.target, &subject)?;
     let engine = backend.settings();
-    ensure!(
-        engine == plan.settings.engine,
-        "the campaign ran with {:?}, expected the same, found {engine:?}\n\
-         hint: --device, --runtime and --optimization choose the engine",
-        plan.settings.engine
-    );
+    check_engine(&plan.settings.engine, &engine)?;
     let found = Found::read(&results(&arguments.folder), &plan.plan)?;
     let number = arguments.number;
     let mut wanted: Option<(Batch, Option<Vec<Effects>>)> = None;
@@ -42,7 +40,7 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (batch, before) = wanted.with_context(|| {
         format!(
             "fault {number}: the rounds so far have faults 0 to {}",
-            study.plan.faults()
+            study.plan.faults().saturating_sub(1)
         )
     })?;
     let runners = subject.runners(&backend, study.settings.classes_known)?;
@@ -55,7 +53,8 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         let info = subject.opened.recordings.info[sample];
         say!("sample       {sample}, image {}", info.sample_index);
     }
-    say_effects(&effects[position]);
+    let classes_known = study.settings.classes_known;
+    say_effects(&effects[position], classes_known);
     if let (Effects::One(_), Some(logits)) = (&effects[position], logits) {
         say!("logits       {}", listed(&logits.fault_free));
         say!("with fault   {}", listed(&logits.corrupted));
@@ -70,31 +69,79 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     }
     say!("recorded     OTHERWISE:");
     if let Some(before) = before.get(position) {
-        say_effects(before);
+        say_effects(before, classes_known);
     }
     Ok(Verdict::Fail.exit_status())
 }
 
-fn say_effects(effects: &Effects) {
+/// Refuses another engine than the campaign's, and says in what it differs.
+fn check_engine(expected: &EngineSettings, found: &EngineSettings) -> Result<()> {
+    let text = |allowed: bool| if allowed { "allowed" } else { "off" };
+    let fields = |engine: &EngineSettings| {
+        [
+            ("ONNX Runtime", engine.version.clone()),
+            ("its library's SHA-256", engine.sha256.clone()),
+            ("--device", engine.device.to_string()),
+            (
+                "device of the other parts",
+                engine.other_parts_on.to_string(),
+            ),
+            ("--optimization", name_of(engine.optimization)),
+            (
+                "reduced precision",
+                text(engine.allow_reduced_precision).to_owned(),
+            ),
+        ]
+    };
+    let pairs = fields(expected).into_iter().zip(fields(found));
+    let differing = pairs.filter(|(expected, found)| expected != found);
+    let differing: Vec<String> = differing
+        .map(|((name, expected), (_, found))| format!("{name}: expected {expected}, found {found}"))
+        .collect();
+    ensure!(
+        expected == found,
+        "the campaign ran with another engine: {}\n\
+         hint: --device, --other-parts-on, --runtime, --optimization and \
+         --allow-reduced-precision choose the engine",
+        differing.join("; ")
+    );
+    Ok(())
+}
+
+/// As the flag takes it.
+fn name_of(optimization: Optimization) -> String {
+    let value = optimization.to_possible_value();
+    value.map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+fn say_effects(effects: &Effects, classes_known: bool) {
     match effects {
-        Effects::One(effect) => say_effect(effect),
+        Effects::One(effect) => say_effect(effect, classes_known),
         Effects::Many(tiers) => {
             let all = tiers
                 .iter()
                 .fold(Seen::default(), |sum, tier| sum.plus(tier));
             say!("samples      {}", all.samples(Among::All));
-            for event in Event::ALL {
+            for event in Event::ALL
+                .into_iter()
+                .filter(|event| has(*event, classes_known))
+            {
                 say!("  {:<20} {}", name(event), all.of(event, Among::All));
             }
         }
     }
 }
 
-fn say_effect(effect: &Effect) {
+/// Whether the event means something; without classes what is finite is beyond the tolerance alone.
+fn has(event: Event, classes_known: bool) -> bool {
+    classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
+}
+
+fn say_effect(effect: &Effect, classes_known: bool) {
     let seen = effect.seen(false);
     let outcome = Event::ALL
         .into_iter()
-        .find(|event| seen.of(*event, Among::All) > 0);
+        .find(|event| has(*event, classes_known) && seen.of(*event, Among::All) > 0);
     say!("outcome      {}", outcome.map_or("none", name));
     let pattern = effect
         .pattern

@@ -18,7 +18,7 @@ use verifier::report::record::BundleRecord;
 use verifier::samples::Images;
 
 use super::super::recorded::check_place;
-use super::folder::{PlanFile, results};
+use super::folder::{PlanFile, refuse_own, results};
 use super::open::Subject;
 use super::status::done;
 use crate::cli::{CampaignReportArgs, PartArgs};
@@ -33,18 +33,20 @@ pub(super) struct Merged {
 }
 
 pub(super) fn report(arguments: &CampaignReportArgs) -> Result<u8> {
-    check_places(&arguments.reports)?;
+    check_places(&arguments.reports, &arguments.folder)?;
     let merged = Merged::read(&arguments.folder, arguments.bundle.as_deref())?;
     merged.check_complete(&arguments.folder)?;
     hand_over(&merged, &arguments.reports)?;
     Ok(done())
 }
 
-/// Refuses a report that could not be written, before anything is run.
-pub(super) fn check_places(reports: &[PathBuf]) -> Result<()> {
-    reports
-        .iter()
-        .try_for_each(|path| check_place("--report", path))
+/// Refuses a report that could not be written, or that would take the place of the campaign's own
+/// files, before anything is run.
+pub(super) fn check_places(reports: &[PathBuf], folder: &Path) -> Result<()> {
+    reports.iter().try_for_each(|path| {
+        check_place("--report", path)?;
+        refuse_own("--report", path, folder)
+    })
 }
 
 /// Says the rates on stdout, and writes the reports that were asked for.
@@ -118,7 +120,7 @@ impl Merged {
         bail!(
             "{}: {run} of {all} faults are there; of {shards} shards some have batches to run: \
              --array={missing}\n\
-             hint: `verifier campaign` with the same flags runs what is missing",
+             hint: `verifier campaign run` with the same flags runs what is missing",
             folder.display()
         )
     }

@@ -35,17 +35,34 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
         !arguments.input.test_data,
         "--test-data: a campaign needs samples of the bundle's datasets"
     );
-    check_places(&arguments.reports)?;
-    let subject = Subject::open(&arguments.input)?.verified(&stop)?;
-    let backend = Backend::start(&arguments.target, &subject)?;
+    check_places(&arguments.reports, &arguments.out)?;
+    match Subject::open(&arguments.input)?.verified(&stop) {
+        Err(_) if stop.load(Ordering::Relaxed) => {
+            note!("ended before anything was run; the same command goes on");
+            Ok(RESUMABLE)
+        }
+        subject => run_on(arguments, &subject?, &stop),
+    }
+}
+
+fn run_on(arguments: &CampaignRunArgs, subject: &Subject, stop: &AtomicBool) -> Result<u8> {
+    let backend = Backend::start(&arguments.target, subject)?;
     let runners = subject.runners(&backend, !arguments.no_tail)?;
-    let settings = settings(arguments, &subject, &backend, runners.know_classes())?;
+    let settings = settings(arguments, subject, &backend, runners.know_classes())?;
     let mut study = subject.study(settings)?;
     let plan = PlanFile {
         plan: study.plan.hash(),
         bundle_path: std::path::absolute(&arguments.input.bundle)?,
         settings: study.settings.clone(),
     };
+    let run_samples = study.settings.run_samples;
+    let make = || runners.make(run_samples);
+    if !PlanFile::is_in(&arguments.out) {
+        // What cannot run here, or not at all, leaves no plan behind.
+        let none = Tally::new(study.plan.population());
+        study.clone().push_round(&none)?;
+        make()?;
+    }
     plan.keep(&arguments.out)?;
     let folder = results(&arguments.out);
     let found = Found::read(&folder, &plan.plan)?;
@@ -56,16 +73,14 @@ pub(super) fn run(arguments: &CampaignRunArgs) -> Result<u8> {
         plan: plan.plan.clone(),
         shard: arguments.shard,
     };
-    let run_samples = study.settings.run_samples;
-    let make = || runners.make(run_samples);
-    let reached = side_by_side(backend.side_by_side, &make, |workers| {
+    let reached = side_by_side(backend.side_by_side, stop, &make, |workers| {
         let mut part = ShardRun {
             found: &found,
             attempt: None,
             header,
             folder: &folder,
             workers,
-            stop: &stop,
+            stop,
             progress: None,
         };
         go_through(&mut study, &mut |study, batch, tally| {
@@ -84,7 +99,8 @@ fn conclude(arguments: &CampaignRunArgs, study: &Study, reached: &Reached) -> Re
         return Ok(RESUMABLE);
     }
     if reached.is_complete() {
-        hand_over(&Merged::read(&arguments.out, None)?, &arguments.reports)?;
+        let bundle = Some(arguments.input.bundle.as_path());
+        hand_over(&Merged::read(&arguments.out, bundle)?, &arguments.reports)?;
         return Ok(done());
     }
     let (shard, of) = (arguments.shard, arguments.shard.of);
@@ -173,20 +189,40 @@ impl ShardRun<'_> {
             return Ok(Step::Missing);
         }
         if self.stop.load(Ordering::Relaxed) {
-            while let Some((first, effects)) = self.workers.take_first() {
-                self.keep(first, &effects?)?;
-            }
-            return Ok(Step::Stop);
+            return self.finish();
         }
         self.show(study, batch, tally);
         self.give(study, batch);
         let (first, effects) = self.workers.take_first().expect("the batch was given");
+        let Some(effects) = effects else {
+            self.check_stopped()?;
+            return self.finish();
+        };
         let effects = effects?;
         self.keep(first, &effects)?;
         if let Some((_, progress)) = &self.progress {
             progress.advance(batch.numbers.end - first);
         }
         Ok(Step::Ran(effects))
+    }
+
+    /// A batch that nobody began is one after the end, or its thread is gone.
+    fn check_stopped(&self) -> Result<()> {
+        ensure!(
+            self.stop.load(Ordering::Relaxed),
+            "the thread that ran a batch ended"
+        );
+        Ok(())
+    }
+
+    /// Keeps the batches that were begun.
+    fn finish(&mut self) -> Result<Step> {
+        while let Some((first, effects)) = self.workers.take_first() {
+            if let Some(effects) = effects {
+                self.keep(first, &effects?)?;
+            }
+        }
+        Ok(Step::Stop)
     }
 
     /// Gives the workers this batch and those behind it that are to be run.

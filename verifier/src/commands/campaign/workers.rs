@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use verifier::campaign::effect::Effects;
 use verifier::campaign::runner::Runner;
 use verifier::campaign::study::Study;
@@ -33,9 +33,10 @@ struct Job {
 type Ran = Result<Vec<Effects>>;
 
 /// Starts so many threads, each of which makes a runner when it gets its first batch, for as long
-/// as `body` runs.
+/// as `body` runs. None of them begins a batch after `stop`.
 pub(super) fn side_by_side<'a, T>(
     threads: usize,
+    stop: &AtomicBool,
     make: &(impl Fn() -> Result<Runner<'a>> + Sync),
     body: impl FnOnce(&mut Workers) -> Result<T>,
 ) -> Result<T> {
@@ -44,7 +45,7 @@ pub(super) fn side_by_side<'a, T>(
     let is_over = Arc::new(AtomicBool::new(false));
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| work(&waiting, &is_over, make));
+            scope.spawn(|| work(&waiting, [stop, &is_over], make));
         }
         let mut workers = Workers {
             threads,
@@ -59,7 +60,7 @@ pub(super) fn side_by_side<'a, T>(
 
 fn work<'a>(
     waiting: &Mutex<Receiver<Job>>,
-    is_over: &AtomicBool,
+    ends: [&AtomicBool; 2],
     make: &impl Fn() -> Result<Runner<'a>>,
 ) {
     let mut runner = None;
@@ -69,12 +70,14 @@ fn work<'a>(
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
         match job {
-            Ok(job) if !is_over.load(Ordering::Relaxed) => {
+            // Dropped: whoever waits for it is told so.
+            Ok(_) if ends.iter().any(|end| end.load(Ordering::Relaxed)) => {}
+            Ok(job) => {
                 let ran = run(&mut runner, make, &job);
                 // Nobody waits for it after an error of another batch.
                 let _ = job.reply.send(ran);
             }
-            _ => return,
+            Err(_) => return,
         }
     }
 }
@@ -118,11 +121,11 @@ impl Workers {
         self.under_way.push_back((numbers, ran));
     }
 
-    /// Waits for the batch that was given first; its first number, and what its faults did.
-    pub(super) fn take_first(&mut self) -> Option<(u64, Ran)> {
+    /// Waits for the batch that was given first; its first number, and what its faults did, `None`
+    /// if nobody began it.
+    pub(super) fn take_first(&mut self) -> Option<(u64, Option<Ran>)> {
         let (numbers, ran) = self.under_way.pop_front()?;
-        let ran = ran.recv().context("the thread that ran the batch ended");
-        Some((numbers.start, ran.flatten()))
+        Some((numbers.start, ran.recv().ok()))
     }
 }
 

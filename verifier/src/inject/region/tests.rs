@@ -7,18 +7,28 @@ const LAYOUT: Layout = Layout {
     dim_head: 2,
 };
 
-fn site(shape: &[usize]) -> Site {
+fn site(name: &str, shape: &[usize]) -> Site {
     Site {
         kind: SiteKind::Edge,
-        name: "x".to_owned(),
+        name: name.to_owned(),
         shape: shape.to_vec(),
+    }
+}
+
+/// A name of the attention that has its heads as the shape says.
+fn name_of(shape: &[usize]) -> &'static str {
+    match shape {
+        [_, 12] => "qkv",
+        [2, _, _] => "transformer_layers_1_0_fn_softmax",
+        [_, 2, _] => "mixed_by_token",
+        _ => "mixed",
     }
 }
 
 /// The elements of every place, as the grammar of faults reads them.
 fn elements(region: &str, shape: &[usize]) -> Vec<Vec<usize>> {
     let region: Region = region.parse().expect(region);
-    let site = site(shape);
+    let site = site(name_of(shape), shape);
     let of_place = |place| {
         let sample = [Positions::At(0)].into_iter();
         let fault = Fault {
@@ -53,6 +63,30 @@ fn heads_lie_in_an_axis_of_their_own_or_side_by_side() {
     // Queries, keys and values of one token, two heads of two each.
     let qkv = elements("head", &[1, 12]);
     assert_eq!(qkv, [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]]);
+}
+
+#[test]
+fn lengths_alone_are_no_heads() {
+    let has = |name: &str, shape: &[usize]| {
+        let places = Region::Head.places(&site(name, shape), LAYOUT);
+        assert!(places.is_none_or(|places| places == LAYOUT.heads));
+        places.is_some()
+    };
+    assert!(has("query", &[3, 4]) && has("transformer_layers_1_0_fn_query", &[3, 4]));
+    assert!(has("key_by_head", &[2, 2, 3]) && has("products", &[2, 3, 3]));
+    // As wide as all heads, or as many channels as heads.
+    for name in ["submodel_input", "submodel_output", "residual", "pixels"] {
+        assert!(!has(name, &[3, 4]) && !has(name, &[2, 3, 3]), "{name}");
+    }
+    for name in [
+        "transformer_layers_0_1_fn_net_0",
+        "my_qkv",
+        "fn_qkv_product",
+    ] {
+        assert!(!has(name, &[3, 12]), "{name}");
+    }
+    assert!(!has("qkv", &[3, 4]) && !has("query", &[3, 12]) && !has("query", &[12]));
+    assert!(!has("scores", &[3, 2, 3]) && !has("value_by_token", &[2, 3, 2]));
 }
 
 #[test]
@@ -96,7 +130,7 @@ fn each_element_is_in_exactly_one_place_of_a_region() {
 
 #[test]
 fn an_element_is_in_the_place_that_has_it() {
-    let site = site(&[3, 12]);
+    let site = site("qkv", &[3, 12]);
     for region in [
         Region::Head,
         Region::Token,
@@ -124,14 +158,15 @@ fn an_element_is_in_the_place_that_has_it() {
 
 #[test]
 fn a_site_without_such_a_region_and_a_text_that_is_none_are_refused() {
-    let has = |region: Region, shape: &[usize]| region.places(&site(shape), LAYOUT).is_some();
+    let has = |region: Region, shape: &[usize]| region.places(&site("x", shape), LAYOUT).is_some();
     assert!(!has(Region::Column, &[7]) && !has(Region::Block([2, 2]), &[7]));
     assert!(!has(Region::Head, &[3, 5]) && !has(Region::Token, &[4, 5]));
     let weight = Site {
         kind: SiteKind::Weight,
-        ..site(&[3, 4])
+        ..site("qkv", &[3, 12])
     };
     assert_eq!(Region::Token.places(&weight, LAYOUT), None);
+    assert_eq!(Region::Head.places(&weight, LAYOUT), None);
     for text in [
         "",
         "rows",

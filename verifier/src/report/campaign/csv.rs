@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::markdown::is_known;
 use crate::campaign::effect::{Effect, Effects};
 use crate::campaign::statistics::{Among, Event};
 use crate::campaign::study::{Planned, Study};
@@ -43,7 +44,7 @@ impl<W: Write> FaultList<W> {
     }
 
     /// A line. Of a fault in one sample an outcome is 1 or 0; of a weight's, the number of its
-    /// samples that had it.
+    /// samples that had it; empty where it takes classes and there are none.
     pub fn add(
         &mut self,
         study: &Study,
@@ -76,7 +77,12 @@ impl<W: Write> FaultList<W> {
         fields.push(seen.samples(Among::All).to_string());
         fields.push(seen.samples(Among::Right).to_string());
         let outcomes = Event::ALL.iter().filter(|event| **event != Event::Beyond);
-        fields.extend(outcomes.map(|event| seen.of(*event, Among::All).to_string()));
+        fields.extend(
+            outcomes.map(|event| match is_known(&study.settings, *event) {
+                true => seen.of(*event, Among::All).to_string(),
+                false => String::new(),
+            }),
+        );
         match effects {
             Effects::One(effect) => fields.extend(of_one(effect)),
             Effects::Many(_) => fields.extend(std::iter::repeat_n(String::new(), 5)),

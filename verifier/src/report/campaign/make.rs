@@ -1,5 +1,6 @@
 //! Makes the report of a campaign from its plan and its outcomes.
 
+use super::markdown::is_known;
 use super::{
     BitRecord, CAMPAIGN_REPORT_VERSION, CampaignReport, ExampleRecord, LeadChanges,
     PopulationRecord, PositionRecord, RateRecord, SiteRecord, TierRecord,
@@ -40,6 +41,7 @@ pub fn report_of(
             samples: tiers.iter().map(|tier| tier.all).sum(),
             right: tiers.iter().map(|tier| tier.right).sum(),
             strata: population.strata().len(),
+            samples_of_weight_fault: study.met.len(),
         },
         rounds: study
             .plan
@@ -47,13 +49,16 @@ pub fn report_of(
             .map(|round| round.end - round.start)
             .collect(),
         faults: tally.faults(),
-        total: all_rates(&estimates, whole),
+        total: all_rates(study, &estimates, whole),
         sites: (0..study.sites.len())
             .map(|site| site_record(study, &estimates, summary, site))
             .collect(),
-        bits: bit_records(&estimates, None),
-        tiers: tier_records(&estimates, upper_bounds),
-        lead_changes: lead_changes(summary),
+        bits: bit_records(study, &estimates, None),
+        tiers: tier_records(study, &estimates, upper_bounds),
+        lead_changes: match study.settings.classes_known {
+            true => lead_changes(summary),
+            false => vec![],
+        },
         examples: summary
             .examples
             .iter()
@@ -67,7 +72,7 @@ pub fn report_of(
     }
 }
 
-fn tier_records(estimates: &Estimates<'_>, upper_bounds: &[f64]) -> Vec<TierRecord> {
+fn tier_records(study: &Study, estimates: &Estimates<'_>, upper_bounds: &[f64]) -> Vec<TierRecord> {
     let tiers = estimates.population.tiers().iter().enumerate();
     let record = |(tier, samples): (usize, &Samples)| {
         let domain = Domain {
@@ -79,7 +84,7 @@ fn tier_records(estimates: &Estimates<'_>, upper_bounds: &[f64]) -> Vec<TierReco
             upper_bound: upper_bounds.get(tier).copied(),
             samples: samples.all,
             right: samples.right,
-            rates: all_rates(estimates, domain),
+            rates: all_rates(study, estimates, domain),
         }
     };
     tiers.map(record).collect()
@@ -100,8 +105,8 @@ fn site_record(
         site: own.to_string(),
         shape: own.shape.clone(),
         places: study.plan.population().sites()[site].places,
-        rates: all_rates(estimates, domain),
-        bits: bit_records(estimates, Some(site)),
+        rates: all_rates(study, estimates, domain),
+        bits: bit_records(study, estimates, Some(site)),
         patterns: summary.patterns[site],
         positions: [Axis::Head, Axis::Token]
             .into_iter()
@@ -111,7 +116,7 @@ fn site_record(
 }
 
 /// By bit, if the faults are told apart by bits.
-fn bit_records(estimates: &Estimates<'_>, site: Option<usize>) -> Vec<BitRecord> {
+fn bit_records(study: &Study, estimates: &Estimates<'_>, site: Option<usize>) -> Vec<BitRecord> {
     let bits = estimates
         .population
         .sites()
@@ -128,10 +133,13 @@ fn bit_records(estimates: &Estimates<'_>, site: Option<usize>) -> Vec<BitRecord>
             bit: Some(bit),
             tier: None,
         };
-        let rates = OF_CELLS.map(|event| rate_of(estimates, domain, event, Among::All));
+        let events = OF_CELLS.into_iter();
+        let known = events.filter(|event| is_known(&study.settings, *event));
         BitRecord {
             bit,
-            rates: rates.to_vec(),
+            rates: known
+                .map(|event| rate_of(estimates, domain, event, Among::All))
+                .collect(),
         }
     };
     (0..bits).map(of_bit).collect()
@@ -158,20 +166,25 @@ fn position_records(
             axis,
             position,
             faults: at.faults,
-            rates: vec![
-                rate(Event::Beyond, at.beyond),
-                rate(Event::CriticalSdc, at.critical),
-            ],
+            rates: [
+                (Event::Beyond, at.beyond),
+                (Event::CriticalSdc, at.critical),
+            ]
+            .into_iter()
+            .filter(|(event, _)| is_known(&study.settings, *event))
+            .map(|(event, at)| rate(event, at))
+            .collect(),
         }
     };
     positions.into_iter().map(record).collect()
 }
 
-/// Every event among every kind of samples.
-fn all_rates(estimates: &Estimates<'_>, domain: Domain) -> Vec<RateRecord> {
+/// Every event that is known among every kind of samples.
+fn all_rates(study: &Study, estimates: &Estimates<'_>, domain: Domain) -> Vec<RateRecord> {
     let among = [Among::All, Among::Right].into_iter();
     let pairs = among.flat_map(|among| Event::ALL.map(|event| (event, among)));
     pairs
+        .filter(|(event, _)| is_known(&study.settings, *event))
         .map(|(event, among)| rate_of(estimates, domain, event, among))
         .collect()
 }

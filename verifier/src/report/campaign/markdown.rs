@@ -61,10 +61,15 @@ fn page(report: &CampaignReport) -> String {
     let _ = write!(page, "\n## Error patterns\n\n{}", patterns(report));
     let heads = positions(report, Axis::Head);
     if !heads.is_empty() {
-        let head = ["site", "head", "faults", "beyond tolerance", "critical SDC"];
+        let mut head = vec!["site", "head", "faults", "beyond tolerance"];
+        if report.settings.classes_known {
+            head.push("critical SDC");
+        }
         let _ = write!(page, "\n## Heads\n\n{}", table(&head, heads));
     }
-    let _ = write!(page, "\n## Change of the lead\n\n{}", leads(report));
+    if !report.lead_changes.is_empty() {
+        let _ = write!(page, "\n## Change of the lead\n\n{}", leads(report));
+    }
     if !report.examples.is_empty() {
         let _ = write!(
             page,
@@ -86,7 +91,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
     let population = &report.population;
     let classes = match settings.classes_known {
         true => "by the rest of the model",
-        false => "not known: the bundle cannot carry outputs on, rates of SDC only",
+        false => "not computed: rates of SDC only",
     };
     let faults: Vec<String> = report
         .rounds
@@ -119,7 +124,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
         ("faults run", faults.join(" + ")),
         (
             "samples of a weight's fault",
-            settings.samples_per_weight_fault.to_string(),
+            population.samples_of_weight_fault.to_string(),
         ),
         (
             "tolerance",
@@ -129,10 +134,7 @@ pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
             ),
         ),
         ("classes", classes.to_owned()),
-        (
-            "confidence of intervals",
-            format!("{} %", 100.0 * settings.confidence),
-        ),
+        ("confidence of intervals", percent_of(settings.confidence)),
         ("seed", settings.seed.to_string()),
     ]
 }
@@ -158,8 +160,8 @@ fn sampling(settings: &Settings) -> String {
         Asked::Margin(margin) => {
             let of: Vec<String> = settings.margin_of.iter().map(ToString::to_string).collect();
             format!(
-                "in rounds, until ± {} % of {}",
-                100.0 * margin,
+                "in rounds, until ± {} of {}",
+                percent_of(margin),
                 of.join(", ")
             )
         }
@@ -169,7 +171,7 @@ fn sampling(settings: &Settings) -> String {
 fn totals(report: &CampaignReport) -> String {
     let rows = OUTCOMES
         .iter()
-        .filter(|(event, _)| is_known(report, *event))
+        .filter(|(event, _)| is_known(&report.settings, *event))
         .map(|(event, name)| {
             let of = |among| text_of(report.total(*event, among));
             vec![(*name).to_owned(), of(Among::All), of(Among::Right)]
@@ -181,14 +183,14 @@ fn totals(report: &CampaignReport) -> String {
 }
 
 /// Whether the rate of the event means something.
-pub(super) fn is_known(report: &CampaignReport, event: Event) -> bool {
-    report.settings.classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
+pub(super) fn is_known(settings: &Settings, event: Event) -> bool {
+    settings.classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
 }
 
 pub(super) fn shown(report: &CampaignReport) -> Vec<(Event, &'static str)> {
     let shown = SHOWN.into_iter();
     shown
-        .filter(|(event, _)| is_known(report, *event))
+        .filter(|(event, _)| is_known(&report.settings, *event))
         .collect()
 }
 
@@ -207,7 +209,7 @@ fn cells(report: &CampaignReport, rates: &[RateRecord]) -> Vec<String> {
 fn sites(report: &CampaignReport) -> String {
     let row = |site: &SiteRecord| {
         let first = vec![
-            site.site.clone(),
+            plain(&site.site),
             format!("{:?}", site.shape),
             faults_of(&site.rates),
         ];
@@ -220,22 +222,16 @@ fn sites(report: &CampaignReport) -> String {
 }
 
 fn bits(report: &CampaignReport) -> String {
-    let events = [Event::Beyond, Event::CriticalSdc, Event::NonFinite];
+    let mut events = shown(report);
+    events.retain(|(event, _)| *event != Event::TolerableSdc);
     let rows = report.bits.iter().rev().map(|own| {
-        let rates = events.map(|event| text_of(rate(&own.rates, event, Among::All)));
-        [
-            &[own.bit.to_string(), faults_of(&own.rates)],
-            rates.as_slice(),
-        ]
-        .concat()
+        let rates = events.iter();
+        let rates = rates.map(|(event, _)| text_of(rate(&own.rates, *event, Among::All)));
+        let first = [own.bit.to_string(), faults_of(&own.rates)];
+        first.into_iter().chain(rates).collect()
     });
-    let header = [
-        "bit",
-        "faults",
-        "beyond tolerance",
-        "critical SDC",
-        "not finite",
-    ];
+    let names = events.iter().map(|(_, name)| *name);
+    let header: Vec<&str> = ["bit", "faults"].into_iter().chain(names).collect();
     table(&header, rows.collect())
 }
 
@@ -263,7 +259,7 @@ fn patterns(report: &CampaignReport) -> String {
             .patterns
             .rows()
             .map(|(_, count)| grouped(count as usize));
-        [std::slice::from_ref(&site.site), counts.as_slice()].concat()
+        [&[plain(&site.site)], counts.as_slice()].concat()
     });
     let header = ["site", "single", "row", "column", "block", "scattered"];
     table(&header, rows.collect())
@@ -274,25 +270,24 @@ fn positions(report: &CampaignReport, axis: Axis) -> Vec<Vec<String>> {
     for site in &report.sites {
         for own in site.positions.iter().filter(|own| own.axis == axis) {
             let rate = |event| text_of(rate(&own.rates, event, Among::All));
-            rows.push(vec![
-                site.site.clone(),
+            let mut row = vec![
+                plain(&site.site),
                 own.position.to_string(),
                 grouped(own.faults as usize),
                 rate(Event::Beyond),
-                rate(Event::CriticalSdc),
-            ]);
+            ];
+            if report.settings.classes_known {
+                row.push(rate(Event::CriticalSdc));
+            }
+            rows.push(row);
         }
     }
     rows
 }
 
 fn leads(report: &CampaignReport) -> String {
-    let rows = report.lead_changes.iter().map(|own| {
-        let bound = own
-            .upper_bound
-            .map_or("more".to_owned(), |bound| format!("up to {bound}"));
-        vec![bound, grouped(own.faults as usize)]
-    });
+    let rows = report.lead_changes.iter().zip(ranges(report));
+    let rows = rows.map(|(own, range)| vec![range, grouped(own.faults as usize)]);
     table(
         &["p(class) − p(best other class)", "faults"],
         rows.collect(),
@@ -315,6 +310,33 @@ fn examples(report: &CampaignReport) -> String {
     table(&header, rows.collect())
 }
 
+/// A name whose `<` begins no element of HTML.
+fn plain(name: &str) -> String {
+    name.replace('<', "\\<")
+}
+
+/// What each class of changes of the lead reaches from and to.
+pub(super) fn ranges(report: &CampaignReport) -> Vec<String> {
+    let bounds = report.lead_changes.iter().map(|own| own.upper_bound);
+    let lower = std::iter::once(None).chain(bounds.clone());
+    let name = |bounds| match bounds {
+        (None, Some(high)) => format!("up to {}", signed(high)),
+        (Some(low), Some(high)) => format!("{} to {}", signed(low), signed(high)),
+        (Some(low), None) => format!("above {}", signed(low)),
+        (None, None) => "all".to_owned(),
+    };
+    lower.zip(bounds).map(name).collect()
+}
+
+fn signed(number: f64) -> String {
+    number.to_string().replace('-', "−")
+}
+
+/// A share as it was asked for, in percent: a product with 100 is not always as short.
+pub(super) fn percent_of(share: f64) -> String {
+    format!("{} %", (share * 1e14).round() / 1e12)
+}
+
 fn faults_of(rates: &[RateRecord]) -> String {
     grouped(rates.iter().map(|rate| rate.faults).max().unwrap_or(0) as usize)
 }
@@ -332,5 +354,22 @@ fn text_of(rate: Option<&RateRecord>) -> String {
             format!("{estimate:.3} % ({low:.3} to {high:.3})")
         }
         _ => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_as_short_in_percent_as_they_were_asked_for() {
+        for (share, text) in [(0.58, "58 %"), (0.001, "0.1 %"), (0.999_999, "99.9999 %")] {
+            assert_eq!(percent_of(share), text);
+        }
+    }
+
+    #[test]
+    fn a_name_begins_no_element() {
+        assert_eq!(plain("edge:<b>"), "edge:\\<b>");
     }
 }

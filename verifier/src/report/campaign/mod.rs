@@ -37,14 +37,15 @@ pub struct CampaignReport {
     pub rounds: Vec<u64>,
     /// All faults that were run.
     pub faults: u64,
-    /// Of the whole population, each outcome among each kind of samples.
+    /// Of the whole population, each outcome among each kind of samples; tolerable and critical SDC
+    /// only where classes are known, as everywhere.
     pub total: Vec<RateRecord>,
     pub sites: Vec<SiteRecord>,
     /// Of all sites.
     pub bits: Vec<BitRecord>,
     pub tiers: Vec<TierRecord>,
     /// Of faults beyond the tolerance in single samples whose logits are finite, by how far they
-    /// moved the logits.
+    /// moved the logits; none where classes are not known.
     pub lead_changes: Vec<LeadChanges>,
     /// Some faults that changed the class, the first by number.
     pub examples: Vec<ExampleRecord>,
@@ -59,6 +60,9 @@ pub struct PopulationRecord {
     /// Samples that are classified correctly without a fault.
     pub right: u64,
     pub strata: usize,
+    /// Samples that each fault of a weight was run on: those asked for, and at least one for each
+    /// tier and for what is classified correctly or not in it.
+    pub samples_of_weight_fault: usize,
 }
 
 /// A rate of an outcome, or of several, with its interval.

@@ -97,7 +97,7 @@ impl Truth {
         for (stratum, &draws) in faults.iter().enumerate() {
             let drawn = tally.drawn(&(0..round), stratum);
             let (event, among) = (Event::CriticalSdc, Among::All);
-            let found = tally.observed(&(0..round), stratum, None, event, among, 1.0);
+            let found = tally.observed(&(0..round), stratum, None, event, among);
             let mut left = self.population.strata()[stratum].faults - drawn;
             let mut left_hits = self.hits[stratum] - found.shares as u64;
             let mut hits = 0;

@@ -3,6 +3,7 @@
 use console::grouped;
 use maud::{Markup, html};
 
+use super::super::markdown::percent_of;
 use super::super::{CampaignReport, RateRecord};
 use super::percent::{interval, line, percent};
 use crate::campaign::statistics::{Among, Event};
@@ -21,7 +22,7 @@ pub(super) fn sentence(report: &CampaignReport) -> String {
     let rate = report.total(event, Among::All);
     format!(
         "{} faults ({} in one {}) at {sites} of the {} of {} ({}), in {} samples. Such a fault \
-         {what} in {} of cases, {} % interval.",
+         {what} in {} of cases, {} interval.",
         grouped(report.faults as usize),
         settings.model.effect,
         settings.model.region,
@@ -30,7 +31,7 @@ pub(super) fn sentence(report: &CampaignReport) -> String {
         report.bundle.module,
         grouped(report.population.samples as usize),
         rate.map_or("an unknown share".to_owned(), line),
-        100.0 * settings.confidence,
+        percent_of(settings.confidence),
     )
 }
 

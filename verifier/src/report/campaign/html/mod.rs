@@ -62,8 +62,10 @@ fn sections(report: &CampaignReport, images: &ImagesByPosition) -> Markup {
         }
         h2 { "Error patterns" }
         (heat_maps::patterns(report))
-        h2 { "How far the logits move" }
-        (rates::lead_changes(report))
+        @if !report.lead_changes.is_empty() {
+            h2 { "How far the logits move" }
+            (rates::lead_changes(report))
+        }
         @if !report.examples.is_empty() {
             h2 { "Faults that changed the class" }
             (examples::cards(report, images))

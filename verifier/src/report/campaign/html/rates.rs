@@ -3,7 +3,7 @@
 use console::grouped;
 use maud::{Markup, html};
 
-use super::super::markdown::{OUTCOMES, is_known, shown};
+use super::super::markdown::{OUTCOMES, is_known, ranges, shown};
 use super::super::{CampaignReport, RateRecord, rate};
 use super::whiskers::{Row, Series, table};
 use crate::campaign::statistics::{Among, Event};
@@ -20,7 +20,7 @@ pub(super) fn totals(report: &CampaignReport) -> Markup {
     });
     let known = OUTCOMES
         .iter()
-        .filter(|(event, _)| is_known(report, *event));
+        .filter(|(event, _)| is_known(&report.settings, *event));
     let rows = known.map(|(event, name)| Row {
         cells: vec![(*name).to_owned()],
         rates: vec![
@@ -107,21 +107,4 @@ pub(super) fn lead_changes(report: &CampaignReport) -> Markup {
             }
         }
     }
-}
-
-/// What each class of changes reaches from and to.
-fn ranges(report: &CampaignReport) -> Vec<String> {
-    let bounds = report.lead_changes.iter().map(|own| own.upper_bound);
-    let lower = std::iter::once(None).chain(bounds.clone());
-    let name = |bounds| match bounds {
-        (None, Some(high)) => format!("up to {}", signed(high)),
-        (Some(low), Some(high)) => format!("{} to {}", signed(low), signed(high)),
-        (Some(low), None) => format!("above {}", signed(low)),
-        (None, None) => "all".to_owned(),
-    };
-    lower.zip(bounds).map(name).collect()
-}
-
-fn signed(number: f64) -> String {
-    number.to_string().replace('-', "−")
 }

@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::super::CampaignReport;
-use super::super::markdown::{identity, setting};
+use super::super::markdown::{identity, percent_of, setting};
 use crate::campaign::settings::Asked;
 
 /// The table, and how to read the intervals.
 pub(super) fn table(report: &CampaignReport) -> Markup {
-    let level = 100.0 * report.settings.confidence;
+    let level = percent_of(report.settings.confidence);
     html! {
         p { (rounds(report)) }
         p {
@@ -16,7 +16,7 @@ pub(super) fn table(report: &CampaignReport) -> Markup {
              as likely as another; fault number i follows from the plan alone. Rates over several \
              strata (site, bit and tier) are weighted by the sizes of these. Intervals are "
             "Wilson's for one proportion, a stratified one for weighted sums, both corrected for \
-             the finite population; a level of " (level) " % holds for each rate by itself: of "
+             the finite population; a level of " (level) " holds for each rate by itself: of "
             (cells(report)) " cells of a heat map, some " (missing(report)) " may miss."
         }
         table { tbody {

@@ -88,7 +88,8 @@ fn report() -> CampaignReport {
                 "batch_size": 100, "cpu_features": ["avx2"]
             }
         },
-        "population": {"members": 147_968.0, "samples": 8, "right": 6, "strata": 96},
+        "population": {"members": 147_968.0, "samples": 8, "right": 6, "strata": 96,
+            "samples_of_weight_fault": 8},
         "rounds": [2_048],
         "faults": 2_048,
         "total": rates(0.5),
