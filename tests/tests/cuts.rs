@@ -65,7 +65,7 @@ fn a_wrong_module_gets_the_list_and_the_nearest() {
 
 /// With its optimisations off, ONNX Runtime gives the same bits for a graph that is cut at an edge
 /// as for the whole; with them, fusions differ by rounding.
-fn cut_and_uncut_agree(bundle: &Path, part: &str, folder: &Path) {
+fn cut_and_uncut_agree(bundle: &Path, part: &str, rounding: f32, folder: &Path) {
     let sites = run(Program::Verifier
         .command()
         .args(["inspect", "--sites", part])
@@ -95,15 +95,16 @@ fn cut_and_uncut_agree(bundle: &Path, part: &str, folder: &Path) {
                 let pairs = || whole.iter().zip(cut);
                 match optimization {
                     "none" => assert!(pairs().all(|(a, b)| a.to_bits() == b.to_bits()), "{edge}"),
-                    _ => assert!(pairs().all(|(a, b)| (a - b).abs() <= ROUNDING), "{edge}"),
+                    _ => assert!(pairs().all(|(a, b)| (a - b).abs() <= rounding), "{edge}"),
                 }
             }
         }
     }
 }
 
-/// Of outputs that reach 5, whose last bit is 4.8e-7.
-const ROUNDING: f32 = 2e-6;
+const ROUNDING: f32 = 1e-6;
+/// Of logits, which reach 5, where a float32's last bit is 4.8e-7: four of them.
+const ROUNDING_OF_LOGITS: f32 = 2e-6;
 
 /// By file, the elements of samples 1 to 3.
 fn outputs_of(
@@ -145,7 +146,7 @@ fn every_edge_of_every_kind_of_module_can_be_cut_without_a_trace() {
         let mut command = export_command(&weights, &bundle);
         command.args(["--samples", "4", "--module", &module]);
         run(&mut command).expect_status(0);
-        cut_and_uncut_agree(&bundle, "submodel", folder.path());
+        cut_and_uncut_agree(&bundle, "submodel", ROUNDING, folder.path());
     }
 }
 
@@ -153,7 +154,11 @@ fn every_edge_of_every_kind_of_module_can_be_cut_without_a_trace() {
 fn every_edge_of_every_part_can_be_cut_without_a_trace() {
     let folder = scratch();
     let bundle = tiny_bundle(folder.path());
-    for part in ["head", "tail", "full"] {
-        cut_and_uncut_agree(&bundle, part, folder.path());
+    for (part, rounding) in [
+        ("head", ROUNDING),
+        ("tail", ROUNDING_OF_LOGITS),
+        ("full", ROUNDING_OF_LOGITS),
+    ] {
+        cut_and_uncut_agree(&bundle, part, rounding, folder.path());
     }
 }

@@ -281,20 +281,25 @@ fn peak_memory(command: &Command) -> f64 {
 fn memory_does_not_grow_with_the_samples() {
     let folder = scratch();
     let weights = fresh_weights(folder.path(), "nano");
-    // Both tensors of 4,000 samples are 200 MB: a tenth of them kept would be 9 % more. Threads and
-    // what the allocator leaves unused make up to 5 %.
-    let [few, many] = ["400", "4000"].map(|samples| {
-        let bundle = folder.path().join(samples);
+    let peaks = |samples: &str, attempt: &str| {
+        let bundle = folder.path().join(format!("{samples}_{attempt}"));
         let mut export = export_command(&weights, &bundle);
         let exported = peak_memory(export.args(["--samples", samples]));
         let mut check = Program::Verifier.command();
         let verified = peak_memory(check.arg("check").arg(&bundle).args(["--device", "cpu"]));
         [exported, verified]
-    });
-    for (program, few, many) in [("exporter", few[0], many[0]), ("verifier", few[1], many[1])] {
-        assert!(
-            many < few * 1.08,
-            "{program}: {few} KiB for 400 samples, {many} KiB for 4,000"
-        );
+    };
+    let few = peaks("400", "first");
+    // Both tensors of 4,000 samples are 200 MB: a tenth of them kept would show each time. What
+    // threads and the allocator hold at once varies with the machine's load: the least counts.
+    let mut many = peaks("4000", "first");
+    let is_flat = |many: [f64; 2]| many[0] < few[0] * 1.05 && many[1] < few[1] * 1.05;
+    if !is_flat(many) {
+        let again = peaks("4000", "again");
+        many = [many[0].min(again[0]), many[1].min(again[1])];
     }
+    assert!(
+        is_flat(many),
+        "exporter and verifier: {few:?} KiB for 400 samples, {many:?} for 4,000"
+    );
 }
