@@ -27,3 +27,6 @@ mod simulation;
 pub mod supervisor;
 pub mod tally;
 pub mod worker;
+
+/// The folder of tensors of wrong batches, in that of the log.
+pub const DUMPS: &str = "dumps";

@@ -10,7 +10,7 @@ use super::log::event::{Beat, DueKind, Event, Gap, Phase, Sdc, SdcClass};
 const CLOCK_STEP: f64 = 2.0;
 
 /// What a log comes to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tally {
     /// Seconds since 1970 of the first and the last record.
     pub span: Option<(f64, f64)>,
@@ -85,7 +85,7 @@ pub struct InBeam {
 }
 
 /// A wrong batch that may still be classified.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     sdc: Sdc,
     counted: bool,
