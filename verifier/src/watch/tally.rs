@@ -32,6 +32,8 @@ pub struct Tally {
     /// Whether the disk was full at the end, and events that no file holds.
     pub is_disk_full: bool,
     pub lost: u64,
+    /// Files of the log that somebody removed while it was written.
+    pub removed_files: u64,
     /// Lowest, highest and last value of what the machine says of itself; none of what it does not
     /// tell.
     pub telemetry: BTreeMap<String, Option<[f64; 3]>>,

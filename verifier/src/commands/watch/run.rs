@@ -137,17 +137,20 @@ fn check_file(flag: &str, path: &Path, log: &Path) -> Result<()> {
 fn verdict(tally: &Tally) -> Result<Verdict> {
     ensure!(tally.computed.elements > 0, "nothing was compared");
     let events = tally.events.sdcs() + tally.events.dues() + tally.events.bits_only;
-    let (verdict, said) = match (events, tally.lost, tally.has_open_end) {
+    let missing = tally.lost + tally.removed_files;
+    let (verdict, said) = match (events, missing, tally.has_open_end) {
         (0, 0, false) => (Verdict::Pass, "PASS: no event".to_owned()),
         (0, 0, true) => (
             Verdict::Fail,
             "FAIL: no event, but the last worker may have hung".to_owned(),
         ),
         (events, 0, _) => (Verdict::Fail, format!("FAIL: {events} events")),
-        (events, lost, _) => (
+        (events, ..) => (
             Verdict::Fail,
             format!(
-                "FAIL: {events} events; the log lacks {lost} records, which its disk did not take"
+                "FAIL: {events} events; the log lacks {} records that its disk did not take, and \
+                 {} files that somebody removed",
+                tally.lost, tally.removed_files
             ),
         ),
     };

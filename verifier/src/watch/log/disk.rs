@@ -24,6 +24,10 @@ pub trait Disk {
     fn release(&mut self, keep: u64) -> bool;
     /// Bytes of the reserve that are left.
     fn reserve(&self) -> u64;
+    /// Files of the log that somebody removed while they were written.
+    fn removed(&self) -> u64 {
+        0
+    }
     /// Takes the reserve again; false if there is no space for it.
     fn take_reserve(&mut self) -> bool;
 }
@@ -42,6 +46,7 @@ pub struct Files {
     reserve: u64,
     /// Until then it is as if the disk were full.
     full_until: Option<Instant>,
+    removed: u64,
 }
 
 impl Files {
@@ -59,6 +64,7 @@ impl Files {
             reserve_file: folder.join(RESERVE),
             wanted: reserve,
             full_until: None,
+            removed: 0,
         };
         files.take_reserve();
         Ok(files)
@@ -96,6 +102,7 @@ impl Disk for Files {
         if self.is_removed() {
             fs::create_dir_all(&self.folder)?;
             self.rotate()?;
+            self.removed += 1;
         }
         let written = self.file.write(bytes)?;
         if written == 0 {
@@ -128,6 +135,10 @@ impl Disk for Files {
 
     fn reserve(&self) -> u64 {
         self.reserve
+    }
+
+    fn removed(&self) -> u64 {
+        self.removed
     }
 
     fn take_reserve(&mut self) -> bool {
@@ -226,5 +237,6 @@ mod tests {
         fs::remove_dir_all(&folder).expect("removed");
         files.append(b"two\n").expect("written");
         assert_eq!(fs::read(path_of(&folder, 2)).expect("read"), b"two\n");
+        assert_eq!(files.removed(), 1);
     }
 }

@@ -127,6 +127,11 @@ impl<D: Disk> LogWriter<D> {
         None
     }
 
+    /// Files that somebody removed while they were written: nobody knows what they held.
+    pub fn removed(&self) -> u64 {
+        self.disk.removed()
+    }
+
     /// Gives a disk that is full some time more; says how many events no file holds.
     pub fn finish(&mut self, limit: Duration) -> u64 {
         let begun = Instant::now();

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use super::*;
-use crate::compare::ElementPair;
+use crate::compare::{ElementPair, Pattern};
 use crate::watch::log::Entry;
 use crate::watch::log::event::{
     Beat, Classified, Due, DueKind, End, Event, Faulty, Phase, Sdc, SdcClass, Start, Worker,
@@ -50,7 +50,7 @@ fn beat() -> Event {
     })
 }
 
-fn sdc(number: u64, class: SdcClass) -> [Event; 3] {
+fn sdc(number: u64, class: SdcClass) -> [Event; 4] {
     let pair = ElementPair::new(vec![3, 4, 5], 1.0, -1.5);
     [
         Event::Sdc(Sdc {
@@ -74,8 +74,20 @@ fn sdc(number: u64, class: SdcClass) -> [Event; 3] {
             confidence: None,
             output: "y".to_owned(),
             elements: 7,
-            pattern: None,
+            pattern: Some(Pattern::Scattered),
             listed: vec![pair],
+        })),
+        // Within the tolerance, and with other bits.
+        Event::Faulty(Box::new(Faulty {
+            sdc: number,
+            sample: 4,
+            sample_index: 3,
+            tier: None,
+            confidence: None,
+            output: "y".to_owned(),
+            elements: 7,
+            pattern: None,
+            listed: vec![ElementPair::new(vec![4, 4, 5], 1.0, -1.5)],
         })),
         Event::Classified(Classified {
             sdc: number,
@@ -173,6 +185,7 @@ fn a_server_that_only_hears_datagrams_has_the_same_table_as_the_files() {
     let error = first
         .find("#ERR p: [3, 4, 5] r: -1.5e0 e: 1e0")
         .expect("an error");
+    assert!(!first.contains("[4, 4, 5]"), "{first}");
     assert!(
         error < first.find("#SDC").expect("an SDC"),
         "errors come first"

@@ -178,6 +178,7 @@ impl<'a> Records<'a> {
             has_open_end,
         }));
         self.tally.lost = self.log.finish(LAST_WAIT);
+        self.tally.removed_files = self.log.removed();
         self.tally
     }
 

@@ -214,3 +214,39 @@ impl Wrong {
         (sdc, described, self.dump)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Pattern;
+
+    fn faulty(sample: usize, pattern: Option<Pattern>) -> Faulty {
+        Faulty {
+            sdc: 0,
+            sample,
+            sample_index: 0,
+            tier: None,
+            confidence: None,
+            output: String::new(),
+            elements: 1,
+            pattern,
+            listed: vec![],
+        }
+    }
+
+    #[test]
+    fn samples_with_elements_outside_are_described_before_those_that_differ_in_bits_alone() {
+        let mut wrong = Wrong::new(None);
+        wrong.described = (0..DESCRIBED).map(|sample| faulty(sample, None)).collect();
+        for sample in [63, 64] {
+            wrong.keep(faulty(sample, Some(Pattern::Single)));
+        }
+        let samples = wrong.described.iter().map(|faulty| faulty.sample);
+        let samples: Vec<usize> = samples.collect();
+        assert_eq!(samples, [63, 64, 0, 1, 2, 3, 4, 5]);
+        for sample in 65..80 {
+            wrong.keep(faulty(sample, Some(Pattern::Single)));
+        }
+        assert_eq!(wrong.described[DESCRIBED - 1].sample, 70);
+    }
+}
