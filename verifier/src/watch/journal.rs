@@ -46,7 +46,10 @@ pub fn left(folder: &Path, last: u64) -> io::Result<Vec<Sdc>> {
     };
     let (entries, _) = Lines::new(BufReader::new(file), FILE).read_all()?;
     let sdcs = entries.into_iter().filter_map(|entry| match entry.event {
-        Event::Sdc(sdc) if sdc.number > last => Some(sdc),
+        Event::Sdc(sdc) if sdc.number > last => Some(Sdc {
+            noted: Some(entry.unix),
+            ..sdc
+        }),
         _ => None,
     });
     Ok(sdcs.collect())

@@ -163,6 +163,7 @@ mod tests {
             differing_samples: 0,
             signature: String::new(),
             seconds: 0.0,
+            noted: None,
         });
         let classified = Event::Classified(Classified {
             sdc: 1,

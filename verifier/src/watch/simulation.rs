@@ -137,6 +137,7 @@ impl Log {
                 differing_samples: 0,
                 signature: number.to_string(),
                 seconds: 0.1,
+                noted: None,
             }),
         );
     }

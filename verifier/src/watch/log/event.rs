@@ -161,6 +161,10 @@ pub struct Sdc {
     pub signature: String,
     /// Seconds of this batch in the engine.
     pub seconds: f64,
+    /// Seconds since 1970 when the worker noted it, where the record is of a later time: its
+    /// supervisor was lost before it could record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<f64>,
 }
 
 impl Sdc {

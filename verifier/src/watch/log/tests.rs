@@ -74,6 +74,7 @@ fn sdc(number: u64) -> Event {
         // A text that looks like the end and the beginning of records.
         signature: "\",\"crc32\":\"00000000\"}\n{\"sequence\":9".to_owned(),
         seconds: 0.25,
+        noted: None,
     })
 }
 

@@ -64,6 +64,7 @@ fn sdc(number: u64, class: SdcClass) -> [Event; 3] {
             differing_samples: 0,
             signature: String::new(),
             seconds: 0.125,
+            noted: None,
         }),
         Event::Faulty(Box::new(Faulty {
             sdc: number,

@@ -36,6 +36,7 @@ fn sdc(number: u64) -> Sdc {
         differing_samples: 0,
         signature: format!("{number}"),
         seconds: 0.1,
+        noted: None,
     }
 }
 

@@ -187,6 +187,7 @@ impl Wrong {
             differing_samples: self.differing.len(),
             signature: self.signature.finish()[..SIGNATURE].to_owned(),
             seconds: self.seconds,
+            noted: None,
         };
         let mut described = self.described;
         for faulty in &mut described {
