@@ -15,21 +15,21 @@ pub enum Counted {
 }
 
 /// The wrong batches of a log, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct WrongBatches {
     stuck: Option<Stuck>,
     open: Option<Open>,
 }
 
 /// A fault that was there when a worker ended for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stuck {
     signature: String,
     is_of_bits_only: bool,
 }
 
 /// A wrong batch that may still be classified.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     number: u64,
     signature: String,

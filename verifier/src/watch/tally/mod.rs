@@ -18,7 +18,7 @@ pub use self::events::{Events, InBeam};
 const CLOCK_STEP: f64 = 2.0;
 
 /// What a log comes to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tally {
     /// Seconds since 1970 of the first and the last record.
     pub span: Option<(f64, f64)>,
@@ -183,7 +183,8 @@ impl Tally {
         self.in_beam.exposed_unknown += share.unknown * exposed;
     }
 
-    fn sdc(&mut self, sdc: &Sdc, at: f64) {
+    fn sdc(&mut self, sdc: &Sdc, recorded: f64) {
+        let at = sdc.noted.unwrap_or(recorded);
         self.last_sdc = self.last_sdc.max(sdc.number);
         self.exposed_at_sdc_lines += std::mem::take(&mut self.exposed_of_supervisor);
         let counted = self.wrong_batches.begin(sdc);

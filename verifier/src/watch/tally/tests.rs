@@ -102,6 +102,14 @@ fn a_hang_is_of_the_time_when_the_worker_was_last_seen() {
 }
 
 #[test]
+fn a_wrong_batch_that_was_recorded_later_is_of_the_time_when_it_was_noted() {
+    let mut noted = sdc(1);
+    noted["sdc"]["noted"] = 90.0.into();
+    let tally = tally(Tally::new(Some(counts()), None), vec![(200.0, noted)]);
+    assert_eq!(tally.in_beam.events.sdcs(), 1);
+}
+
+#[test]
 fn a_period_is_cut_where_events_are_cut() {
     let tally = tally(
         Tally::new(Some(counts()), None),
