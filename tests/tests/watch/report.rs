@@ -77,7 +77,9 @@ fn a_stuck_fault_is_one_sdc_and_only_its_first_outputs_are_carried_on() {
         .expect_status(0)
         .says("of a stuck fault that was seen before")
         .says("kept");
-    watch_report(&log, &[]).expect_status(0).says("critical SDC");
+    watch_report(&log, &[])
+        .expect_status(0)
+        .says("critical SDC");
 
     // The same files with another manifest are another bundle.
     let manifest = bundle.join("manifest.json");

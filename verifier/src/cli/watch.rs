@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{
-    count, hours, hours_ahead, path, positive, seconds, tolerance, watch_report,
-};
+use super::values::{count, hours, hours_ahead, path, positive, seconds, tolerance, watch_report};
 
 /// A watch, or what follows one.
 #[derive(Debug)]

@@ -144,7 +144,10 @@ mod tests {
         ]);
         let of = |tally: &Tally| (tally.computed.exposed, tally.events.dues());
         // What the first supervisor was lost with is an event of its own setting.
-        assert_eq!(sums.tallies().map(of).collect::<Vec<_>>(), [(5.0, 1), (2.0, 0)]);
+        assert_eq!(
+            sums.tallies().map(of).collect::<Vec<_>>(),
+            [(5.0, 1), (2.0, 0)]
+        );
         let first = sums.tallies().next().expect("two");
         assert_eq!(first.setting["BLAKE3"], ["a".to_owned()].into());
     }

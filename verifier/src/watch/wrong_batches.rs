@@ -85,7 +85,10 @@ impl WrongBatches {
             Counted::Sdc(_) => Counted::Sdc(Some(SdcClass::Stuck)),
             other => other,
         };
-        let were_bits_only = self.stuck.as_ref().is_none_or(|stuck| stuck.is_of_bits_only);
+        let were_bits_only = self
+            .stuck
+            .as_ref()
+            .is_none_or(|stuck| stuck.is_of_bits_only);
         self.stuck = Some(Stuck {
             signature: open.signature,
             is_of_bits_only: open.is_of_bits_only && were_bits_only,

@@ -34,8 +34,7 @@ pub(super) fn report(arguments: &WatchReportArgs) -> Result<Verdict> {
     let rendered = rendered(arguments)?;
     say!("{}", rendered.text.trim_end());
     for path in &arguments.reports {
-        write(&rendered, path)
-            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        write(&rendered, path).with_context(|| format!("{}: cannot be written", path.display()))?;
         say!("report       {}", path.display());
     }
     console::ensure_printed()?;
@@ -62,7 +61,9 @@ fn of_watch(arguments: &WatchReportArgs) -> Result<Rendered> {
         hours_ahead: arguments.hours_ahead,
     };
     let file = arguments.fluence.as_deref();
-    let counts = file.map(|file| Counts::read(file, conversion)).transpose()?;
+    let counts = file
+        .map(|file| Counts::read(file, conversion))
+        .transpose()?;
     let of_file = file.zip(counts.as_ref());
     let of_file = of_file.map(|(file, counts)| CountsReport::new(file, counts, conversion));
     let mut sums = Sums::new(counts, Table::read(log)?);

@@ -114,7 +114,12 @@ pub struct BeamReport {
 
 impl WatchReport {
     /// Of the sums of a log.
-    pub fn new(log: &Path, sums: &Sums, integrity: &Integrity, counts: Option<CountsReport>) -> Self {
+    pub fn new(
+        log: &Path,
+        sums: &Sums,
+        integrity: &Integrity,
+        counts: Option<CountsReport>,
+    ) -> Self {
         let summary = |(at, tally): (usize, &Tally)| {
             let integrity = (at == 0).then_some(integrity);
             Summary::new(tally, integrity, tally.has_table())

@@ -66,7 +66,11 @@ impl Summary {
 
 fn rate_row(rate: &EventRate) -> Vec<String> {
     let mut row = vec![rate.event.clone(), counted(rate.count, rate.known)];
-    row.extend(rate.in_beam.iter().map(|beam| counted(beam.count, beam.known)));
+    row.extend(
+        rate.in_beam
+            .iter()
+            .map(|beam| counted(beam.count, beam.known)),
+    );
     row.extend(cells(rate.per_hour));
     if let Some(in_beam) = &rate.in_beam {
         row.extend(cells(in_beam.cross_section_cm2));

@@ -7,8 +7,8 @@ use crate::watch::log::event::{Beat, Due, DueKind, Event, Phase, Rehearsed, Xid}
 use crate::watch::log::{Entry, Integrity};
 use crate::watch::log_helper::Row;
 use crate::watch::message::Work;
-use crate::watch::supervisor::Now;
 use crate::watch::sums::Sums;
+use crate::watch::supervisor::Now;
 use crate::watch::tally::Tally;
 
 fn tally(counts: Option<Counts>) -> Tally {
@@ -194,7 +194,12 @@ fn what_is_not_in_the_beam_is_named_with_its_exposure() {
 #[test]
 fn exposure_that_would_be_none_is_no_factor() {
     let summary = Summary::new(&with(tally(None), vec![sdc(1)]), None, false);
-    assert!(!summary.notes.iter().any(|note| note.contains("there would be no exposure")));
+    assert!(
+        !summary
+            .notes
+            .iter()
+            .any(|note| note.contains("there would be no exposure"))
+    );
     let mut late = with(Tally::new(None, None), vec![sdc(1)]);
     late.computed.exposed = 10.0;
     let notes = Summary::new(&late, None, false).notes.join("\n");
@@ -226,6 +231,9 @@ fn the_document_has_what_is_printed() {
     assert_eq!(json["settings"][0]["rates"][0]["count"], 1);
     for text in [report.text(), report.to_markdown()] {
         assert!(text.contains("factor 3200, attenuation 0.98"), "{text}");
-        assert!(text.contains("the counter began anew before 1970-01-01T02:00:00Z"), "{text}");
+        assert!(
+            text.contains("the counter began anew before 1970-01-01T02:00:00Z"),
+            "{text}"
+        );
     }
 }

@@ -65,7 +65,9 @@ impl FromLog {
             Event::Sdc(sdc) => self.sdc(sdc),
             Event::Faulty(faulty) => self.faulty(faulty),
             Event::Classified(classified) => {
-                let found = self.wrong_batches.classify(classified.sdc, classified.class);
+                let found = self
+                    .wrong_batches
+                    .classify(classified.sdc, classified.class);
                 let known = self.sdcs.get_mut(&classified.sdc);
                 if let (Some([_, counted]), Some(known)) = (found, known) {
                     known.counted = counted;
@@ -134,7 +136,8 @@ impl FromLog {
         let is_same = |found: &Described| {
             let value = actual.get(found.index.as_slice());
             value.is_some_and(|value| {
-                value.to_bits() == found.actual.to_bits() || (value.is_nan() && found.actual.is_nan())
+                value.to_bits() == found.actual.to_bits()
+                    || (value.is_nan() && found.actual.is_nan())
             })
         };
         found.is_some_and(|found| !is_same(found))

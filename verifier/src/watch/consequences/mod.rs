@@ -101,7 +101,10 @@ mod tests {
         assert_eq!(read.bundle_blake3(), Some("0a1b"));
         let examined = [3, 4, 5].map(|number| read.of(&sdc(number, 2)));
         let expected = [Examined::Critical, Examined::Unknown, Examined::Unknown];
-        assert_eq!(examined, expected, "one sample of two says nothing of the other");
+        assert_eq!(
+            examined, expected,
+            "one sample of two says nothing of the other"
+        );
         assert_eq!(read.of(&sdc(4, 1)), Examined::NotCritical);
     }
 }

@@ -46,16 +46,17 @@ impl Table {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read,
         };
-        let named = |error: &dyn std::fmt::Display| {
-            io::Error::other(format!("{}{error}", path.display()))
-        };
+        let named =
+            |error: &dyn std::fmt::Display| io::Error::other(format!("{}{error}", path.display()));
         let text = text.map_err(|error| named(&format_args!(": {error}")))?;
         let mut table = Self::default();
         for (number, line) in text.lines().enumerate().skip(1) {
             let hint = "hint: `verifier watch consequences` makes it again";
             table.take(line).ok_or_else(|| {
                 let number = number + 1;
-                named(&format_args!(", line {number}: {line:?} is no outcome\n{hint}"))
+                named(&format_args!(
+                    ", line {number}: {line:?} is no outcome\n{hint}"
+                ))
             })?;
         }
         Ok(Some(table))
@@ -83,7 +84,9 @@ impl Table {
             ClassOutcome::Critical,
             ClassOutcome::NonFinite,
         ];
-        let outcome = outcomes.into_iter().find(|known| Some(known.name()) == outcome)?;
+        let outcome = outcomes
+            .into_iter()
+            .find(|known| Some(known.name()) == outcome)?;
         let sample = sample?.parse().ok()?;
         if let Some(bundle) = fields.next() {
             self.bundle_blake3 = Some(bundle.to_owned());

@@ -113,7 +113,10 @@ fn a_counter_that_falls_is_refused_unless_it_begins_anew() {
     let file = |counts: &[f64]| {
         let lines = counts.iter().enumerate();
         let lines = lines.map(|(at, counts)| format!("{},{counts}\n", 10 * at));
-        read(&format!("time,counts\n{}", lines.collect::<String>()), PLAIN)
+        read(
+            &format!("time,counts\n{}", lines.collect::<String>()),
+            PLAIN,
+        )
     };
     let anew = file(&[1e6, 1.001e6, 1.002e6, 500.0, 1500.0]).expect("one new beginning");
     assert_eq!((anew.resets.len(), anew.between(0.0, 40.0)), (1, 3500.0));
@@ -145,7 +148,10 @@ fn a_line_that_is_no_reading_is_named() {
         ("time,counts\n1,2\nsoon,3\n", "line 3"),
         ("time,counts\n1,2\n2,-3\n", "line 3"),
         ("time,counts\n1,2\n2026-02-29T00:00:00,3\n", "line 3"),
-        ("time,counts\n2026-11-26T12:30:00,1\n2026-11-26T12:30:99,2\n", "line 3"),
+        (
+            "time,counts\n2026-11-26T12:30:00,1\n2026-11-26T12:30:99,2\n",
+            "line 3",
+        ),
         ("time,counts\n2026-11-26-77T12:30:00,1\n", "line 2"),
         ("time,counts\n2026-11-26T12:30:00:55,1\n", "line 2"),
         ("time,counts\n1795696200000,1\n", "milliseconds"),

@@ -45,7 +45,7 @@ pub struct Row {
     pub unknown_lines: u64,
     /// The last iteration of which the sum was taken.
     #[serde(skip)]
-    iteration: Option<u64>,
+    pub iteration: Option<u64>,
 }
 
 /// The logs of a folder, in the order of their names.

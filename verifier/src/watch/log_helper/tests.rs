@@ -263,9 +263,17 @@ fn a_sum_that_its_iterations_cannot_have_taken_is_not_believed() {
 
 #[test]
 fn a_file_of_another_kind_has_no_line_of_a_log() {
-    for text in ["", "# A title\n\n## Another\n", "{\"a\": \"#1\"}\n", "#!/bin/sh\n"] {
+    for text in [
+        "",
+        "# A title\n\n## Another\n",
+        "{\"a\": \"#1\"}\n",
+        "#!/bin/sh\n",
+    ] {
         assert!(!row(text).is_log(), "{text}");
     }
     assert!(row("#HEADER x\n").is_log());
-    assert_eq!(row("#HEADER x\nSegmentation fault\n#SD? Ite:3\n").unknown_lines, 2);
+    assert_eq!(
+        row("#HEADER x\nSegmentation fault\n#SD? Ite:3\n").unknown_lines,
+        2
+    );
 }

@@ -113,7 +113,11 @@ fn a_wrong_batch_that_was_recorded_later_is_of_the_time_when_it_was_noted() {
 fn a_period_is_cut_where_events_are_cut() {
     let tally = tally(
         Tally::new(Some(counts()), None),
-        vec![(20.0, beat(40.0, 1)), (120.0, beat(100.0, 1)), (400.0, beat(280.0, 1))],
+        vec![
+            (20.0, beat(40.0, 1)),
+            (120.0, beat(100.0, 1)),
+            (400.0, beat(280.0, 1)),
+        ],
     );
     let InBeam {
         fluence,
@@ -135,7 +139,13 @@ fn damage_of_our_own_is_not_critical_and_what_was_not_carried_on_is_not_known() 
     let table = "sdc,sample,tier,outcome\n1,0,0,critical\n2,0,0,critical\n3,0,0,tolerable\n";
     fs::write(folder.path().join(TABLE), table).expect("write");
     let table = Table::read(folder.path()).expect("read");
-    let class = |number| if number == 2 { "own-damage" } else { "transient" };
+    let class = |number| {
+        if number == 2 {
+            "own-damage"
+        } else {
+            "transient"
+        }
+    };
     let events = (1..=5).flat_map(|number| {
         let at = 20.0 + number as f64;
         [(at, sdc(number)), (at, classified(number, class(number)))]
@@ -155,7 +165,11 @@ fn what_a_log_was_run_with_is_kept_with_all_its_values() {
             "bundle": "bundles/a", "bundle_blake3": "0a", "part": "full", "device": device,
         }})
     };
-    let events = vec![(0.0, start("cpu")), (1.0, start("cuda")), (2.0, start("cpu"))];
+    let events = vec![
+        (0.0, start("cpu")),
+        (1.0, start("cuda")),
+        (2.0, start("cpu")),
+    ];
     let tally = tally(Tally::default(), events);
     assert_eq!(tally.setting["device"].len(), 2);
     assert_eq!(tally.setting["part"], ["full".to_owned()].into());
