@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, tolerance};
+use super::values::{Number, count, tolerance};
 
 /// Keep what this device computes without a fault, to compare with it bit for bit
 #[derive(Debug, Args)]
@@ -32,7 +32,8 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) golden: PathBuf,
     /// Passes over all samples; all must give the same bits
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = count())]
+    #[arg(long, default_value_t = 3, value_name = "N",
+        value_parser = Number::new().range(2..=1_000_000))]
     pub(crate) passes: usize,
     /// Absolute tolerance to the bundle's golden [default: calibrated, else 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]

@@ -70,14 +70,14 @@ pub(super) fn confidence(text: &str) -> Result<f64, String> {
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
-        _ => Err("expected a number of seconds above 0".to_owned()),
+        _ => Err("expected a number of seconds above 0, at most 1e9".to_owned()),
     }
 }
 
 pub(super) fn hours(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e5 => Ok(value),
-        _ => Err("expected a number of hours above 0".to_owned()),
+        _ => Err("expected a number of hours above 0, at most 1e5".to_owned()),
     }
 }
 

@@ -166,7 +166,7 @@ pub(crate) struct WatchRunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) log: PathBuf,
     /// End after so many hours [default: when told to stop]
-    #[arg(long, value_name = "H", value_parser = hours)]
+    #[arg(long, value_name = "H", value_parser = hours, allow_negative_numbers = true)]
     pub(crate) hours: Option<f64>,
     /// Absolute tolerance [default: calibrated, else 5e-6]
     #[arg(long, value_name = "A", value_parser = tolerance, allow_negative_numbers = true)]

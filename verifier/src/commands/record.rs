@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use console::{Progress, grouped, say};
+use console::{Progress, ensure_printed, grouped, say};
 use verifier::calibrate::device_golden::{DeviceGolden, Recorder};
 use verifier::check::{self, CheckResult, Engines, Event, Request};
 use verifier::engine::Engine;
@@ -85,6 +85,7 @@ fn run(arguments: &RecordArgs) -> Result<Verdict> {
     say_repeated(arguments.passes, samples.len(), differing);
     say!("recorded     {}", arguments.golden.display());
     say!("time         {:.1} s", started.elapsed().as_secs_f64());
+    ensure_printed()?;
     Ok(match differing {
         0 => Verdict::Pass,
         _ => Verdict::Fail,

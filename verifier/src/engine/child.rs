@@ -53,8 +53,9 @@ impl Child {
 #[derive(Debug)]
 pub struct Running {
     child: process::Child,
-    // A file rather than a pipe: nobody has to read along, and nobody keeps it open.
-    stderr: File,
+    // A file rather than a pipe: nobody has to read along, and nobody keeps it open. Absent where
+    // there is no place for it.
+    stderr: Option<File>,
     started: Instant,
     is_over: bool,
 }
@@ -84,11 +85,12 @@ pub fn run(command: &mut Command, limit: Duration, stop: &AtomicBool) -> io::Res
 impl Running {
     /// Starts a command; its standard output is dropped.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        let stderr = tempfile::tempfile()?;
+        let stderr = tempfile::tempfile().ok();
+        let copy = stderr.as_ref().map(File::try_clone).transpose()?;
         let started = Instant::now();
         let child = group::of_its_own(command)
             .stdout(Stdio::null())
-            .stderr(stderr.try_clone()?)
+            .stderr(copy.map_or_else(Stdio::null, Stdio::from))
             .spawn()?;
         Ok(Self {
             child,
@@ -105,7 +107,9 @@ impl Running {
 
     /// Whether it has ended; to be asked now and then, since this bounds what it says.
     pub fn has_ended(&mut self) -> io::Result<bool> {
-        drop_if_long(&self.stderr)?;
+        if let Some(stderr) = &self.stderr {
+            drop_if_long(stderr)?;
+        }
         group::has_ended(&mut self.child)
     }
 
@@ -115,11 +119,39 @@ impl Running {
         group::kill(&mut self.child)?;
         let status = self.child.wait()?;
         self.is_over = true;
+        self.over(how(status), seconds)
+    }
+
+    /// Kills it, for a reason, and waits no longer than `limit`: a process that is inside of a
+    /// driver may not end at all. `None` if it has not ended by then.
+    pub fn kill_within(&mut self, limit: Duration, reason: Ended) -> io::Result<Option<Child>> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        group::kill(&mut self.child)?;
+        let killed = Instant::now();
+        while !group::has_ended(&mut self.child)? {
+            if killed.elapsed() >= limit {
+                return Ok(None);
+            }
+            sleep(INTERVAL);
+        }
+        self.child.wait()?;
+        self.is_over = true;
+        self.over(reason, seconds).map(Some)
+    }
+
+    fn over(&mut self, ended: Ended, seconds: f64) -> io::Result<Child> {
+        let stderr = self.stderr.as_mut().map(end_of).transpose()?;
         Ok(Child {
-            ended: how(status),
+            ended,
             seconds,
-            stderr: end_of(&mut self.stderr)?,
+            stderr: stderr.unwrap_or_default(),
         })
+    }
+
+    /// Leaves a process that cannot be killed to a thread that waits for it.
+    pub fn abandon(self) {
+        // Without a thread it stays until this process ends.
+        let _ = std::thread::Builder::new().spawn(move || drop(self));
     }
 
     /// Asks it to end, and does not wait for it.

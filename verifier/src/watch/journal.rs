@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Write as _};
 use std::path::Path;
 
+use super::consequences::TABLE;
 use super::log::Entry;
 use super::log::event::{Event, Sdc};
 use super::log::reader::Lines;
@@ -53,6 +54,24 @@ pub fn left(folder: &Path, last: u64) -> io::Result<Vec<Sdc>> {
         _ => None,
     });
     Ok(sdcs.collect())
+}
+
+/// What belongs to the wrong batches of a log.
+const OF_A_LOG: [&str; 3] = [FILE, super::DUMPS, TABLE];
+
+/// Gives what is left of a log that somebody removed other names, `dumps.old-1` say: its numbers
+/// are of other wrong batches.
+pub fn set_aside(folder: &Path) -> io::Result<()> {
+    for name in OF_A_LOG {
+        let path = folder.join(name);
+        if !path.exists() {
+            continue;
+        }
+        let names = (1..).map(|number| folder.join(format!("{name}.old-{number}")));
+        let mut free = names.skip_while(|other| other.exists());
+        fs::rename(&path, free.next().expect("some number is free"))?;
+    }
+    Ok(())
 }
 
 /// Empties the list, all of which is in the log.

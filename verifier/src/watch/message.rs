@@ -32,8 +32,10 @@ pub enum Message {
     },
     /// It does something on purpose.
     Rehearsed(Rehearsed),
-    /// It ends because it was told to, or to be started again.
+    /// It ends because it was told to.
     Bye,
+    /// It ends to be started again.
+    Again,
 }
 
 /// What was computed since the last of these; see [`super::log::event::Beat`].

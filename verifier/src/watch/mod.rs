@@ -31,3 +31,6 @@ pub mod supervisor;
 pub mod tally;
 pub mod worker;
 pub mod wrong_batches;
+
+/// The folder of tensors of wrong batches, in that of the log.
+pub const DUMPS: &str = "dumps";

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use super::log::Entry;
 use super::log::event::{DueKind, Event, SdcClass};
+use super::{supervisor, worker};
 
 /// Causes that are named as wrong.
 const NAMED: usize = 50;
+/// What acts on outputs or goldens is seen in the pass under way, or in the next one.
+const PASSES: u64 = 2;
 
 /// Causes and what became of them.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub struct Accounts {
 struct Open {
     kind: String,
     sequence: u64,
+    /// Passes that were completed since.
+    passes: u64,
 }
 
 impl Accounts {
@@ -37,8 +42,10 @@ impl Accounts {
                 self.open.push(Open {
                     kind: done.kind.clone(),
                     sequence: entry.sequence,
+                    passes: 0,
                 });
             }
+            Event::Beat(beat) => self.passed(beat.passes),
             Event::Sdc(sdc) => self.sdc = Some(sdc.is_of_bits_only()),
             Event::Classified(found) => {
                 let is_of_bits = self.sdc.take().unwrap_or(false);
@@ -74,6 +81,18 @@ impl Accounts {
         }
     }
 
+    /// Kinds that never came to be.
+    pub fn never_caused(&self) -> Vec<&'static str> {
+        let is_caused = |kind: &str| self.kinds.get(kind).is_some_and(|[caused, _]| *caused > 0);
+        let kinds = worker::rehearsed_kinds().chain(supervisor::rehearsed_kinds());
+        kinds.filter(|kind| !is_caused(kind)).collect()
+    }
+
+    /// Whether anything was caused.
+    pub fn is_any(&self) -> bool {
+        self.kinds.values().any(|[caused, _]| *caused > 0)
+    }
+
     /// Whether every cause has its event, and every event its cause.
     pub fn is_pass(&self) -> bool {
         self.wrong.is_empty() && self.kinds.values().all(|[caused, found]| caused == found)
@@ -81,6 +100,23 @@ impl Accounts {
 
     fn is_open(&self, kind: &str) -> bool {
         self.open.iter().any(|open| open.kind == kind)
+    }
+
+    /// Passes were completed: what should have been seen in them was missed.
+    fn passed(&mut self, passes: u64) {
+        let mut missed = Vec::new();
+        self.open.retain_mut(|open| {
+            open.passes += passes;
+            let is_missed = is_in_outputs(&open.kind) && open.passes >= PASSES;
+            if is_missed {
+                missed.push(format!(
+                    "{} of record {}: not seen in {} passes",
+                    open.kind, open.sequence, open.passes
+                ));
+            }
+            !is_missed
+        });
+        missed.into_iter().for_each(|wrong| self.complain(wrong));
     }
 
     fn close(&mut self, kind: &str, entry: &Entry) {
@@ -99,8 +135,7 @@ impl Accounts {
     fn close_unclassified(&mut self, is_of_bits: bool) {
         let is_of_kind = |kind: &str| match kind {
             "bits-only" => is_of_bits,
-            "transient" | "until-reload" | "stuck" | "own-damage" => !is_of_bits,
-            _ => false,
+            kind => is_in_outputs(kind) && !is_of_bits,
         };
         if let Some(position) = self.open.iter().position(|open| is_of_kind(&open.kind)) {
             let open = self.open.remove(position);
@@ -129,6 +164,18 @@ impl Accounts {
     }
 }
 
+/// Whether a kind changes outputs, or what they are compared with.
+fn is_in_outputs(kind: &str) -> bool {
+    let kinds = [
+        "transient",
+        "until-reload",
+        "stuck",
+        "own-damage",
+        "bits-only",
+    ];
+    kinds.contains(&kind)
+}
+
 fn kind_of(class: SdcClass, is_of_bits: bool) -> &'static str {
     match class {
         _ if is_of_bits => "bits-only",
@@ -142,7 +189,7 @@ fn kind_of(class: SdcClass, is_of_bits: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::log::event::{Classified, Due, Phase, Rehearsed, Sdc};
+    use crate::watch::log::event::{Beat, Classified, Due, Phase, Rehearsed, Sdc};
 
     fn caused(kind: &str) -> Event {
         Event::Rehearsed(Rehearsed {
@@ -220,6 +267,28 @@ mod tests {
         assert!(accounts.is_pass(), "{accounts:?}");
         assert_eq!(accounts.kinds["killed"], [1, 1]);
         assert_eq!(accounts.kinds["until-reload"], [0, 0]);
+    }
+
+    fn passes(passes: u64) -> Event {
+        Event::Beat(Beat {
+            passes,
+            ..Beat::default()
+        })
+    }
+
+    #[test]
+    fn what_two_passes_did_not_see_was_missed_also_if_the_worker_is_lost_then() {
+        for kind in ["transient", "stuck", "own-damage", "bits-only"] {
+            let lost = [caused("killed"), due(DueKind::Killed)];
+            let seen_late = |count| [passes(5), caused(kind), passes(count)].into_iter();
+            let accounts = account(seen_late(2).chain(lost.clone()));
+            assert!(!accounts.is_pass(), "{kind}: {accounts:?}");
+            let accounts = account(seen_late(1).chain(lost));
+            assert!(accounts.is_pass(), "{kind}: {accounts:?}");
+        }
+        assert!(!account([]).is_any());
+        let never = account([caused("crash"), due(DueKind::Crash)]).never_caused();
+        assert_eq!((never.len(), never.contains(&"crash")), (10, false));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use console::say;
 use verifier::report::Verdict;
 use verifier::report::table::table;
@@ -16,6 +16,11 @@ pub(super) fn account(folder: &Path) -> Result<Verdict> {
         accounts.add(&entry);
     }
     accounts.finish();
+    ensure!(
+        accounts.is_any(),
+        "nothing was caused in this time\n\
+         hint: a longer watch, or a smaller --rehearse-every"
+    );
     let row = |(kind, done): (&String, &[u64; 2])| {
         let [caused, found] = done.map(|count| count.to_string());
         vec![kind.clone(), caused, found]
@@ -27,6 +32,10 @@ pub(super) fn account(folder: &Path) -> Result<Verdict> {
     );
     for wrong in &accounts.wrong {
         say!("wrong        {wrong}");
+    }
+    let never = accounts.never_caused();
+    if !never.is_empty() {
+        say!("never caused {}", never.join(", "));
     }
     let is_pass = accounts.is_pass();
     say!(

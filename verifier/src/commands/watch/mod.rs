@@ -7,6 +7,7 @@ mod nvidia;
 mod report;
 mod run;
 mod show;
+mod show_apart;
 mod worker;
 
 use anyhow::Result;

@@ -1,12 +1,12 @@
 //! The supervisor's process: what it is called with, its log, and its verdict.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, TryLockError};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use console::{note, say};
+use console::{ensure_printed, note, say};
 use proto::bundle::Bundle;
 use verifier::report::Verdict;
 use verifier::report::watch::Summary;
@@ -22,6 +22,7 @@ use super::super::recorded::{check_place, refuse_inside};
 use super::account;
 use super::machine::{Telemetry, boot_id, host_name};
 use super::show::Show;
+use super::show_apart::ShowApart;
 use crate::cli::WatchRunArgs;
 
 /// Words of the command that a record holds, and bytes of each.
@@ -40,8 +41,18 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     let bundle = Bundle::open(&arguments.input.bundle)?;
     fs::create_dir_all(folder).with_context(|| format!("--log {}", folder.display()))?;
     let lock = fs::File::open(folder).with_context(|| format!("--log {}", folder.display()))?;
-    if lock.try_lock().is_err() {
-        bail!("--log {}: another watch writes there", folder.display());
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            bail!("--log {}: another watch writes there", folder.display())
+        }
+        // Some file systems know no locks.
+        Err(TryLockError::Error(error)) => {
+            note!(
+                "warning: --log {}: cannot be locked: {error}",
+                folder.display()
+            );
+        }
+        Ok(()) => {}
     }
     let name = bundle
         .root()
@@ -49,7 +60,7 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
         .unwrap_or_default()
         .to_string_lossy();
     let benchmark = format!("{name}_{}", arguments.input.part);
-    let mut show = Show::new(arguments, &benchmark)?;
+    let mut show = ShowApart::start(Show::new(arguments, &benchmark)?)?;
     let rehearsal = arguments
         .rehearse
         .then(|| Outside::new(arguments.seed, 3.0 * arguments.rehearse_every));
@@ -79,10 +90,15 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     let tally = Supervisor::begin(plan, &mut take)?.run()?;
     show.finish(&tally);
     say!("{}", Summary::new(&tally, None, false).text().trim_end());
-    if arguments.rehearse {
-        return account::account(folder);
-    }
-    verdict(&tally)
+    let verdict = match arguments.rehearse {
+        true => {
+            ensure!(tally.computed.elements > 0, "nothing was compared");
+            account::account(folder)?
+        }
+        false => verdict(&tally)?,
+    };
+    ensure_printed()?;
+    Ok(verdict)
 }
 
 /// Nothing is written into a bundle, and what cannot be written is known before hours.
@@ -94,33 +110,48 @@ fn check_places(arguments: &WatchRunArgs) -> Result<()> {
     for (flag, path) in [("--html", &arguments.html), ("--copy", &arguments.copy)] {
         if let Some(path) = path {
             check_place(flag, path)?;
+            check_file(flag, path, &arguments.log)?;
         }
     }
+    Ok(())
+}
+
+/// A file that is written beside the log is none of the log's own, and nothing but a file: what
+/// waits for a reader would hold it up.
+fn check_file(flag: &str, path: &Path, log: &Path) -> Result<()> {
+    let is_file = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+    ensure!(is_file, "{flag} {}: it is no file", path.display());
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    let is_in_log = parent.is_ok_and(|parent| log.canonicalize().is_ok_and(|log| parent == log));
+    ensure!(
+        !is_in_log,
+        "{flag} {}: the log is kept there\n\
+         hint: another folder",
+        path.display()
+    );
     Ok(())
 }
 
 /// Pass, or fail with an event; what compared nothing has no result.
 fn verdict(tally: &Tally) -> Result<Verdict> {
     ensure!(tally.computed.elements > 0, "nothing was compared");
-    if tally.lost > 0 {
-        note!(
-            "error: {} events were lost on a full disk; they are counted",
-            tally.lost
-        );
-    }
     let events = tally.events.sdcs() + tally.events.dues() + tally.events.bits_only;
-    let verdict = match (events, tally.has_open_end) {
-        (0, false) => Verdict::Pass,
-        _ => Verdict::Fail,
+    let (verdict, said) = match (events, tally.lost, tally.has_open_end) {
+        (0, 0, false) => (Verdict::Pass, "PASS: no event".to_owned()),
+        (0, 0, true) => (
+            Verdict::Fail,
+            "FAIL: no event, but the last worker may have hung".to_owned(),
+        ),
+        (events, 0, _) => (Verdict::Fail, format!("FAIL: {events} events")),
+        (events, lost, _) => (
+            Verdict::Fail,
+            format!(
+                "FAIL: {events} events; the log lacks {lost} records, which its disk did not take"
+            ),
+        ),
     };
-    say!(
-        "verdict      {}",
-        match verdict {
-            Verdict::Pass => "PASS: no event".to_owned(),
-            _ if events == 0 => "FAIL: no event, but the last worker may have hung".to_owned(),
-            _ => format!("FAIL: {events} events"),
-        }
-    );
+    say!("verdict      {said}");
     Ok(verdict)
 }
 
@@ -138,8 +169,11 @@ fn program() -> PathBuf {
 /// This program with the same arguments, as a worker.
 fn worker_command(number: u64, next_sdc: u64) -> Command {
     let mut command = Command::new(program());
-    command.args(std::env::args_os().skip(1));
+    let mut words = std::env::args_os().skip(1);
+    // Behind the name of the command: behind `--` it would be no flag.
+    command.args(words.next());
     command.arg(format!("--worker={number}:{next_sdc}"));
+    command.args(words);
     command
 }
 

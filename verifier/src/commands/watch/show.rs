@@ -15,7 +15,7 @@ use verifier::report::watch_page;
 use verifier::watch::log::Entry;
 use verifier::watch::log::event::{Event, SdcClass};
 use verifier::watch::log_helper::{Sender, TextLog};
-use verifier::watch::supervisor::{Now, Seen};
+use verifier::watch::supervisor::Now;
 use verifier::watch::tally::Tally;
 
 use super::machine::host_name;
@@ -47,10 +47,12 @@ impl Show {
     pub(super) fn new(arguments: &WatchRunArgs, benchmark: &str) -> Result<Self> {
         let host = host_name();
         let sender = arguments.udp.as_deref().map(|address| {
-            let sender = Sender::new(address, arguments.ecc);
-            sender.with_context(|| format!("--udp {address}"))
+            let (sender, found) = Sender::new(address, arguments.ecc);
+            if let Err(error) = found {
+                note!("warning: --udp {address}: {error}; that is tried again");
+            }
+            sender
         });
-        let sender = sender.transpose()?;
         let folder = arguments.log_helper.as_deref();
         if let Some(folder) = folder {
             let made = std::fs::create_dir_all(folder);
@@ -76,20 +78,14 @@ impl Show {
         })
     }
 
-    pub(super) fn take(&mut self, seen: Seen<'_>) {
-        match seen {
-            Seen::Entry(entry, _) => self.entry(entry),
-            Seen::Tick(tally, now) => self.tick(tally, now),
-        }
-    }
-
     /// The last page, and an end of the line.
     pub(super) fn finish(&mut self, tally: &Tally) {
         self.clear_line();
         self.write_page(tally, "has ended");
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    /// A record of the log.
+    pub(super) fn entry(&mut self, entry: &Entry) {
         if let Some(copy) = &mut self.copy {
             // A second place that is lost takes nothing from the first.
             let _ = copy.write_all(entry.to_line().as_bytes());
@@ -113,7 +109,8 @@ impl Show {
         }
     }
 
-    fn tick(&mut self, tally: &Tally, now: Now) {
+    /// How things stand.
+    pub(super) fn tick(&mut self, tally: &Tally, now: Now) {
         let every = if self.is_terminal {
             ON_TERMINAL
         } else {
@@ -127,7 +124,8 @@ impl Show {
             let line = line(tally, now, last);
             match self.is_terminal {
                 true => {
-                    let _ = write!(io::stderr(), "\r\x1b[2K{}", printable(&line));
+                    let line = cut(&printable(&line), terminal_width());
+                    let _ = write!(io::stderr(), "\r\x1b[2K{line}");
                 }
                 false => note!("{line}"),
             }
@@ -139,7 +137,7 @@ impl Show {
         }
     }
 
-    fn clear_line(&mut self) {
+    pub(super) fn clear_line(&self) {
         if self.is_terminal {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }
@@ -157,6 +155,26 @@ impl Show {
         if let Err(error) = written {
             note!("warning: --html {}: {error}", path.display());
         }
+    }
+}
+
+/// Columns of the terminal that standard error is; 80 where it does not tell.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { 80 } else { columns }
+}
+
+/// The beginning of a line, in so many columns but the last, where a terminal would break it.
+fn cut(line: &str, columns: usize) -> String {
+    let width = columns.saturating_sub(1);
+    match line.chars().count() > width {
+        true => line
+            .chars()
+            .take(width.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
+        false => line.to_owned(),
     }
 }
 
@@ -194,12 +212,18 @@ fn said(event: &Event, is_of_bits_only: bool) -> Option<String> {
             };
             format!("{what} {}: {}", found.sdc, found.class)
         }
-        Event::Due(due) => format!("DUE, {}: {}", due.kind, due.what),
+        Event::Due(due) => match due.said.lines().last() {
+            Some(said) => format!("DUE, {}: {}; it said: {said}", due.kind, due.what),
+            None => format!("DUE, {}: {}", due.kind, due.what),
+        },
         Event::Command(command) => match &command.ended {
             None => format!("{}: {}", command.step, command.command),
             Some(ended) => format!("{} ended: {ended}", command.step),
         },
-        Event::Disk(disk) if disk.is_full => "the disk of the log is full".to_owned(),
+        Event::Disk(disk) if disk.is_full => format!(
+            "the disk of the log is full, or almost: {} MB are left in the reserve",
+            disk.reserve >> 20
+        ),
         Event::Disk(_) => "the disk of the log has space again".to_owned(),
         Event::Stall { seconds } => format!("the supervisor stood still for {seconds:.1} s"),
         Event::Xid(xid) => {
@@ -212,4 +236,16 @@ fn said(event: &Event, is_of_bits_only: bool) -> Option<String> {
         Event::End(end) => format!("ends: {}", end.reason),
         Event::Start(_) | Event::Beat(_) | Event::Faulty(_) | Event::Telemetry(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_never_fills_the_last_column() {
+        assert_eq!(cut("12345", 6), "12345");
+        assert_eq!(cut("éééééé", 6), "éééé…");
+        assert_eq!(cut("abc", 0), "…");
+    }
 }

@@ -15,6 +15,7 @@ use verifier::compare::Tolerance;
 use verifier::engine::Engine;
 use verifier::report::check::Check;
 use verifier::report::{Verdict, text};
+use verifier::watch::DUMPS;
 use verifier::watch::journal::Journal;
 use verifier::watch::log::event::Ready;
 use verifier::watch::message::{Message, Teller, shortened};
@@ -34,9 +35,6 @@ const MOST_OF_TEXT: usize = 300;
 
 /// Between two signs of life.
 const APART: Duration = Duration::from_millis(20);
-
-/// Where the tensors of wrong batches are kept, in the folder of the log.
-pub(super) const DUMPS: &str = "dumps";
 
 pub(super) fn worker(arguments: &WatchRunArgs, number: u64, next_sdc: u64) -> Result<Verdict> {
     end_with_supervisor()?;

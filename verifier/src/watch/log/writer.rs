@@ -115,6 +115,8 @@ impl<D: Disk> LogWriter<D> {
         let entry = self.entry(event);
         self.wait(entry.to_line());
         self.flush(false);
+        // A power cut, too, loses no more than what came since.
+        let _ = self.disk.sync();
         // What the disk has taken half of is not taken back.
         if self.waiting.is_empty() || self.written_of_first > 0 {
             return Some(entry);

@@ -118,7 +118,8 @@ fn a_server_that_only_hears_datagrams_has_the_same_table_as_the_files() {
     server.set_read_timeout(wait).expect("timeout");
     let address = server.local_addr().expect("address").to_string();
     let folder = tempfile::tempdir().expect("folder");
-    let sender = Sender::new(&address, true).expect("socket");
+    let (sender, found) = Sender::new(&address, true);
+    assert!(found.is_ok());
     let mut log = TextLog::new(Some(folder.path()), Some(sender), "nano", "my_host", true);
     let heard = folder.path().join("heard");
     std::fs::create_dir(&heard).expect("make");
@@ -276,4 +277,14 @@ fn a_file_of_another_kind_has_no_line_of_a_log() {
         row("#HEADER x\nSegmentation fault\n#SD? Ite:3\n").unknown_lines,
         2
     );
+}
+
+#[test]
+fn a_server_without_a_way_to_it_is_no_error() {
+    let (sender, found) = Sender::new("no.such.host.invalid:1024", false);
+    assert!(found.is_err());
+    let mut log = TextLog::new(None, Some(sender), "nano", "host", false);
+    events()
+        .into_iter()
+        .for_each(|event| log.take(&entry(event)));
 }

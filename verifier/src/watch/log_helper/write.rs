@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use jiff::{ToSpan as _, ZonedDateTime};
 
@@ -14,13 +15,18 @@ use crate::watch::log::event::{Event, Faulty, Sdc, SdcClass};
 const MOST_OF_LINE: usize = 1023;
 /// A name is of a second; workers that begin within one second take the next ones.
 const MOST_IN_ONE_SECOND: i64 = 60;
+/// How often a server to which there is no way is looked for.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 const WITH_ECC: u8 = 0x0e;
 const WITHOUT_ECC: u8 = 0x0d;
 
 /// Datagrams to a server; that nobody hears them is no error.
 #[derive(Debug)]
 pub struct Sender {
-    socket: UdpSocket,
+    address: String,
+    /// Absent as long as there is no way to the server: after a boot without the network, say.
+    socket: Option<UdpSocket>,
+    tried: Instant,
     first: u8,
 }
 
@@ -45,30 +51,48 @@ pub struct TextLog {
 }
 
 impl Sender {
-    /// To `HOST:PORT`.
-    pub fn new(address: &str, has_ecc: bool) -> io::Result<Self> {
-        let address = address
-            .to_socket_addrs()?
-            .next()
-            .ok_or_else(|| io::Error::other("no such host"))?;
-        let own = match address.is_ipv4() {
-            true => "0.0.0.0:0",
-            false => "[::]:0",
+    /// To `HOST:PORT`. Where there is no way to it, that is tried again later; the error says why
+    /// there is none now.
+    pub fn new(address: &str, has_ecc: bool) -> (Self, io::Result<()>) {
+        let (socket, found) = match connected(address) {
+            Ok(socket) => (Some(socket), Ok(())),
+            Err(error) => (None, Err(error)),
         };
-        let socket = UdpSocket::bind(own)?;
-        socket.connect(address)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self {
+        let sender = Self {
+            address: address.to_owned(),
             socket,
+            tried: Instant::now(),
             first: if has_ecc { WITH_ECC } else { WITHOUT_ECC },
-        })
+        };
+        (sender, found)
     }
 
-    fn send(&self, line: &str) {
+    fn send(&mut self, line: &str) {
+        if self.socket.is_none() && self.tried.elapsed() >= TRY_AGAIN {
+            self.tried = Instant::now();
+            self.socket = connected(&self.address).ok();
+        }
         let mut datagram = vec![self.first];
         datagram.extend(line.bytes().take(MOST_OF_LINE));
-        let _ = self.socket.send(&datagram);
+        if let Some(socket) = &self.socket {
+            let _ = socket.send(&datagram);
+        }
     }
+}
+
+fn connected(address: &str) -> io::Result<UdpSocket> {
+    let address = address
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::other("no such host"))?;
+    let own = match address.is_ipv4() {
+        true => "0.0.0.0:0",
+        false => "[::]:0",
+    };
+    let socket = UdpSocket::bind(own)?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 impl TextLog {
@@ -163,7 +187,7 @@ impl TextLog {
                 let file = File::options().append(true).create_new(true).open(&path);
                 Some((file.ok()?, path))
             });
-            if let (Some(sender), Some((_, path))) = (&self.sender, &created) {
+            if let (Some(sender), Some((_, path))) = (&mut self.sender, &created) {
                 sender.send(&format!("#LOGFILE {}", path.display()));
             }
             self.file = created.map(|(file, _)| file);
@@ -206,7 +230,8 @@ impl TextLog {
             ));
             return;
         }
-        for faulty in &listed {
+        // One without a pattern differs within the tolerance alone.
+        for faulty in listed.iter().filter(|faulty| faulty.pattern.is_some()) {
             for pair in &faulty.listed {
                 let (index, read, expected) = (&pair.index, pair.actual, pair.golden);
                 self.line(&format!("#ERR p: {index:?} r: {read:e} e: {expected:e}"));
@@ -237,7 +262,7 @@ impl TextLog {
                 let _ = file.sync_data();
             }
         }
-        if let Some(sender) = &self.sender {
+        if let Some(sender) = &mut self.sender {
             sender.send(&format!("{text}\n"));
         }
     }

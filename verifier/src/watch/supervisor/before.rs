@@ -4,7 +4,8 @@ use std::io;
 
 use super::plan::Plan;
 use crate::watch::log::LogReader;
-use crate::watch::log::event::{Event, Gap, GapCause};
+use crate::watch::log::event::{Event, Gap, GapCause, Start};
+use crate::watch::log::reader;
 use crate::watch::log::writer::unix_now;
 use crate::watch::tally::Tally;
 
@@ -14,6 +15,10 @@ pub(super) struct Before {
     pub(super) worker: u64,
     pub(super) sdc: u64,
     pub(super) gap: Option<Gap>,
+    /// There was no log here.
+    pub(super) is_new: bool,
+    /// What the supervisor before was called with, if a worker of the log was ever ready.
+    called_with: Option<Vec<String>>,
 }
 
 impl Before {
@@ -21,12 +26,19 @@ impl Before {
         let mut reader = LogReader::open(&plan.folder)?;
         let mut tally = Tally::default();
         let (mut last, mut boot_id, mut command) = (None, String::new(), None);
+        let (mut arguments, mut was_ready) = (vec![], false);
         while let Some(entry) = reader.next_entry()? {
             tally.add(&entry);
             match &entry.event {
-                Event::Start(start) => boot_id.clone_from(&start.boot_id),
+                Event::Start(start) => {
+                    boot_id.clone_from(&start.boot_id);
+                    arguments.clone_from(&start.arguments);
+                }
                 Event::Command(of_user) => command = Some(of_user.command.clone()),
-                Event::Ready(_) => command = None,
+                Event::Ready(_) => {
+                    was_ready = true;
+                    command = None;
+                }
                 _ => {}
             }
             last = Some((entry.sequence, entry.unix));
@@ -47,6 +59,13 @@ impl Before {
                 after_sequence: sequence,
                 command,
             }),
+            is_new: reader::files_of(&plan.folder)?.is_empty(),
+            called_with: was_ready.then_some(arguments),
         })
+    }
+
+    /// Whether the supervisor before was called alike, in a log whose workers were at work.
+    pub(super) fn was_at_work_with(&self, start: &Start) -> bool {
+        self.called_with.as_ref() == Some(&start.arguments)
     }
 }

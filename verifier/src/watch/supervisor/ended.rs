@@ -9,8 +9,14 @@ use crate::watch::log::event::DueKind;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Said {
     Nothing,
+    /// It was told to end, by whomever.
     Bye,
-    Failed { what: String, is_device_lost: bool },
+    /// It is to be started again.
+    Again,
+    Failed {
+        what: String,
+        is_device_lost: bool,
+    },
 }
 
 /// How many processes the system, and the group that this one is in, has killed for want of memory.
@@ -46,22 +52,25 @@ pub(super) fn due_kind(
     {
         let kind = match is_device_lost {
             true => DueKind::DeviceLost,
+            false if says_no_memory(what) => DueKind::OutOfMemory,
             false => DueKind::EngineError,
         };
         return Some((kind, what.clone()));
     }
-    let had_no_memory = ["memory allocation of", "bad_alloc", "Out of memory"]
-        .iter()
-        .any(|text| child.said().contains(text));
+    let had_no_memory = says_no_memory(child.said());
     Some(match &child.ended {
         Ended::Stopped => return None,
-        Ended::Status(0) if *said == Said::Bye => return None,
+        Ended::Status(0) if *said == Said::Again => return None,
+        Ended::Status(0) if *said == Said::Bye && was_asked => return None,
+        Ended::Status(0) if *said == Said::Bye => (DueKind::Killed, "SIGTERM".to_owned()),
         Ended::Signal(name) if name == "SIGTERM" && was_asked => return None,
         Ended::TimedOut => (DueKind::Hang, "no sign of life".to_owned()),
         Ended::Signal(name) if name == "SIGKILL" && was_killed_by_oom => {
             (DueKind::OutOfMemory, name.clone())
         }
-        Ended::Signal(name) if name == "SIGKILL" => (DueKind::Killed, name.clone()),
+        Ended::Signal(name) if name == "SIGKILL" || name == "SIGTERM" => {
+            (DueKind::Killed, name.clone())
+        }
         Ended::Signal(name) if had_no_memory => (DueKind::OutOfMemory, name.clone()),
         Ended::Signal(name) => (DueKind::Crash, name.clone()),
         Ended::Status(status) if had_no_memory => {
@@ -69,6 +78,19 @@ pub(super) fn due_kind(
         }
         Ended::Status(status) => (DueKind::Exit, format!("exit status {status}")),
     })
+}
+
+/// What Rust, C++, ONNX Runtime (its arena too) and CUDA say when they get no memory.
+fn says_no_memory(text: &str) -> bool {
+    let texts = [
+        "memory allocation of",
+        "bad_alloc",
+        "out of memory",
+        "failed to allocate memory",
+        "is smaller than requested bytes",
+    ];
+    let text = text.to_ascii_lowercase();
+    texts.iter().any(|own| text.contains(own))
 }
 
 #[cfg(test)]
@@ -91,6 +113,10 @@ mod tests {
         let failed = |is_device_lost| Said::Failed {
             what: "CUDA".to_owned(),
             is_device_lost,
+        };
+        let no_memory = Said::Failed {
+            what: "Failed to allocate memory for requested buffer of size 9".to_owned(),
+            is_device_lost: false,
         };
         for (ended, stderr, said, oom, expected) in [
             (signal("SIGSEGV"), "", nothing, true, Some(DueKind::Crash)),
@@ -126,7 +152,22 @@ mod tests {
                 false,
                 Some(DueKind::EngineError),
             ),
-            (Ended::Status(0), "", &Said::Bye, false, None),
+            (
+                Ended::Status(2),
+                "",
+                &no_memory,
+                false,
+                Some(DueKind::OutOfMemory),
+            ),
+            (Ended::Status(0), "", &Said::Again, false, None),
+            // Somebody else told it to end.
+            (
+                Ended::Status(0),
+                "",
+                &Said::Bye,
+                false,
+                Some(DueKind::Killed),
+            ),
             (Ended::Status(1), "", &Said::Bye, false, Some(DueKind::Exit)),
             (Ended::Stopped, "", nothing, false, None),
         ] {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::engine::child::{self, Ended};
+use crate::engine::child::{self, Child, Ended};
 
 /// A command of the user may take so long.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
@@ -46,19 +46,27 @@ pub(super) fn wait(in_a_row: u64) -> f64 {
     }
 }
 
-/// Runs a command of the user to its end; says how it ended.
+/// Runs a command of the user to its end; says how it ended, and what it said on standard error.
+/// What it leaves running in its group of processes is killed.
 pub(super) fn run(command: &str, stop: &AtomicBool) -> String {
     let ended = child::run(
         Command::new("sh").args(["-c", command]),
         COMMAND_LIMIT,
         stop,
     );
-    match ended.map(|child| child.ended) {
-        Ok(Ended::Status(status)) => format!("exit status {status}"),
-        Ok(Ended::Signal(signal)) => signal,
-        Ok(Ended::TimedOut) => "killed at its time limit".to_owned(),
-        Ok(Ended::Stopped) => "stopped".to_owned(),
+    match ended {
+        Ok(child) if child.stderr.is_empty() => how(&child),
+        Ok(child) => format!("{}: {}", how(&child), child.said()),
         Err(error) => error.to_string(),
+    }
+}
+
+fn how(child: &Child) -> String {
+    match &child.ended {
+        Ended::Status(status) => format!("exit status {status}"),
+        Ended::Signal(signal) => signal.clone(),
+        Ended::TimedOut => "killed at its time limit".to_owned(),
+        Ended::Stopped => "stopped".to_owned(),
     }
 }
 
@@ -96,6 +104,7 @@ mod tests {
     fn a_command_of_the_user_says_how_it_ended() {
         let stop = AtomicBool::new(false);
         assert_eq!(run("exit 3", &stop), "exit status 3");
+        assert_eq!(run("echo why >&2; exit 4", &stop), "exit status 4: why");
         assert_eq!(run("kill -TERM $$", &stop), "SIGTERM");
     }
 }

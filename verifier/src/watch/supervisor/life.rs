@@ -17,6 +17,10 @@ use crate::watch::message::{Message, next_message};
 const WAITING: usize = 1024;
 /// After its end, what a worker said is there at once, unless somebody else holds its pipe.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// A process that was killed ends at once, unless it is inside of a driver.
+const KILLED_ENDS: Duration = Duration::from_secs(5);
+/// How long a slow batch counts.
+const SLOW_COUNTS: Duration = Duration::from_secs(60);
 
 /// Seconds that a worker may be silent in its passes: 20 times its slowest batch, at least 5.
 pub(super) fn pass_limit(slowest: f64) -> f64 {
@@ -26,6 +30,39 @@ pub(super) fn pass_limit(slowest: f64) -> f64 {
 /// And while it loads, of which it is known how long it takes: 10 times that, at least a minute.
 pub(super) fn loading_limit(loading: f64) -> f64 {
     (10.0 * loading).max(60.0)
+}
+
+/// The slowest batch of late: one that was slow hours ago says nothing of a hang.
+#[derive(Debug)]
+pub(super) struct Slowest {
+    /// Of this minute, and of the one before.
+    now: f64,
+    before: f64,
+    since: Instant,
+}
+
+impl Slowest {
+    pub(super) fn new() -> Self {
+        Self {
+            now: 0.0,
+            before: 0.0,
+            since: Instant::now(),
+        }
+    }
+
+    pub(super) fn add(&mut self, seconds: f64, now: Instant) {
+        if now.duration_since(self.since) >= SLOW_COUNTS {
+            self.before = self.now;
+            self.now = 0.0;
+            self.since = now;
+        }
+        self.now = self.now.max(seconds);
+    }
+
+    /// Seconds; 0 if none is known yet.
+    pub(super) fn seconds(&self) -> f64 {
+        self.now.max(self.before)
+    }
 }
 
 /// A worker.
@@ -90,9 +127,16 @@ impl Life {
         }
     }
 
-    /// What a worker said that has ended.
-    pub(super) fn next_of_the_dead(&mut self) -> Option<Message> {
-        self.messages.recv_timeout(LAST_WORDS).ok()
+    /// All that a worker said that has ended. Somebody else who holds its pipe, a process that it
+    /// left behind, is not listened to any longer.
+    pub(super) fn last_words(&mut self) -> Vec<Message> {
+        let until = Instant::now() + LAST_WORDS;
+        let left = || until.saturating_duration_since(Instant::now());
+        let mut words = Vec::new();
+        while let Ok(message) = self.messages.recv_timeout(left()) {
+            words.push(message);
+        }
+        words
     }
 
     /// It has given a sign of life.
@@ -129,15 +173,21 @@ impl Life {
     /// Ends what is left of it, for a reason unless it has ended by itself.
     pub(super) fn end(&mut self, killed: Option<Ended>) -> io::Result<Option<Child>> {
         self.silent_when_it_ended = self.silent();
-        let Some(running) = self.running.take() else {
+        let Some(mut running) = self.running.take() else {
             return Ok(None);
         };
-        Ok(Some(match killed {
-            None => running.kill()?,
-            Some(reason) => Child {
-                ended: reason,
-                ..running.kill()?
-            },
+        let Some(reason) = killed else {
+            return running.kill().map(Some);
+        };
+        let child = running.kill_within(KILLED_ENDS, reason.clone())?;
+        if child.is_some() {
+            return Ok(child);
+        }
+        running.abandon();
+        Ok(Some(Child {
+            ended: reason,
+            seconds: 0.0,
+            stderr: "it was killed, and has not ended".to_owned(),
         }))
     }
 }
@@ -148,5 +198,22 @@ fn hand_on(reader: io::PipeReader, sender: &SyncSender<Message>) {
         if sender.send(message).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_batch_counts_for_a_minute_or_two() {
+        let begun = Instant::now();
+        let mut slowest = Slowest::new();
+        let at = |minutes: u64| begun + Duration::from_secs(61 * minutes);
+        slowest.add(15.0, at(0));
+        slowest.add(0.1, at(1));
+        assert_eq!(slowest.seconds(), 15.0);
+        slowest.add(0.2, at(2));
+        assert_eq!(slowest.seconds(), 0.2);
     }
 }

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use self::before::Before;
 use self::ended::{OutOfMemoryKills, Said, due_kind};
-use self::life::Life;
+use self::life::{Life, Slowest};
 use self::records::Records;
 use super::log::event::{self, Due, DueKind, Event, Phase, Rehearsed};
 use super::message::{Message, Work, shortened};
@@ -28,7 +29,7 @@ use super::tally::Tally;
 use crate::engine::child::{Child, Ended};
 
 pub use self::ladder::Ladder;
-pub use self::outside::Outside;
+pub use self::outside::{Outside, rehearsed_kinds};
 pub use self::plan::{Now, Plan, Seen, Show, SupervisorError, Told};
 
 /// How often the supervisor looks after the worker.
@@ -55,7 +56,7 @@ pub struct Supervisor<'a> {
     is_rehearsing: bool,
     /// Seconds that loading took.
     loading: Option<f64>,
-    slowest: f64,
+    slowest: Slowest,
     /// The last worker was killed before it was known whether it hung.
     has_open_end: bool,
 }
@@ -71,16 +72,19 @@ enum Outcome {
 impl<'a> Supervisor<'a> {
     /// Begins where the log ends.
     pub fn begin(plan: Plan<'a>, show: &'a mut Show<'a>) -> Result<Self, SupervisorError> {
+        let before = Before::of(&plan)?;
+        // The same command again, as after a reboot: nobody waits for an error message.
+        let was_ready = before.was_at_work_with(&plan.start);
         Ok(Self {
-            records: Records::begin(&plan, show)?,
+            records: Records::begin(&plan, before, show)?,
             plan,
             sampled: Instant::now(),
             in_a_row: 0,
             exposed_of_worker: 0.0,
-            was_ready: false,
+            was_ready,
             is_rehearsing: false,
             loading: None,
-            slowest: 0.0,
+            slowest: Slowest::new(),
             has_open_end: false,
         })
     }
@@ -171,15 +175,17 @@ impl<'a> Supervisor<'a> {
         life: &Life,
         was_short_of_memory: bool,
     ) -> Result<Outcome, SupervisorError> {
+        // Whoever stops a service may tell its processes all at once.
+        let was_asked = life.was_asked() || self.is_told_to_stop();
         // One that was not exposed yet, and had to end, is no event however it ended.
-        let is_event = !(life.was_asked() && life.phase == Phase::Loading);
-        let due = due_kind(child, &life.said, life.was_asked(), was_short_of_memory);
+        let is_event = !(was_asked && life.phase == Phase::Loading);
+        let due = due_kind(child, &life.said, was_asked, was_short_of_memory);
         let due = due.filter(|_| is_event);
         let Some((kind, what)) = due else {
             self.has_open_end = child.ended == Ended::Stopped && life.phase != Phase::Loading;
             // One that ends by itself was stuck.
-            self.in_a_row += u64::from(!life.was_asked());
-            return Ok(match life.was_asked() {
+            self.in_a_row += u64::from(!was_asked);
+            return Ok(match was_asked {
                 true => Outcome::Over,
                 false => Outcome::Again { is_hang: false },
             });
@@ -251,7 +257,7 @@ impl<'a> Supervisor<'a> {
             } else {
                 continue;
             };
-            while let Some(message) = life.next_of_the_dead() {
+            for message in life.last_words() {
                 self.take(message, life);
             }
             return Ok(child);
@@ -259,14 +265,19 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Whether a worker that was asked to end is not waited for any more. One in its passes has its
-    /// time, so that it is known whether it hangs, unless somebody waits for the supervisor.
+    /// time, so that it is known whether it hangs, unless somebody waits for the supervisor; one
+    /// that goes on all the same does not listen.
     fn has_waited_enough(&self, life: &Life) -> bool {
         let Some(waited) = life.asked_for() else {
             return false;
         };
         match life.phase {
             Phase::Loading => waited > LOADING_ENDS,
-            Phase::Passes | Phase::AfterSdc => self.is_told_to_stop() && waited > SOMEBODY_WAITS,
+            Phase::Passes | Phase::AfterSdc if self.is_told_to_stop() => waited > SOMEBODY_WAITS,
+            Phase::Passes | Phase::AfterSdc => {
+                let limit = self.hang_limit(life.phase);
+                waited.as_secs_f64() > limit + SOMEBODY_WAITS.as_secs_f64()
+            }
         }
     }
 
@@ -277,7 +288,9 @@ impl<'a> Supervisor<'a> {
             .map_or(self.plan.load_limit.as_secs_f64(), life::loading_limit);
         match (phase, given) {
             (Phase::Passes, Some(given)) => given,
-            (Phase::Passes, None) if self.slowest > 0.0 => life::pass_limit(self.slowest),
+            (Phase::Passes, None) if self.slowest.seconds() > 0.0 => {
+                life::pass_limit(self.slowest.seconds())
+            }
             _ => loading,
         }
     }
@@ -302,6 +315,8 @@ impl<'a> Supervisor<'a> {
             }
             Message::Rehearsed(rehearsed) => {
                 self.is_rehearsing = true;
+                // What is summed up from here on was computed after it.
+                self.records.beat();
                 self.records.add(Event::Rehearsed(rehearsed));
             }
             Message::Failed {
@@ -314,6 +329,7 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Message::Bye => life.said = Said::Bye,
+            Message::Again => life.said = Said::Again,
         }
     }
 
@@ -340,7 +356,7 @@ impl<'a> Supervisor<'a> {
 
     fn worked(&mut self, work: Work) {
         self.records.add_work(work);
-        self.slowest = self.slowest.max(work.slowest);
+        self.slowest.add(work.slowest, Instant::now());
         self.exposed_of_worker += work.exposed;
         if work.passes > 0 || self.exposed_of_worker > LONG_ENOUGH {
             self.in_a_row = 0;

@@ -41,6 +41,11 @@ impl Kind {
     }
 }
 
+/// What a supervisor does in a rehearsal, as the log has it.
+pub fn rehearsed_kinds() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(Kind::name)
+}
+
 impl Outside {
     /// So many seconds apart on average, as events of a constant rate come.
     pub fn new(seed: u64, mean_seconds: f64) -> Self {

@@ -37,8 +37,15 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// Begins where the log ends.
-    pub(super) fn begin(plan: &Plan<'_>, show: &'a mut Show<'a>) -> io::Result<Self> {
-        let before = Before::of(plan)?;
+    pub(super) fn begin(
+        plan: &Plan<'_>,
+        before: Before,
+        show: &'a mut Show<'a>,
+    ) -> io::Result<Self> {
+        if before.is_new {
+            // A list that somebody left when the log was removed is of other events.
+            journal::set_aside(&plan.folder)?;
+        }
         let now = Instant::now();
         let mut records = Self {
             folder: plan.folder.clone(),

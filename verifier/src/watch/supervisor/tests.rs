@@ -14,6 +14,8 @@ const READY: &str = concat!(
     r#"{"ready":{"seconds":0.1,"bundle_blake3":"","runtime":"","device":"","batch_size":1,"#,
     r#""samples":1,"elements":1,"resident_bytes":0,"compared_with":""}}"#
 );
+/// A sign of life, as a word of a script inside of a script.
+const ALIVE: &str = r#""{\"alive\":\"passes\"}""#;
 const PASSES: &str = r#"{"alive":"passes"}"#;
 const WORK: &str = concat!(
     r#"{"work":{"exposed":0.5,"comparing":0.4,"slowest":0.001,"#,
@@ -276,4 +278,55 @@ fn what_a_lost_supervisor_did_not_record_is_taken_from_the_list_once() {
     );
     assert_eq!(whole.events.due.get(&DueKind::Supervisor), Some(&1));
     assert_eq!(whole.events.sdc.get(&Some(SdcClass::Transient)), None);
+}
+
+#[test]
+fn what_is_left_of_a_log_that_was_removed_is_no_event_of_a_new_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut list = journal::Journal::open(folder.path()).expect("open");
+    list.note(&sdc(1)).expect("note");
+    let dump = folder.path().join("dumps/sdc-000001");
+    std::fs::create_dir_all(dump).expect("made");
+    let scripts = [script_of("exit 1")];
+    let tally = supervise(folder.path(), &scripts, 60.0, Ladder::default());
+    assert_eq!((tally.events.sdcs(), tally.events.dues()), (0, 1));
+    assert!(folder.path().join("worker.journal.old-1").exists());
+    assert!(folder.path().join("dumps.old-1/sdc-000001").exists());
+}
+
+#[test]
+fn somebody_elses_sigterm_to_a_worker_is_a_due() {
+    let folder = tempfile::tempdir().expect("folder");
+    let bye = message(&Message::Bye);
+    let scripts = [script(&[READY, PASSES, WORK, PASS, &bye], "exit 0")];
+    supervise(folder.path(), &scripts, 60.0, Ladder::default());
+    assert_eq!(dues(folder.path()), [(DueKind::Killed, 1)]);
+}
+
+/// A process that a worker leaves behind holds its pipe and goes on talking.
+#[test]
+fn a_process_that_holds_the_pipe_of_a_lost_worker_holds_up_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let talks =
+        format!("setsid sh -c 'for i in $(seq 100); do echo {ALIVE} >&0; sleep 0.2; done' <&0 &");
+    let scripts = [script_of(&format!("{talks}\nsleep 0.3\nkill -SEGV $$"))];
+    let begun = Instant::now();
+    supervise(folder.path(), &scripts, 60.0, Ladder::default());
+    assert_eq!(dues(folder.path()), [(DueKind::Crash, 1)]);
+    assert!(begun.elapsed() < Duration::from_secs(15));
+}
+
+/// Whoever starts the same command again, a service after a reboot, sees no error message.
+#[test]
+fn a_worker_that_cannot_load_ends_the_first_start_and_is_a_due_of_a_later_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let failed = message(&Message::Failed {
+        what: "no such device".to_owned(),
+        is_device_lost: true,
+    });
+    let scripts = [script_of("exit 1")];
+    supervise(folder.path(), &scripts, 60.0, Ladder::default());
+    let again = [script_of(""), script(&[&failed], "exit 2")];
+    let tally = supervise(folder.path(), &again[..], 1.5, Ladder::default());
+    assert!(tally.events.due_while_loading >= 1, "{tally:?}");
 }

@@ -47,7 +47,7 @@ impl Batches<'_, '_> {
         let next = Some(self.end).filter(|end| samples.contains(end));
         let next = next.unwrap_or(samples.start);
         let said = match self.is_exposed {
-            true => rehearsal.before_batch(next, tell),
+            true => rehearsal.before_batch(next, self.work, tell),
             false => Ok(()),
         };
         self.fault.set(self.rehearsal.fault(self.is_exposed));

@@ -27,7 +27,7 @@ use crate::check::dump::Dump;
 use crate::check::{Engines, Request, check};
 use crate::engine::Engine;
 
-pub use self::rehearsal::Plan;
+pub use self::rehearsal::{Plan, rehearsed_kinds};
 pub use self::setup::{Load, Setup, WorkError};
 
 /// Bytes of a message that say why a worker ends: each may take six in JSON.
@@ -82,8 +82,8 @@ impl<'a> Worker<'a> {
         }
         self.tell_work()?;
         let last = match &ended {
-            // The supervisor starts another one.
-            Ok(()) | Err(WorkError::Stuck) => Message::Bye,
+            Ok(()) => Message::Bye,
+            Err(WorkError::Stuck) => Message::Again,
             Err(error) => failed(&error.to_string()),
         };
         (self.tell)(&last)?;

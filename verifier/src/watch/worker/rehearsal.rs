@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::engine::OutputFault;
 use crate::watch::log::event::Rehearsed;
-use crate::watch::message::{Message, Tell};
+use crate::watch::message::{Message, Tell, Work};
 
 /// How often something is done on purpose, and what is drawn from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +41,11 @@ pub(super) enum Kind {
     Exit,
     /// Nothing more.
     Hang,
+}
+
+/// What a worker does in a rehearsal, as the log has it; `bits-only` needs a golden of the device.
+pub fn rehearsed_kinds() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(Kind::name)
 }
 
 /// The bit of an exponent whose flip no tolerance lets pass, and one that most do.
@@ -102,8 +107,13 @@ impl Rehearsal {
         rehearsal
     }
 
-    /// Does what is due before a batch, and tells it first.
-    pub(super) fn before_batch(&mut self, sample: usize, tell: &mut Tell<'_>) -> io::Result<()> {
+    /// Does what is due before a batch; tells what was computed until then, and what it does, first.
+    pub(super) fn before_batch(
+        &mut self,
+        sample: usize,
+        work: &mut Work,
+        tell: &mut Tell<'_>,
+    ) -> io::Result<()> {
         let is_due = self.plan.is_some() && self.acting.is_none() && self.next <= Instant::now();
         if !is_due {
             return Ok(());
@@ -113,6 +123,7 @@ impl Rehearsal {
         };
         self.number += 1;
         self.draw_time();
+        tell(&Message::Work(std::mem::take(work)))?;
         tell(&Message::Rehearsed(Rehearsed {
             kind: kind.name().to_owned(),
             number: self.number,

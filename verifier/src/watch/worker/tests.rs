@@ -207,7 +207,7 @@ fn an_error_that_stays_ends_the_worker() {
         "{:?}",
         ran.ended
     );
-    assert_eq!(ran.messages.last(), Some(&Message::Bye));
+    assert_eq!(ran.messages.last(), Some(&Message::Again));
 }
 
 #[test]

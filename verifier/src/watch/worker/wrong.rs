@@ -95,7 +95,13 @@ impl Wrong {
         }
         let is_wrong = |y: f32, g: f32| y.to_bits() != g.to_bits();
         let pair = (&other.golden, &other.actual);
-        self.describe(other.output, other.sample, info, pair, is_wrong);
+        let described = self.described(other.output, other.sample, info, pair, is_wrong);
+        if self.described.len() < DESCRIBED {
+            self.described.push(Faulty {
+                pattern: None,
+                ..described
+            });
+        }
     }
 
     /// Takes a sample with an element outside the tolerance.
@@ -115,7 +121,8 @@ impl Wrong {
         self.described.retain(|other| !is_same(other));
         let pair = (&tensors.golden, &tensors.actual);
         let is_wrong = |y: f32, g: f32| !tolerance.is_close(y, g);
-        self.describe(&faulty.output, faulty.sample, faulty.info, pair, is_wrong);
+        let described = self.described(&faulty.output, faulty.sample, faulty.info, pair, is_wrong);
+        self.keep(described);
         if self.faulty_samples > DUMPED {
             return;
         }
@@ -130,14 +137,27 @@ impl Wrong {
         }
     }
 
-    fn describe(
+    /// Keeps the description of a sample with elements outside, before any that differs in bits
+    /// alone.
+    fn keep(&mut self, described: Faulty) {
+        let is_outside = |other: &Faulty| other.pattern.is_some();
+        let outside = self.described.iter().take_while(|own| is_outside(own));
+        let place = outside.count();
+        if place < DESCRIBED {
+            self.described.insert(place, described);
+            self.described.truncate(DESCRIBED);
+        }
+    }
+
+    /// A sample by its wrong elements, which the signature takes in too.
+    fn described(
         &mut self,
         output: &str,
         sample: usize,
         info: SampleInfo,
         (golden, actual): (&ArrayViewD<'_, f32>, &ArrayViewD<'_, f32>),
         is_wrong: impl Fn(f32, f32) -> bool,
-    ) {
+    ) -> Faulty {
         let shape = golden.shape();
         let width = shape.last().copied().unwrap_or(1).max(1);
         let (mut extent, mut listed, mut count) = (Extent::new(), vec![], 0);
@@ -154,18 +174,16 @@ impl Wrong {
                 self.signature.update(bytemuck::cast_slice(&place));
             }
         }
-        if self.described.len() < DESCRIBED {
-            self.described.push(Faulty {
-                sdc: 0,
-                sample,
-                sample_index: info.sample_index,
-                tier: info.tier,
-                confidence: info.confidence,
-                output: output.to_owned(),
-                elements: count,
-                pattern: extent.pattern(),
-                listed,
-            });
+        Faulty {
+            sdc: 0,
+            sample,
+            sample_index: info.sample_index,
+            tier: info.tier,
+            confidence: info.confidence,
+            output: output.to_owned(),
+            elements: count,
+            pattern: extent.pattern(),
+            listed,
         }
     }
 
