@@ -11,7 +11,7 @@ mod summary;
 mod tests;
 mod words;
 
-pub use document::{CountsReport, WatchReport};
+pub use document::{CountsReport, WATCH_REPORT_VERSION, WatchReport};
 pub use line::line;
 pub use others::OthersReport;
 pub use summary::Summary;
