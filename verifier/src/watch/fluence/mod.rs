@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use proto::regular_file;
 
-use self::beam::intervals_with_beam;
+use self::beam::beams;
 
 /// A counter that falls so often, and in more than this part of its intervals, does not add up.
 const FALLS: usize = 3;
@@ -38,7 +38,7 @@ pub struct Counts {
     /// Seconds since 1970-01-01 UTC, and all counts until then.
     readings: Vec<(f64, f64)>,
     /// Of each interval between two readings.
-    is_on: Vec<bool>,
+    beams: Vec<Beam>,
     /// Where the counter began anew.
     pub resets: Vec<Reset>,
     /// Readings that have the time of another one, of which the last was taken.
@@ -46,7 +46,7 @@ pub struct Counts {
     scale: f64,
 }
 
-/// A counter that began anew with 0: what it had counted since the reading before is lost.
+/// A counter that began anew with 0: what it counted since the reading before is not known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reset {
     /// Of the first reading behind it, in seconds since 1970-01-01 UTC.
@@ -62,7 +62,7 @@ pub enum Beam {
     On,
     /// The counter stood still.
     Off,
-    /// Before the first or after the last reading.
+    /// Before the first or after the last reading, or where the counter began anew.
     Unknown,
 }
 
@@ -169,7 +169,7 @@ impl Counts {
         }
         Ok(Self {
             same_time: before - readings.len(),
-            is_on: intervals_with_beam(&readings),
+            beams: beams(&readings, &resets),
             readings,
             resets,
             scale,
@@ -191,8 +191,7 @@ impl Counts {
         let (first, last) = self.span();
         match (first..=last).contains(&time) {
             false => Beam::Unknown,
-            true if self.is_on[self.interval(time)] => Beam::On,
-            true => Beam::Off,
+            true => self.beams[self.interval(time)],
         }
     }
 
@@ -213,18 +212,21 @@ impl Counts {
         }
         let mut share = Share {
             unknown: (begin - from) + (to - end),
-            fluence: self.between(begin, end),
             ..Share::default()
         };
-        for at in self.interval(begin)..self.is_on.len() {
+        for at in self.interval(begin)..self.beams.len() {
             let (low, high) = (self.readings[at].0, self.readings[at + 1].0);
             if low >= end {
                 break;
             }
-            let seconds = high.min(end) - low.max(begin);
-            match self.is_on[at] {
-                true => share.on += seconds,
-                false => share.off += seconds,
+            let (low, high) = (low.max(begin), high.min(end));
+            match self.beams[at] {
+                Beam::On => {
+                    share.on += high - low;
+                    share.fluence += self.between(low, high);
+                }
+                Beam::Off => share.off += high - low,
+                Beam::Unknown => share.unknown += high - low,
             }
         }
         share
