@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-use verifier::report::{calibration_schema, campaign_schema, record_schema};
+use verifier::report::{calibration_schema, campaign_schema, record_schema, watch_schema};
 
 #[test]
 fn the_schemas_are_current() {
@@ -11,6 +11,7 @@ fn the_schemas_are_current() {
         ("record.schema.json", record_schema()),
         ("calibration.schema.json", calibration_schema()),
         ("campaign.schema.json", campaign_schema()),
+        ("watch.schema.json", watch_schema()),
     ] {
         let expected = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

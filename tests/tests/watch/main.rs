@@ -8,6 +8,7 @@ mod ends;
 mod golden;
 mod lost;
 mod misbehaving;
+mod report;
 mod started;
 
 use std::path::{Path, PathBuf};

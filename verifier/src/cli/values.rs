@@ -162,6 +162,14 @@ pub(super) fn campaign_report(text: OsString) -> Result<PathBuf, String> {
     }
 }
 
+pub(super) fn watch_report(text: OsString) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match Format::of(&path) {
+        Some(Format::Json | Format::Markdown) => Ok(path),
+        _ => Err("expected a name that ends in .json or .md".to_owned()),
+    }
+}
+
 /// A path, and what its user calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedPath {

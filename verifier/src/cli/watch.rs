@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, hours, hours_ahead, positive, seconds, tolerance};
+use super::values::{count, hours, hours_ahead, path, positive, seconds, tolerance, watch_report};
 
 /// A watch, or what follows one.
 #[derive(Debug)]
@@ -54,8 +54,10 @@ Examples:
   verifier watch consequences bundles/base --device cpu --dumps runs/
   verifier watch consequences bundles/base --device cpu --outputs wrong.npy --numbers samples.npy
 
-For a log of `watch`, the table is kept there, and `watch report` counts critical SDCs. `--device`
-says where `tail` runs with --other-parts-on device; else it runs on the CPU.
+For a log of `watch`, the table is kept there, and `watch report` counts critical SDCs. Outputs that
+are no SDC of this bundle, as the log has it, are left out: own damage, stuck faults that were seen
+before, other bundles, other runs. `--device` says where `tail` runs with --other-parts-on device;
+else it runs on the CPU.
 
 Exit status:
   0  all were carried on
@@ -87,12 +89,15 @@ pub(crate) struct WatchConsequencesArgs {
 Examples:
   verifier watch report runs/
   verifier watch report runs/ --fluence counts.csv --factor 3.2e3 --attenuation 0.98
+  verifier watch report runs/ --report runs.json --report runs.md
   verifier watch report logs_of_libLogHelper/
 
 Counts are CSV with a header that names the columns `time` (seconds since 1970, or
-Y-m-dTH:M:S) and `counts`, which only grow; or ChipIR's text. Exposure comes from what was computed,
-whether or not there was an SDC; loading, waiting and finding out are no exposure. Limits are
-two-sided, of 95 %, from the chi-square distribution. FIT is for 13 neutrons per cm² and hour.
+Y-m-dTH:M:S) and `counts`, which only grow, or begin anew with 0; or ChipIR's text. Where they
+stand still there is no beam. Exposure comes from what was computed, whether or not there was an
+SDC; loading, waiting and finding out are no exposure. What was run with other bundles, parts or
+devices is summed up apart. Limits are two-sided, of 95 %, from the chi-square distribution. FIT is
+for 13 neutrons per cm² and hour.
 
 Exit status:
   0  summed up
@@ -131,6 +136,9 @@ pub(crate) struct WatchReportArgs {
         requires = "fluence"
     )]
     pub(crate) hours_ahead: f64,
+    /// Write the report: FILE.json or .md; repeatable
+    #[arg(long = "report", value_name = "FILE", value_parser = path(watch_report))]
+    pub(crate) reports: Vec<PathBuf>,
 }
 
 /// Run for hours and account for every event: SDCs, crashes, hangs, and the exposure

@@ -29,4 +29,4 @@ mod tests;
 
 pub use html::watch::page as watch_page;
 pub use record::{Body, Format, Record, Verdict, unix_seconds};
-pub use schema::{calibration_schema, campaign_schema, record_schema};
+pub use schema::{calibration_schema, campaign_schema, record_schema, watch_schema};

@@ -11,6 +11,7 @@ use super::campaign::CampaignReport;
 use super::check::Check;
 use super::matrix::Matrix;
 use super::record::{Body, Record};
+use super::watch::WatchReport;
 use crate::calibrate::file::CalibrationFile;
 
 /// Of the record: one of a check, of a comparison or of times.
@@ -45,6 +46,11 @@ pub fn campaign_schema() -> Schema {
         .to_value();
     close_alternatives(&mut schema, &mut vec![]);
     Schema::try_from(schema).expect("a schema that was one before")
+}
+
+/// Of the report of a watch's log.
+pub fn watch_schema() -> Schema {
+    generator().into_root_schema_for::<WatchReport>()
 }
 
 /// Of `<bundle>.calibration.json`.

@@ -11,7 +11,9 @@
 //! | [`log_helper`] | the logs of the community, written and read |
 //! | [`rehearsal`] | whether a log accounts for what was caused on purpose |
 //! | [`consequences`] | what wrong outputs did to the class |
-//! | [`tally`], [`rates`], [`fluence`] | exposure, counts with limits, particles |
+//! | [`wrong_batches`] | which wrong batches are events of their own |
+//! | [`tally`], [`sums`] | exposure and events of a log, apart for each setting |
+//! | [`rates`], [`fluence`] | counts with limits, particles |
 
 pub mod consequences;
 pub mod fluence;
@@ -24,9 +26,11 @@ pub mod rehearsal;
 pub mod resident;
 #[cfg(test)]
 mod simulation;
+pub mod sums;
 pub mod supervisor;
 pub mod tally;
 pub mod worker;
+pub mod wrong_batches;
 
 /// The folder of tensors of wrong batches, in that of the log.
 pub const DUMPS: &str = "dumps";

@@ -178,7 +178,7 @@ fn simulate(seed: u64, counts: &Counts, sdc_cm2: f64, due_cm2: f64) -> Found {
     );
     let mut losses = Process::new(3 * seed + 2, 1.0 / 3600.0);
     let mut log = Log {
-        tally: Tally::new(Some(counts.clone()), Default::default()),
+        tally: Tally::new(Some(counts.clone()), None),
         sequence: 0,
     };
     log.start(0.0);

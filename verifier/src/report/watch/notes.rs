@@ -2,19 +2,21 @@
 
 use console::grouped;
 
-use super::words::{clock, count};
+use super::words::{clock, count, date};
 use crate::watch::log::Integrity;
 use crate::watch::log::event::SdcClass;
-use crate::watch::tally::Tally;
+use crate::watch::tally::{Events, Tally};
 
 pub(super) fn notes(tally: &Tally, integrity: Option<&Integrity>) -> Vec<String> {
     let mut notes = notes_on_events(tally);
+    notes.extend(note_on_classes(tally));
     notes.extend(notes_on_exposure(tally));
+    notes.extend(notes_on_beam(tally));
     if let Some(integrity) = integrity {
         notes.extend(notes_on_damage(integrity));
     }
     if tally.is_disk_full {
-        notes.push("the disk of the log is full".to_owned());
+        notes.push("the disk of the log is full, or almost".to_owned());
     }
     if tally.end.is_none() && tally.supervisors > 0 {
         notes.push("the last supervisor has not said its end: it runs, or was lost".to_owned());
@@ -37,7 +39,7 @@ fn notes_on_events(tally: &Tally) -> Vec<String> {
         ),
         counted(
             events.repeated,
-            "times the error that was stuck came again: counted once",
+            "times a stuck fault was seen again: counted once",
         ),
         counted(
             events.due_while_loading,
@@ -48,12 +50,21 @@ fn notes_on_events(tally: &Tally) -> Vec<String> {
             "gaps follow a command of the user: not counted",
         ),
         counted(tally.lost, "events were lost on a full disk"),
-        counted(
-            tally.in_beam.events_without_beam,
-            "events while the counter stood still",
-        ),
     ];
     notes.into_iter().flatten().collect()
+}
+
+/// SDCs whose outputs were not carried on to the class.
+fn note_on_classes(tally: &Tally) -> Option<String> {
+    let unknown = tally.events.sdcs().saturating_sub(tally.events.examined);
+    (tally.has_table() && unknown > 0).then(|| {
+        format!(
+            "of {} SDCs it is not known whether the class changed: `watch consequences` was run \
+             before them, or not all of their outputs were kept; critical SDCs are those of the \
+             others, over their share of the exposure",
+            grouped(unknown as usize)
+        )
+    })
 }
 
 fn notes_on_exposure(tally: &Tally) -> Vec<String> {
@@ -61,18 +72,15 @@ fn notes_on_exposure(tally: &Tally) -> Vec<String> {
     let exposed = tally.computed.exposed;
     let naive = tally.exposed_at_sdc_lines;
     if naive < exposed && tally.events.sdcs() > 0 {
-        let (times, naive) = (exposed / naive.max(1e-9), clock(naive));
-        notes.push(format!(
-            "up to the last SDC alone, the exposure would be {naive}, and rates {times:.2} times \
-             too high"
-        ));
-    }
-    let uncovered = tally.in_beam.uncovered;
-    if uncovered > 0.0 {
-        let uncovered = clock(uncovered);
-        notes.push(format!(
-            "{uncovered} of exposure are not covered by the counts: left out"
-        ));
+        notes.push(match naive > 0.0 {
+            true => format!(
+                "up to the last SDC alone, the exposure would be {}, and rates {:.2} times too \
+                 high",
+                clock(naive),
+                exposed / naive
+            ),
+            false => "up to the last SDC alone, there would be no exposure at all".to_owned(),
+        });
     }
     if tally.stalled > 0.0 {
         notes.push(format!(
@@ -87,6 +95,37 @@ fn notes_on_exposure(tally: &Tally) -> Vec<String> {
     notes
 }
 
+/// What is not in the beam, as the counts have it.
+fn notes_on_beam(tally: &Tally) -> Vec<String> {
+    let in_beam = &tally.in_beam;
+    let mut notes = Vec::new();
+    let mut note = |exposed: f64, events: &Events, what: &str| {
+        if exposed > 0.0 || events.all() > 0 {
+            let (exposed, all) = (clock(exposed), grouped(events.all() as usize));
+            let (sdcs, dues) = (events.sdcs(), events.dues());
+            notes.push(format!(
+                "{exposed} of exposure and {all} events (SDC {sdcs}, DUE {dues}) are {what}: not \
+                 in the beam"
+            ));
+        }
+    };
+    let off = "while the counter stood still";
+    note(in_beam.exposed_off, &in_beam.events_off, off);
+    let unknown = "not covered by the counts";
+    note(in_beam.exposed_unknown, &in_beam.events_unknown, unknown);
+    if let (Some(counts), Some((first, last))) = (tally.counts(), tally.span)
+        && in_beam.exposed + in_beam.exposed_off == 0.0
+    {
+        let (from, to) = counts.span();
+        let [from, to, first, last] = [from, to, first, last].map(date);
+        notes.push(format!(
+            "the counts, from {from} to {to}, cover nothing of the log, from {first} to {last}: \
+             another day, or --hours-ahead"
+        ));
+    }
+    notes
+}
+
 fn notes_on_damage(integrity: &Integrity) -> Vec<String> {
     let places = integrity.damaged_at.iter();
     let places: Vec<String> = places.map(|(file, at)| format!("{file}:{at}")).collect();
@@ -95,6 +134,10 @@ fn notes_on_damage(integrity: &Integrity) -> Vec<String> {
         counted(integrity.damaged_bytes, &damaged),
         counted(integrity.missing, "records are missing"),
         counted(integrity.repeated, "records came twice: taken once"),
+        counted(
+            integrity.unknown,
+            "records of a newer version were not understood: their events are not counted",
+        ),
     ];
     notes.into_iter().flatten().collect()
 }

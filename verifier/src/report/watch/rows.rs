@@ -2,19 +2,28 @@
 
 use console::grouped;
 
-use super::words::clock;
+use super::words::{clock, date};
 use crate::watch::log::Integrity;
 use crate::watch::log::event::Beat;
 use crate::watch::tally::Tally;
 
+/// What a log was run with, in the order of the lines.
+const SETTING: [&str; 10] = [
+    "bundle",
+    "BLAKE3",
+    "part",
+    "device",
+    "ran on",
+    "runtime",
+    "batch size",
+    "compared",
+    "host",
+    "verifier",
+];
+
 pub(super) fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String, String)> {
-    let mut rows = Vec::new();
+    let mut rows = rows_on_setting(tally, integrity);
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
-    if let Some(integrity) = integrity {
-        let records = grouped(integrity.records as usize);
-        let files = grouped(integrity.files);
-        row("log", format!("{records} records in {files} files"));
-    }
     let computed = &tally.computed;
     let share = |seconds: f64| 100.0 * seconds / computed.seconds.max(1e-9);
     let exposed = format!(
@@ -37,9 +46,9 @@ pub(super) fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String,
         "processes",
         format!("{workers} workers of {supervisors} supervisors"),
     );
-    if tally.has_counts() {
+    if tally.counts().is_some() {
         let (fluence, exposed) = (tally.in_beam.fluence, clock(tally.in_beam.exposed));
-        let text = format!("{fluence:.4e} particles/cm² while exposed, in {exposed}");
+        let text = format!("{fluence:.4e} particles/cm² while exposed, in {exposed} of beam");
         row("fluence", text);
     }
     for (name, values) in &tally.telemetry {
@@ -55,6 +64,35 @@ pub(super) fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String,
     }
     if let Some(reason) = &tally.end {
         row("ended", reason.clone());
+    }
+    rows
+}
+
+/// What was run, where and when; first of all that it was a rehearsal.
+fn rows_on_setting(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
+    if tally.rehearsed > 0 {
+        let caused = grouped(tally.rehearsed as usize);
+        row(
+            "REHEARSAL",
+            format!("{caused} events were caused on purpose: no rate is given"),
+        );
+    }
+    if let Some(integrity) = integrity {
+        let records = grouped(integrity.records as usize);
+        let files = grouped(integrity.files);
+        row("log", format!("{records} records in {files} files"));
+    }
+    for name in SETTING {
+        let values = tally.setting.get(name).into_iter().flatten();
+        let values: Vec<&str> = values.map(String::as_str).collect();
+        if !values.is_empty() {
+            row(name, values.join("; "));
+        }
+    }
+    if let Some((first, last)) = tally.span {
+        row("records", format!("{} to {}", date(first), date(last)));
     }
     rows
 }

@@ -3,13 +3,12 @@
 use console::grouped;
 
 use super::notes::notes;
+use super::rates::{EventRate, event_rates};
 use super::rows::rows;
-use super::words::{cells, count};
+use super::words::cells;
 use crate::report::table::table;
 use crate::watch::log::Integrity;
-use crate::watch::log::event::{DueKind, SdcClass};
-use crate::watch::rates::Rate;
-use crate::watch::tally::{Events, Tally};
+use crate::watch::tally::Tally;
 
 /// A summary: lines with a name each, and a table of rates.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,31 +18,34 @@ pub struct Summary {
     pub rates: Vec<Vec<String>>,
     /// What a reader has to know.
     pub notes: Vec<String>,
+    /// The rates as numbers.
+    pub(super) numbers: Vec<EventRate>,
 }
 
 impl Summary {
     /// Of a whole log; whether consequences are known says whether critical SDCs are counted.
     pub fn new(tally: &Tally, integrity: Option<&Integrity>, knows_critical: bool) -> Self {
-        let mut header = vec!["event", "count", "per hour exposed", "95 % limits"];
-        if tally.has_counts() {
-            header.extend([
+        let header = match tally.counts() {
+            None => vec!["event", "count", "per hour exposed", "95 % limits"],
+            Some(_) => vec![
+                "event",
+                "count",
                 "in the beam",
+                "per hour in the beam",
+                "95 % limits",
                 "cross section (cm²)",
                 "95 % limits",
                 "FIT",
                 "95 % limits",
-            ]);
-        }
-        let names = event_names(tally, knows_critical);
-        let rates = names
-            .iter()
-            .map(|(name, count)| rate_row(name, count.as_ref(), tally))
-            .collect();
+            ],
+        };
+        let numbers = event_rates(tally, knows_critical);
         Self {
             rows: rows(tally, integrity),
             header,
-            rates,
+            rates: numbers.iter().map(rate_row).collect(),
             notes: notes(tally, integrity),
+            numbers,
         }
     }
 
@@ -62,55 +64,26 @@ impl Summary {
     }
 }
 
-/// How many there are of a kind of event.
-type Count = Box<dyn Fn(&Events) -> u64>;
-
-fn event_names(tally: &Tally, knows_critical: bool) -> Vec<(String, Count)> {
-    let mut names: Vec<(String, Count)> = vec![("SDC".to_owned(), Box::new(Events::sdcs))];
-    if knows_critical {
-        names.push((
-            "critical SDC".to_owned(),
-            Box::new(|events| events.critical),
-        ));
-    }
-    for class in [SdcClass::Transient, SdcClass::UntilReload, SdcClass::Stuck] {
-        if tally.events.sdc.contains_key(&Some(class)) {
-            let count = move |events: &Events| count(&events.sdc, &Some(class));
-            names.push((format!("SDC, {class}"), Box::new(count)));
-        }
-    }
-    if tally.events.sdc.contains_key(&None) {
-        let unknown = |events: &Events| count(&events.sdc, &None);
-        names.push(("SDC, unclassified".to_owned(), Box::new(unknown)));
-    }
-    names.push(("DUE".to_owned(), Box::new(Events::dues)));
-    for kind in DueKind::ALL {
-        if tally.events.due.contains_key(&kind) {
-            let count = move |events: &Events| count(&events.due, &kind);
-            names.push((format!("DUE, {kind}"), Box::new(count)));
-        }
-    }
-    if tally.events.bits_only > 0 {
-        let bits = |events: &Events| events.bits_only;
-        names.push((
-            "other bits, within the tolerance".to_owned(),
-            Box::new(bits),
-        ));
-    }
-    names
-}
-
-fn rate_row(name: &str, count: &dyn Fn(&Events) -> u64, tally: &Tally) -> Vec<String> {
-    let events = count(&tally.events);
-    let per_hour = Rate::new(events, tally.computed.exposed / 3600.0);
-    let mut row = vec![name.to_owned(), grouped(events as usize)];
-    row.extend(cells(per_hour));
-    if tally.has_counts() {
-        let in_beam = count(&tally.in_beam.events);
-        let cross_section = Rate::new(in_beam, tally.in_beam.fluence);
-        row.push(grouped(in_beam as usize));
-        row.extend(cells(cross_section));
-        row.extend(cells(cross_section.map(Rate::fit)));
+fn rate_row(rate: &EventRate) -> Vec<String> {
+    let mut row = vec![rate.event.clone(), counted(rate.count, rate.known)];
+    row.extend(
+        rate.in_beam
+            .iter()
+            .map(|beam| counted(beam.count, beam.known)),
+    );
+    row.extend(cells(rate.per_hour));
+    if let Some(in_beam) = &rate.in_beam {
+        row.extend(cells(in_beam.cross_section_cm2));
+        row.extend(cells(in_beam.fit));
     }
     row
+}
+
+/// A count, and of how many where it is not of all.
+fn counted(count: u64, known: Option<u64>) -> String {
+    let count = grouped(count as usize);
+    match known {
+        None => count,
+        Some(known) => format!("{count} of {}", grouped(known as usize)),
+    }
 }

@@ -47,12 +47,29 @@ impl Entry {
 
     /// Reads a line without its line break; `None` if a single bit of it is not as it was written.
     pub fn from_line(line: &[u8]) -> Option<Self> {
-        let (body, end) = line.split_at_checked(line.len().checked_sub(END_BYTES)?)?;
-        let checksum = crc32fast::hash(body);
-        let is_whole = end == format!(r#","crc32":"{checksum:08x}"}}"#).as_bytes();
         // The checksum is one more field, which is passed over.
-        is_whole
+        is_whole(line)
             .then(|| serde_json::from_slice(line).ok())
             .flatten()
     }
+}
+
+/// The number of a record that is whole, whatever kind of event it tells: one of a newer version
+/// may be unknown here.
+pub(super) fn sequence_of(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        sequence: u64,
+    }
+    let numbered = is_whole(line).then(|| serde_json::from_slice::<Numbered>(line).ok());
+    Some(numbered.flatten()?.sequence)
+}
+
+fn is_whole(line: &[u8]) -> bool {
+    let ends = line.len().checked_sub(END_BYTES);
+    let Some((body, end)) = ends.and_then(|at| line.split_at_checked(at)) else {
+        return false;
+    };
+    let checksum = crc32fast::hash(body);
+    end == format!(r#","crc32":"{checksum:08x}"}}"#).as_bytes()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proto::regular_file;
 
-use super::entry::{BEGINNING, CHECKSUM, END_BYTES, Entry, LONGEST};
+use super::entry::{BEGINNING, CHECKSUM, END_BYTES, Entry, LONGEST, sequence_of};
 
 /// Beginning and end of the names of a log's files; between them stands a number.
 const PREFIX: &str = "events-";
@@ -27,6 +27,8 @@ pub struct Integrity {
     pub missing: u64,
     /// Records that came again, or out of their order, and were not taken.
     pub repeated: u64,
+    /// Whole records of which it is not known what they tell: of a newer version.
+    pub unknown: u64,
 }
 
 /// Gives the whole records of a log, one after the other.
@@ -51,10 +53,11 @@ pub struct Lines<R> {
     is_at_end: bool,
 }
 
-/// A whole record, or bytes that are none.
+/// A whole record, one that is whole but not understood, or bytes that are none.
 #[derive(Debug, PartialEq)]
 enum Piece {
     Entry(Box<Entry>),
+    Unknown { sequence: u64 },
     Damage { at: u64, bytes: u64 },
 }
 
@@ -151,6 +154,7 @@ impl<R: BufRead> Lines<R> {
             match self.piece()? {
                 None => return Ok(None),
                 Some(Piece::Damage { at, bytes }) => order.damage(&self.name, at, bytes),
+                Some(Piece::Unknown { sequence }) => order.unknown(sequence),
                 Some(Piece::Entry(entry)) => {
                     if order.takes(entry.sequence) {
                         return Ok(Some(*entry));
@@ -182,7 +186,7 @@ impl<R: BufRead> Lines<R> {
             // read at a time.
             self.next += used;
             match piece {
-                Some(entry) => return Ok(Some(Piece::Entry(entry))),
+                Some(piece) => return Ok(Some(piece)),
                 None if self.bytes[self.next - used..self.next] == *b"\n" => {}
                 None => {
                     let bytes = used as u64;
@@ -208,18 +212,23 @@ impl<R: BufRead> Lines<R> {
 
 /// What a line, or what is left of it, begins with: a whole record, or bytes up to the next place
 /// where one might begin. And how many bytes that is.
-fn first_piece(bytes: &[u8]) -> (Option<Box<Entry>>, usize) {
+fn first_piece(bytes: &[u8]) -> (Option<Piece>, usize) {
     if bytes.starts_with(BEGINNING)
         && let Some(checksum) = find(bytes, CHECKSUM)
         && let end = checksum + END_BYTES
-        && let Some(entry) = bytes.get(..end).and_then(Entry::from_line)
+        && let Some(record) = bytes.get(..end).and_then(whole_record)
     {
         // Its line break belongs to it.
         let breaks = usize::from(bytes.get(end) == Some(&b'\n'));
-        return (Some(Box::new(entry)), end + breaks);
+        return (Some(record), end + breaks);
     }
     let next = find(&bytes[1..], BEGINNING).map(|next| next + 1);
     (None, next.unwrap_or(bytes.len()))
+}
+
+fn whole_record(line: &[u8]) -> Option<Piece> {
+    let entry = Entry::from_line(line).map(|entry| Piece::Entry(Box::new(entry)));
+    entry.or_else(|| sequence_of(line).map(|sequence| Piece::Unknown { sequence }))
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -231,13 +240,24 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 impl Order {
     /// Whether a record of this number is to be taken: it comes after those before.
     fn takes(&mut self, sequence: u64) -> bool {
+        let is_next = self.comes_next(sequence);
+        self.integrity.records += u64::from(is_next);
+        is_next
+    }
+
+    /// Notes a record that is not understood, in its place.
+    fn unknown(&mut self, sequence: u64) {
+        let is_next = self.comes_next(sequence);
+        self.integrity.unknown += u64::from(is_next);
+    }
+
+    fn comes_next(&mut self, sequence: u64) -> bool {
         if sequence <= self.last {
             self.integrity.repeated += 1;
             return false;
         }
         self.integrity.missing += sequence - self.last - 1;
         self.last = sequence;
-        self.integrity.records += 1;
         true
     }
 

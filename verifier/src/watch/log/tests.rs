@@ -165,6 +165,21 @@ fn what_comes_again_is_taken_once() {
     assert_eq!((found.len(), integrity.repeated), (5, 5));
 }
 
+/// With its checksum, but of an event that is not known here.
+#[test]
+fn a_record_of_a_newer_version_is_no_damage_and_its_number_is_not_missing() {
+    let log = log();
+    let (first, rest) = log.split_at(ends(&log)[0]);
+    let body = r#"{"sequence":2,"monotonic":1.0,"unix":1.0,"event":{"latchup":{"x":1}}"#;
+    let checksum = crc32fast::hash(body.as_bytes());
+    let newer = format!("{body},\"crc32\":\"{checksum:08x}\"}}\n");
+    let second = ends(rest)[0];
+    let (found, integrity) = read(&[first, newer.as_bytes(), &rest[second..]].concat());
+    assert_eq!(found, [1, 3, 4, 5]);
+    assert_eq!((integrity.unknown, integrity.records), (1, 4));
+    assert_eq!((integrity.missing, integrity.damaged_bytes), (0, 0));
+}
+
 /// Events take the last of the reserve, and what then still waits is written, whole, when there is
 /// space again.
 #[test]

@@ -253,6 +253,46 @@ fn bytes_that_are_no_text_are_no_panic() {
 }
 
 #[test]
+fn a_server_that_stops_a_program_in_its_time_has_seen_no_due() {
+    let stopped = row(
+        "#SERVER_HEADER run\n#SERVER_BEGIN Y:2026 M:1 D:2 TIME:3:4:5-6\n#HEADER x\n\
+        #IT 7 KerTime:0.1 AccTime:0.7\n#SERVER_END TIME:2026-1-2-4-4-5\n",
+    );
+    assert_eq!((stopped.end, stopped.application_due), (1, 0));
+    let both = row("#HEADER x\n#END\n#SERVER_END TIME:2026-1-2-4-4-5\n");
+    assert_eq!((both.end, both.application_due), (1, 0));
+}
+
+#[test]
+fn a_sum_that_its_iterations_cannot_have_taken_is_not_believed() {
+    let damaged = row(
+        "#HEADER x\n#IT Ite:100 KerTime:1.0 AccTime:100.0\n#IT Ite:101 KerTime:1 AccTime:9e17\n\
+        #IT Ite:102 KerTime:1.0 AccTime:102.0\n#END\n",
+    );
+    assert_eq!((damaged.seconds, damaged.absurd_sums), (102.0, 1));
+    // Lines that were lost have iterations too.
+    let lost = row("#HEADER x\n#IT 1 KerTime:1.0 AccTime:1.0\n#IT 5001 KerTime:1.0 AccTime:5001\n");
+    assert_eq!((lost.seconds, lost.absurd_sums), (5001.0, 0));
+}
+
+#[test]
+fn a_file_of_another_kind_has_no_line_of_a_log() {
+    for text in [
+        "",
+        "# A title\n\n## Another\n",
+        "{\"a\": \"#1\"}\n",
+        "#!/bin/sh\n",
+    ] {
+        assert!(!row(text).is_log(), "{text}");
+    }
+    assert!(row("#HEADER x\n").is_log());
+    assert_eq!(
+        row("#HEADER x\nSegmentation fault\n#SD? Ite:3\n").unknown_lines,
+        2
+    );
+}
+
+#[test]
 fn a_server_without_a_way_to_it_is_no_error() {
     let (sender, found) = Sender::new("no.such.host.invalid:1024", false);
     assert!(found.is_err());

@@ -1,6 +1,5 @@
-//! What real errors did to the class: dumped outputs of wrong samples, and their table.
+//! Outputs of wrong samples in files: the dumps of a watch or of a check, and arrays of others.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,14 +7,8 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayD;
 use proto::npy::{Npy, NpyError};
 
-use super::rates::CONFIDENCE;
-use crate::campaign::statistics::{Confidence, Interval, wilson};
-use crate::compare::{ClassCounts, ClassOutcome};
-
 /// What a dumped output's file is called behind the output's name.
 const ACTUAL: &str = "_actual.npy";
-/// The table in the folder of a log.
-pub const TABLE: &str = "consequences.csv";
 
 /// An output of a wrong sample, in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,14 +47,6 @@ pub enum DumpedError {
         number: i64,
         samples: usize,
     },
-}
-
-/// Outputs by what became of the class, in each tier of confidence.
-#[derive(Debug, Default)]
-pub struct Consequences {
-    pub tiers: BTreeMap<i64, ClassCounts>,
-    /// Of each sample: wrong batch, sample, tier, outcome.
-    pub rows: Vec<(Option<u64>, usize, i64, ClassOutcome)>,
 }
 
 /// The dumps of a watch's log, or below any folder of `check --dump-faulty`, of one output.
@@ -162,60 +147,6 @@ impl Dumped {
     }
 }
 
-impl Consequences {
-    pub fn add(&mut self, dumped: &Dumped, tier: i64, outcome: ClassOutcome) {
-        self.tiers.entry(tier).or_default().add(outcome);
-        self.rows.push((dumped.sdc, dumped.sample, tier, outcome));
-    }
-
-    /// A row for each tier: samples, and tolerable, critical and non-finite ones with their shares.
-    pub fn table(&self) -> Vec<Vec<String>> {
-        let confidence = Confidence::new(CONFIDENCE).expect("a usual one");
-        // A tier is here because it has a sample.
-        let share = |part: usize, all: usize| {
-            let estimate = part as f64 / all as f64;
-            let Interval { low, high } = wilson(estimate, all as f64, confidence);
-            let percent = |share: f64| format!("{:.1}", 100.0 * share);
-            let [estimate, low, high] = [estimate, low, high].map(percent);
-            format!("{part} = {estimate} % ({low} to {high})")
-        };
-        let row = |(tier, counts): (&i64, &ClassCounts)| {
-            let ClassCounts {
-                tolerable,
-                critical,
-                non_finite,
-            } = *counts;
-            let all = tolerable + critical + non_finite;
-            let shares = [tolerable, critical, non_finite].map(|part| share(part, all));
-            let mut cells = vec![tier.to_string(), all.to_string()];
-            cells.extend(shares);
-            cells
-        };
-        self.tiers.iter().map(row).collect()
-    }
-
-    /// A line for each sample.
-    pub fn csv(&self) -> String {
-        let line = |(sdc, sample, tier, outcome): &(Option<u64>, usize, i64, ClassOutcome)| {
-            let sdc = sdc.map(|sdc| sdc.to_string()).unwrap_or_default();
-            format!("{sdc},{sample},{tier},{}\n", outcome.name())
-        };
-        let lines: String = self.rows.iter().map(line).collect();
-        format!("sdc,sample,tier,outcome\n{lines}")
-    }
-}
-
-/// The wrong batches in which a class changed, as a log's table has them; `None` without a table.
-pub fn critical(log: &Path) -> Option<BTreeSet<u64>> {
-    let text = fs::read_to_string(log.join(TABLE)).ok()?;
-    let critical = text.lines().filter_map(|line| {
-        let (sdc, rest) = line.split_once(',')?;
-        let is_critical = rest.ends_with(ClassOutcome::Critical.name());
-        sdc.parse().ok().filter(|_| is_critical)
-    });
-    Some(critical.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use proto::npy::{Element, NpyWriter};
@@ -268,27 +199,5 @@ mod tests {
         );
         let error = of_files(&at("others.npy"), &at("numbers.npy"), 5).expect_err("5 samples");
         assert!(error.to_string().contains("5 is no sample"), "{error}");
-    }
-
-    #[test]
-    fn a_table_has_shares_with_limits_and_is_read_back() {
-        let folder = tempfile::tempdir().expect("folder");
-        let mut consequences = Consequences::default();
-        let mut dumped = Dumped {
-            sdc: Some(3),
-            sample: 1,
-            path: PathBuf::new(),
-            row: None,
-        };
-        consequences.add(&dumped, 0, ClassOutcome::Tolerable);
-        consequences.add(&dumped, 0, ClassOutcome::Critical);
-        dumped.sdc = Some(4);
-        consequences.add(&dumped, 2, ClassOutcome::NonFinite);
-        let table = consequences.table();
-        assert_eq!(table[0][..2], ["0", "2"]);
-        assert_eq!(table[0][3], "1 = 50.0 % (9.5 to 90.5)");
-        assert_eq!(critical(folder.path()), None);
-        fs::write(folder.path().join(TABLE), consequences.csv()).expect("write");
-        assert_eq!(critical(folder.path()), Some(BTreeSet::from([3])));
     }
 }
