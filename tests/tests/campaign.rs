@@ -40,11 +40,8 @@ fn reports(out: &Path) -> Vec<Vec<u8>> {
 
 fn replay(out: &Path, number: u64) -> Ended {
     let mut command = Program::Verifier.command();
-    command
-        .args(["campaign", "replay"])
-        .arg(out)
-        .arg(number.to_string());
-    run(command.args(["--device", "cpu"]))
+    let command = command.args(["campaign", "replay"]).arg(out);
+    run(command.arg(number.to_string()))
 }
 
 fn files_of_results(out: &Path) -> Vec<PathBuf> {

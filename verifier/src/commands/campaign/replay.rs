@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::ValueEnum as _;
 use console::say;
 use verifier::campaign::effect::{Effect, Effects};
 use verifier::campaign::results::Found;
@@ -11,7 +10,6 @@ use verifier::campaign::rounds::{Batch, Step, go_through};
 use verifier::campaign::settings::EngineSettings;
 use verifier::campaign::statistics::{Among, Event, Seen};
 use verifier::campaign::study::Study;
-use verifier::engine::onnxruntime::Optimization;
 use verifier::report::Verdict;
 
 use super::folder::results;
@@ -23,7 +21,7 @@ use crate::cli::CampaignReplayArgs;
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (plan, subject, mut study) = report::open(&arguments.folder, arguments.bundle.as_deref())?;
     let subject = subject.verified(&AtomicBool::new(false))?;
-    let backend = Backend::start(&arguments.target, &subject)?;
+    let backend = Backend::start(&arguments.target(&plan.settings.engine), &subject)?;
     let engine = backend.settings();
     check_engine(&plan.settings.engine, &engine)?;
     let found = Found::read(&results(&arguments.folder), &plan.plan)?;
@@ -78,19 +76,11 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
 fn check_engine(expected: &EngineSettings, found: &EngineSettings) -> Result<()> {
     let text = |allowed: bool| if allowed { "allowed" } else { "off" };
     let fields = |engine: &EngineSettings| {
+        let precision = text(engine.allow_reduced_precision).to_owned();
         [
             ("ONNX Runtime", engine.version.clone()),
             ("its library's SHA-256", engine.sha256.clone()),
-            ("--device", engine.device.to_string()),
-            (
-                "device of the other parts",
-                engine.other_parts_on.to_string(),
-            ),
-            ("--optimization", name_of(engine.optimization)),
-            (
-                "reduced precision",
-                text(engine.allow_reduced_precision).to_owned(),
-            ),
+            ("reduced precision", precision),
         ]
     };
     let pairs = fields(expected).into_iter().zip(fields(found));
@@ -101,17 +91,10 @@ fn check_engine(expected: &EngineSettings, found: &EngineSettings) -> Result<()>
     ensure!(
         expected == found,
         "the campaign ran with another engine: {}\n\
-         hint: --device, --other-parts-on, --runtime, --optimization and \
-         --allow-reduced-precision choose the engine",
+         hint: --runtime and --allow-reduced-precision choose the engine",
         differing.join("; ")
     );
     Ok(())
-}
-
-/// As the flag takes it.
-fn name_of(optimization: Optimization) -> String {
-    let value = optimization.to_possible_value();
-    value.map_or(String::new(), |value| value.get_name().to_owned())
 }
 
 fn say_effects(effects: &Effects, classes_known: bool) {
