@@ -11,7 +11,7 @@ use verifier::inject::Region;
 
 use super::shared::{OtherPartsOn, PartArgs, TargetArgs};
 use super::values::{
-    Number, campaign_report, confidence, count, fraction, key_value, path, tolerance,
+    Number, campaign_report, confidence, count, half_width, key_value, path, tolerance,
 };
 
 /// Run many faults and say at what rates they reach the output and change the class
@@ -59,7 +59,7 @@ long as their results come into one folder.
 Exit status:
   0   all faults were run, or all of the shard's
   2   could not run, or results do not fit together
-  75  ended before the end: the same command goes on")]
+  75  ended before the end, or the next round waits for other shards: the same command goes on")]
 // Always refused: faults go into the bundle's own model, on samples of its datasets.
 #[command(mut_arg("model", |arg| arg.hide(true)), mut_arg("test_data", |arg| arg.hide(true)))]
 pub(crate) struct CampaignRunArgs {
@@ -71,7 +71,7 @@ pub(crate) struct CampaignRunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Sites by name (edge:softmax, weight:to_qkv.weight), by kind (inputs, edges, outputs,
-    /// weights) or all, between commas; `verifier inspect` lists them
+    /// weights; edge is the same as edges) or all, between commas; `verifier inspect` lists them
     #[arg(
         long,
         default_value = "all",
@@ -93,8 +93,9 @@ pub(crate) struct CampaignRunArgs {
     /// Run so many faults of each site, bit and tier
     #[arg(long, value_name = "N", value_parser = count(), conflicts_with = "margin")]
     pub(crate) per_stratum: Option<usize>,
-    /// Run faults until the rate of critical SDC is known to ± this [default: 1%]
-    #[arg(long, value_name = "SHARE", value_parser = fraction)]
+    /// Run faults until half of the width of the interval of critical SDC is at most this; without
+    /// classes, of what is beyond the tolerance [default: 1%]
+    #[arg(long, value_name = "SHARE", value_parser = half_width)]
     pub(crate) margin: Option<f64>,
     /// Which rates are to be known to the margin: total, sites, bits, tiers, between commas
     #[arg(long, default_value = "total", value_name = "LIST", value_delimiter = ',',
@@ -118,7 +119,8 @@ pub(crate) struct CampaignRunArgs {
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
     #[arg(long, value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
-    /// Samples that each fault of a weight is run on
+    /// Samples that each fault of a weight is run on, about: each tier has one at least that is
+    /// classified correctly and one that is not. More than there are stands for all
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = count())]
     pub(crate) samples_per_weight_fault: usize,
     /// Do not carry faulty outputs through `tail`: rates of SDC only
