@@ -27,7 +27,7 @@ SITE, MODULE = "edge:qkv", "transformer.layers.0.0.fn.to_qkv"
 # Beyond the tolerance wherever it is put.
 CERTAIN = "value:100"
 # Of each model: faults of ours in a round, of PyTorchFI one a forward, and in batches.
-FAULTS = {"nano": (40_000, 400, 4_096), "tiny": (1_500, 60, 256)}
+FAULTS = {"nano": (40_000, 400, 4_096), "tiny": (6_000, 60, 256)}
 # PyTorchFI's batches, the fastest of which counts; and ONNX Runtime's, which are tried on a tenth
 # of the samples and measured at the fastest.
 BATCHES, TAIL_BATCHES = (16, 64), (1, 4, 16, 64)

@@ -40,11 +40,8 @@ fn reports(out: &Path) -> Vec<Vec<u8>> {
 
 fn replay(out: &Path, number: u64) -> Ended {
     let mut command = Program::Verifier.command();
-    command
-        .args(["campaign", "replay"])
-        .arg(out)
-        .arg(number.to_string());
-    run(command.args(["--device", "cpu"]))
+    let command = command.args(["campaign", "replay"]).arg(out);
+    run(command.arg(number.to_string()))
 }
 
 fn files_of_results(out: &Path) -> Vec<PathBuf> {
@@ -228,6 +225,12 @@ fn what_cannot_be_run_is_refused_and_what_was_altered_is_noticed() {
     refused(&["--shard", "17/16"], &["17/16", "I of 1 to N"]);
     refused(&["--shard", "+1/16"], &["I of 1 to N"]);
     refused(&["--confidence", "0.1"], &["from 50% to 99.9999%"]);
+    refused(&["--confidence", "95"], &["such as 95% or 0.95"]);
+    refused(&["--margin", "0.5"], &["at most 20%", "such as 0.5%"]);
+    refused(
+        &["--region", "block:100x100"],
+        &["as large as `block:100x100`; the largest is `"],
+    );
     refused(&["--faults", "bits:33"], &["bits:33"]);
     refused(
         &["--sites", "weights", "--region", "token"],
@@ -290,6 +293,112 @@ fn what_cannot_run_leaves_no_plan_and_reports_spare_the_campaigns_own_files() {
     run(&mut campaign(&moved, &out, &["--count", "50"]))
         .expect_status(0)
         .says("50 faults");
+    let report = |arguments: &[&str]| {
+        let folder = ["campaign", "report", utf8(&out)];
+        let arguments: Vec<&str> = folder
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
+        let ended = Program::Verifier.run(&arguments);
+        assert!(!ended.stderr.contains("--expect-bundle"), "{ended}");
+        ended
+    };
+    report(&[]).refuses(&["bundle is not there", "hint: --bundle DIR"]);
+    let manifest = moved.join("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    fs::write(&manifest, text + "\n").expect("write");
+    report(&["--bundle", utf8(&moved)])
+        .refuses(&["not the campaign's bundle", "hint: --bundle DIR"]);
+}
+
+#[test]
+fn a_shard_that_waits_for_others_says_so_and_that_no_report_was_written() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let json = folder.path().join("r.json");
+    // The pilot is one batch, the first shard's.
+    let arguments = [
+        "--margin",
+        "5%",
+        "--sites",
+        "edge:softmax",
+        "--shard",
+        "2/2",
+    ];
+    let arguments = [&arguments[..], &["--report", utf8(&json)]].concat();
+    let ended = run(&mut campaign(&bundle, &out, &arguments)).expect_status(75);
+    let ended = ended.says("the next round waits for them: --array=1");
+    for text in [
+        "the same command goes on after them",
+        "no report was written",
+    ] {
+        assert!(ended.stderr.contains(text), "{ended}");
+    }
+    assert!(!json.exists());
+}
+
+#[test]
+fn faults_of_weights_say_on_how_many_samples_they_were_run_and_are_all_counted() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let json = folder.path().join("r.json");
+    let arguments = ["--margin", "20%", "--sites", "weight:scale"];
+    let few = ["--samples-per-weight-fault", "1", "--report", utf8(&json)];
+    let arguments = [&arguments[..], &few].concat();
+    let ended = run(&mut campaign(&bundle, &out, &arguments)).expect_status(0);
+    let ended = ended
+        .says("32 faults at one site")
+        .says("Faults of weights were run on ");
+    assert!(
+        ended.stderr.contains("each fault of a weight is run on "),
+        "{ended}"
+    );
+    let report = read_json(&json);
+    for rate in report["sites"][0]["rates"].as_array().expect("rates") {
+        assert_eq!(rate["faults"], 32, "the pilot ran them all: {rate}");
+    }
+    let samples = &report["population"]["weight_samples"];
+    let listed = samples["samples"].as_array().expect("samples");
+    assert_eq!(samples["run"], listed.len());
+    let stand_for: f64 = listed
+        .iter()
+        .map(|own| own["stands_for"].as_f64().expect("a number"))
+        .sum();
+    let all = samples["of"].as_f64().expect("a number");
+    assert!((stand_for - all).abs() < 1e-9, "{samples}");
+}
+
+#[test]
+fn the_list_has_no_bit_where_none_is_meant_and_says_what_became_no_number() {
+    let folder = scratch();
+    let bundle = tiny_bundle(folder.path());
+    let out = folder.path().join("study");
+    let list = folder.path().join("r.csv");
+    let arguments = [
+        "--faults",
+        "value:0x7fc00001",
+        "--sites",
+        "output",
+        "--count",
+        "9",
+    ];
+    let arguments = [&arguments[..], &["--report", utf8(&list)]].concat();
+    run(&mut campaign(&bundle, &out, &arguments)).expect_status(0);
+    let text = fs::read_to_string(&list).expect("a list");
+    for line in text.lines().skip(1) {
+        assert_eq!(line.split(',').nth(3), Some(""), "bit of {line}");
+        assert_eq!(
+            line.rsplit(',').nth(2),
+            Some("nan"),
+            "largest change of {line}"
+        );
+    }
+    replay(&out, 3)
+        .expect_status(0)
+        .says("largest      nan")
+        .says("recorded     the same");
 }
 
 #[test]

@@ -5,14 +5,15 @@ use crate::compare::pattern::{Extent, Pattern};
 use crate::compare::{Class, Tolerance};
 
 /// What a fault did to one sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Effect {
     pub outcome: Outcome,
     /// Elements of the part's outputs beyond the tolerance.
     pub beyond: u32,
     /// Their shape, if there are any.
     pub pattern: Option<Pattern>,
-    /// Largest absolute change of an element that stays finite.
+    /// Largest absolute change of an element; infinite, or not a number, where an element became
+    /// that.
     pub largest: f32,
     /// The class with the fault, where the logits are known and finite.
     pub class: Option<u16>,
@@ -47,10 +48,7 @@ impl Effect {
                 if g.to_bits() == y.to_bits() {
                     continue;
                 }
-                let change = (y - g).abs();
-                if change.is_finite() {
-                    largest = largest.max(change);
-                }
+                largest = larger(largest, (y - g).abs());
                 is_finite &= y.is_finite();
                 if !tolerance.is_close(y, g) {
                     beyond += 1;
@@ -100,6 +98,32 @@ impl Effect {
     }
 }
 
+/// Effects are compared by the bits of their numbers, of which one may be none.
+impl PartialEq for Effect {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            outcome,
+            beyond,
+            pattern,
+            largest,
+            class,
+            lead_change,
+        } = *self;
+        (outcome, beyond, pattern, class)
+            == (other.outcome, other.beyond, other.pattern, other.class)
+            && largest.to_bits() == other.largest.to_bits()
+            && lead_change.to_bits() == other.lead_change.to_bits()
+    }
+}
+
+/// The larger of two changes from 0 on; one that is not a number is larger than any.
+fn larger(a: f32, b: f32) -> f32 {
+    match a.is_nan() || b.is_nan() {
+        true => f32::NAN,
+        false => a.max(b),
+    }
+}
+
 fn is_same_bits(a: &[f32], b: &[f32]) -> bool {
     bytemuck::cast_slice::<f32, u8>(a) == bytemuck::cast_slice::<f32, u8>(b)
 }
@@ -129,11 +153,22 @@ mod tests {
 
     #[test]
     fn what_is_beyond_has_a_number_a_size_and_a_shape() {
-        let found = effect(&[0.0, 1.0, 2.0, 3.0], &[0.0, 1.5, 2.0, f32::NAN]);
+        let found = effect(&[0.0, 1.0, 2.0, 3.0], &[0.0, 1.5, 2.0, 3.25]);
         assert_eq!((found.beyond, found.largest), (2, 0.5));
         assert_eq!(found.pattern, Some(Pattern::Column));
         let within = effect(&[1.0, 1.0], &[1.0, 1.000_001]);
         assert_eq!((within.beyond, within.pattern), (0, None));
+    }
+
+    #[test]
+    fn a_change_to_what_is_not_finite_is_the_largest() {
+        let largest = |corrupted: [f32; 3]| effect(&[0.0, 1.0, 2.0], &corrupted).largest;
+        assert_eq!(largest([9.0, f32::NEG_INFINITY, 2.0]), f32::INFINITY);
+        assert!(largest([f32::NAN, f32::INFINITY, 9.0]).is_nan());
+        assert!(largest([f32::INFINITY, f32::NAN, 9.0]).is_nan());
+        let nothing = effect(&[0.0], &[f32::NAN]);
+        assert_eq!(nothing, nothing, "what is replayed is the same");
+        assert_ne!(nothing, effect(&[0.0], &[f32::INFINITY]));
     }
 
     #[test]

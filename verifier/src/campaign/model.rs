@@ -52,6 +52,11 @@ impl FaultEffect {
         }
     }
 
+    /// Whether these are positions of a bit.
+    pub fn has_bits(self) -> bool {
+        matches!(self, Self::Flip | Self::Adjacent(_) | Self::Stuck { .. })
+    }
+
     /// Faults of one place and bit.
     pub fn patterns(self) -> u64 {
         match self {
@@ -245,6 +250,8 @@ mod tests {
         assert_eq!(distinct_bits(16, 601_080_389), 0xffff_0000);
         assert_eq!(distinct_bits(32, 0), u32::MAX);
         assert_eq!(FaultEffect::Adjacent(2).bits(), 31);
+        assert!(FaultEffect::Adjacent(2).has_bits() && !FaultEffect::Distinct(2).has_bits());
+        assert!(!FaultEffect::Random.has_bits() && !FaultEffect::Value(0).has_bits());
     }
 
     #[test]

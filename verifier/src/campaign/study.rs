@@ -21,6 +21,16 @@ pub enum StudyError {
     NoSite { name: String, available: String },
     #[error("no site of `{asked}` has regions `{region}`\nhint: --sites or --region")]
     NoRegion { asked: String, region: String },
+    #[error(
+        "no site of `{asked}` is as large as `{region}`; the largest is `{largest}` {shape:?}\n\
+         hint: a smaller --region"
+    )]
+    TooSmall {
+        asked: String,
+        region: String,
+        largest: String,
+        shape: Vec<usize>,
+    },
     #[error(transparent)]
     Population(#[from] PopulationError),
     #[error(transparent)]
@@ -92,7 +102,17 @@ pub fn choose_sites(
             region: model.region.to_string(),
         });
     }
-    Ok(chosen)
+    if chosen.iter().any(|site| model.region.fits(site)) {
+        return Ok(chosen);
+    }
+    let elements = |site: &&Site| site.shape.iter().rev().take(2).product::<usize>();
+    let largest = chosen.iter().max_by_key(elements).expect("there is one");
+    Err(StudyError::TooSmall {
+        asked: asked.join(","),
+        region: model.region.to_string(),
+        largest: largest.to_string(),
+        shape: largest.shape.clone(),
+    })
 }
 
 impl Study {
@@ -190,6 +210,22 @@ impl Study {
             tally,
             confidence: confidence.expect("it was checked"),
         }
+    }
+
+    /// Members of the population that are in one head or token of a site alone.
+    pub fn members_at(&self, site: usize, axis: Region, position: usize) -> u64 {
+        let region = self.settings.model.region;
+        let places = region.places_within(axis, &self.sites[site], self.layout, position);
+        let population = self.plan.population();
+        let own = population.strata().iter().filter(|own| own.site == site);
+        let members: u64 = own.map(|stratum| stratum.faults).sum();
+        members / population.sites()[site].places * places as u64
+    }
+
+    /// By tier, the samples that faults of weights are run on; `None` without such faults.
+    pub fn weights_meet(&self) -> Option<&[Samples]> {
+        let mut sites = self.plan.population().sites().iter();
+        sites.find_map(|site| site.meets.as_deref())
     }
 
     /// The rate of the whole population.

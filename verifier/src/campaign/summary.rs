@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Effects};
-use super::statistics::{Confidence, Interval, Outcome, Sampling, wilson};
+use super::statistics::{Confidence, Draw, Interval, Outcome, Sampling, one_proportion, wilson};
 use super::study::{Planned, Study};
 use crate::compare::pattern::Pattern;
 use crate::inject::{Fault, Region};
@@ -77,6 +77,16 @@ pub struct Summary {
     pub examples: Vec<Example>,
     /// By axis, stratum and position: faults, those beyond the tolerance, those critical.
     located: BTreeMap<(Axis, usize, usize), [u64; 3]>,
+}
+
+impl Axis {
+    /// The regions that its positions are.
+    fn region(self) -> Region {
+        match self {
+            Self::Head => Region::Head,
+            Self::Token => Region::Token,
+        }
+    }
 }
 
 impl Default for Rate {
@@ -154,16 +164,19 @@ impl Summary {
         self.locate(study, planned, effect);
     }
 
-    /// Counts the fault at its head and its token, if the site has such.
+    /// Counts the fault at its head and its token, if the site has such. The pilot of a campaign
+    /// with a margin counts where it drew its stratum to the end.
     fn locate(&mut self, study: &Study, planned: &Planned, effect: &Effect) {
-        if study.plan.sampling() == Sampling::Adaptive && planned.draw.round == 0 {
+        let Draw { round, stratum, .. } = planned.draw;
+        let left = study.plan.population().strata()[stratum].faults - study.plan.drawn(stratum);
+        if study.plan.sampling() == Sampling::Adaptive && round == 0 && left > 0 {
             return;
         }
-        for (axis, region) in [(Axis::Head, Region::Head), (Axis::Token, Region::Token)] {
-            let Some(position) = study.position(planned, region) else {
+        for axis in [Axis::Head, Axis::Token] {
+            let Some(position) = study.position(planned, axis.region()) else {
                 continue;
             };
-            let key = (axis, planned.draw.stratum, position);
+            let key = (axis, stratum, position);
             let counts = self.located.entry(key).or_default();
             counts[0] += 1;
             counts[1] += u64::from(effect.is_beyond());
@@ -171,9 +184,10 @@ impl Summary {
         }
     }
 
-    /// What faults of a site did at each position of an axis. A fault counts by its stratum's size
-    /// over the faults that this got; the interval is Wilson's for the effective number of faults,
-    /// (Σw)²/Σw² (Kish 1965, section 11.7).
+    /// What faults of a site did at each position of an axis. In a uniform campaign a rate is one
+    /// proportion. In others a fault counts by its stratum's size over the faults that this got;
+    /// the interval is Wilson's for the effective number of faults, (Σw)²/Σw² (Kish 1965, section
+    /// 11.7).
     pub fn positions(
         &self,
         study: &Study,
@@ -190,38 +204,62 @@ impl Summary {
         for ((_, stratum, _), counts) in &own {
             *drawn.entry(*stratum).or_default() += counts[0];
         }
-        let is_uniform = study.plan.sampling() == Sampling::Uniform;
-        let mut sums: BTreeMap<usize, (u64, [f64; 4])> = BTreeMap::new();
+        let mut sums: BTreeMap<usize, Sums> = BTreeMap::new();
         for ((_, stratum, position), counts) in &own {
-            let weight = match is_uniform {
-                true => 1.0,
-                false => strata[*stratum].faults as f64 / drawn[stratum] as f64,
-            };
-            let [faults, beyond, critical] = counts.map(|count| count as f64);
-            let (count, sum) = sums.entry(*position).or_default();
-            *count += counts[0];
-            let more = [faults * weight, faults * weight * weight, beyond * weight];
-            for (sum, more) in sum
-                .iter_mut()
-                .zip(more.into_iter().chain([critical * weight]))
-            {
-                *sum += more;
-            }
+            let weight = strata[*stratum].faults as f64 / drawn[stratum] as f64;
+            sums.entry(*position).or_default().add(*counts, weight);
         }
-        let at = |(faults, [all, squares, beyond, critical]): (u64, [f64; 4])| {
-            let rate = |events: f64| {
-                let estimate = (events / all).min(1.0);
-                let interval = wilson(estimate, all * all / squares, confidence);
-                Rate { estimate, interval }
-            };
-            AtPosition {
-                faults,
-                beyond: rate(beyond),
-                critical: rate(critical),
-            }
+        let is_uniform = study.plan.sampling() == Sampling::Uniform;
+        let at = |(position, sums): (usize, Sums)| {
+            let members = study.members_at(site, axis.region(), position);
+            let members = is_uniform.then_some(members);
+            (position, sums.at_position(members, confidence))
         };
-        sums.into_iter()
-            .map(|(position, sums)| (position, at(sums)))
-            .collect()
+        sums.into_iter().map(at).collect()
     }
 }
+
+/// Of the faults at one position.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    /// Faults, those beyond the tolerance, those critical.
+    counts: [u64; 3],
+    /// The same, each fault with its weight.
+    weighted: [f64; 3],
+    squared_weights: f64,
+}
+
+impl Sums {
+    fn add(&mut self, counts: [u64; 3], weight: f64) {
+        for (at, count) in counts.into_iter().enumerate() {
+            self.counts[at] += count;
+            self.weighted[at] += count as f64 * weight;
+        }
+        self.squared_weights += counts[0] as f64 * weight * weight;
+    }
+
+    /// `members`: how many the population has at the position, if each was as likely as another.
+    fn at_position(&self, members: Option<u64>, confidence: Confidence) -> AtPosition {
+        let (faults, all) = (self.counts[0], self.weighted[0]);
+        let rate = |event: usize| match members {
+            Some(members) => Rate {
+                estimate: self.counts[event] as f64 / faults as f64,
+                interval: one_proportion(self.counts[event], faults, members, confidence),
+            },
+            None => {
+                let estimate = (self.weighted[event] / all).min(1.0);
+                let effective = all * all / self.squared_weights;
+                let interval = wilson(estimate, effective, confidence);
+                Rate { estimate, interval }
+            }
+        };
+        AtPosition {
+            faults,
+            beyond: rate(1),
+            critical: rate(2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

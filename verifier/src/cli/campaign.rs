@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use verifier::campaign::model::FaultEffect;
 use verifier::campaign::results::Shard;
-use verifier::campaign::settings::RatesOf;
+use verifier::campaign::settings::{EngineSettings, RatesOf};
+use verifier::engine::Device;
 use verifier::inject::Region;
 
-use super::shared::{PartArgs, TargetArgs};
-use super::values::{campaign_report, confidence, count, fraction, path, tolerance};
+use super::shared::{OtherPartsOn, PartArgs, TargetArgs};
+use super::values::{
+    Number, campaign_report, confidence, count, half_width, key_value, path, tolerance,
+};
 
 /// Run many faults and say at what rates they reach the output and change the class
 #[derive(Debug, Args)]
@@ -17,7 +20,7 @@ use super::values::{campaign_report, confidence, count, fraction, path, toleranc
 Examples:
   verifier campaign run bundles/nano --device cpu --out studies/nano
   verifier campaign report studies/nano --report nano.html --report nano.csv
-  verifier campaign replay studies/nano 12345 --device cpu")]
+  verifier campaign replay studies/nano 12345")]
 pub(crate) struct CampaignArgs {
     #[command(subcommand)]
     pub(crate) command: CampaignCommand,
@@ -28,7 +31,7 @@ impl CampaignArgs {
     pub(super) fn allows_reduced_precision(&self) -> bool {
         match &self.command {
             CampaignCommand::Run(run) => run.target.allow_reduced_precision,
-            CampaignCommand::Replay(replay) => replay.target.allow_reduced_precision,
+            CampaignCommand::Replay(replay) => replay.allow_reduced_precision,
             CampaignCommand::Report(_) => false,
         }
     }
@@ -56,7 +59,7 @@ long as their results come into one folder.
 Exit status:
   0   all faults were run, or all of the shard's
   2   could not run, or results do not fit together
-  75  ended before the end: the same command goes on")]
+  75  ended before the end, or the next round waits for other shards: the same command goes on")]
 // Always refused: faults go into the bundle's own model, on samples of its datasets.
 #[command(mut_arg("model", |arg| arg.hide(true)), mut_arg("test_data", |arg| arg.hide(true)))]
 pub(crate) struct CampaignRunArgs {
@@ -68,7 +71,7 @@ pub(crate) struct CampaignRunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Sites by name (edge:softmax, weight:to_qkv.weight), by kind (inputs, edges, outputs,
-    /// weights) or all, between commas; `verifier inspect` lists them
+    /// weights; edge is the same as edges) or all, between commas; `verifier inspect` lists them
     #[arg(
         long,
         default_value = "all",
@@ -90,8 +93,9 @@ pub(crate) struct CampaignRunArgs {
     /// Run so many faults of each site, bit and tier
     #[arg(long, value_name = "N", value_parser = count(), conflicts_with = "margin")]
     pub(crate) per_stratum: Option<usize>,
-    /// Run faults until the rate of critical SDC is known to ± this [default: 1%]
-    #[arg(long, value_name = "SHARE", value_parser = fraction)]
+    /// Run faults until half of the width of the interval of critical SDC is at most this; without
+    /// classes, of what is beyond the tolerance [default: 1%]
+    #[arg(long, value_name = "SHARE", value_parser = half_width)]
     pub(crate) margin: Option<f64>,
     /// Which rates are to be known to the margin: total, sites, bits, tiers, between commas
     #[arg(long, default_value = "total", value_name = "LIST", value_delimiter = ',',
@@ -115,7 +119,8 @@ pub(crate) struct CampaignRunArgs {
     /// Samples in one run of the model [default: on the CPU as many as stay in cache, else 64]
     #[arg(long, value_name = "N", value_parser = count())]
     pub(crate) batch_size: Option<usize>,
-    /// Samples that each fault of a weight is run on
+    /// Samples that each fault of a weight is run on, about: each tier has one at least that is
+    /// classified correctly and one that is not. More than there are stands for all
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = count())]
     pub(crate) samples_per_weight_fault: usize,
     /// Do not carry faulty outputs through `tail`: rates of SDC only
@@ -147,21 +152,53 @@ pub(crate) struct CampaignReportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  verifier campaign replay studies/nano 12345 --device cpu
+  verifier campaign replay studies/nano 12345
 
 Exit status:
   0  the fault does what the campaign recorded
   1  it does something else
   2  could not run")]
-#[command(mut_arg("model", |arg| arg.hide(true)))]
 pub(crate) struct CampaignReplayArgs {
-    /// Folder of plan and results
+    /// Folder of plan and results; the campaign's device and settings are taken from it
     pub(crate) folder: PathBuf,
     /// The fault's number, from 0
     pub(crate) number: u64,
     /// The bundle, where it is no longer where the campaign found it
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
+    /// Which one of several such devices
+    #[arg(long, value_name = "N")]
+    pub(crate) device_id: Option<u32>,
+    /// A setting of the device's provider, handed on as it is; repeatable
+    #[arg(long = "device-option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) device_options: Vec<(String, String)>,
+    /// Leave TF32 and other reduced precision to the provider, where the campaign did
+    #[arg(long)]
+    pub(crate) allow_reduced_precision: bool,
+    /// ONNX Runtime library [default: ORT_DYLIB_PATH, beside the executable, .deps, the system's]
+    #[arg(long, value_name = "LIB")]
+    pub(crate) runtime: Option<PathBuf>,
+    /// Threads for one operation on the CPU [default: the runtime's choice, one per core]
+    #[arg(long, value_name = "N", value_parser = Number::new().range(1..=1024))]
+    pub(crate) threads: Option<usize>,
+}
+
+impl CampaignReplayArgs {
+    /// What runs the fault: what ran it in the campaign.
+    pub(crate) fn target(&self, engine: &EngineSettings) -> TargetArgs {
+        TargetArgs {
+            device: engine.device.clone(),
+            device_id: self.device_id,
+            device_options: self.device_options.clone(),
+            allow_reduced_precision: self.allow_reduced_precision,
+            optimization: engine.optimization,
+            runtime: self.runtime.clone(),
+            model: None,
+            threads: self.threads,
+            other_parts_on: match engine.other_parts_on {
+                Device::Cpu => OtherPartsOn::Cpu,
+                _ => OtherPartsOn::Device,
+            },
+        }
+    }
 }

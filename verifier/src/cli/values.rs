@@ -60,11 +60,19 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
 
 /// A share that intervals can have as their confidence.
 pub(super) fn confidence(text: &str) -> Result<f64, String> {
-    let share = fraction(text)?;
-    match Confidence::new(share) {
-        Ok(_) => Ok(share),
-        Err(_) => Err("expected a confidence from 50% to 99.9999%; 95% is usual".to_owned()),
-    }
+    let share = fraction(text).ok();
+    share
+        .filter(|&share| Confidence::new(share).is_ok())
+        .ok_or_else(|| "expected a confidence from 50% to 99.9999%, such as 95% or 0.95".to_owned())
+}
+
+/// Half of an interval's width: what is larger says nothing, or is a percentage without its sign.
+pub(super) fn half_width(text: &str) -> Result<f64, String> {
+    let share = fraction(text).ok();
+    share.filter(|&share| share <= 0.2).ok_or_else(|| {
+        "expected a margin of at most 20%, such as 0.5% or 0.005; without % it is a share"
+            .to_owned()
+    })
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
@@ -256,6 +264,24 @@ mod tests {
         assert_eq!(pair, Ok((bytes(b"a@\xff.so").into(), Device::Cpu)));
         for refused in [&b"a.so@\xff"[..], b"a.so", b"@cpu", b"a.so@"] {
             assert!(runtime_on_device(bytes(refused)).is_err(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_confidence_or_a_margin_that_is_refused_says_what_is_taken() {
+        for (text, share) in [("95%", 0.95), ("0.95", 0.95), ("50 %", 0.5)] {
+            assert_eq!(confidence(text), Ok(share), "{text}");
+        }
+        for text in ["95", "0.1", "100%", "x"] {
+            let refused = confidence(text).expect_err(text);
+            assert!(refused.contains("such as 95% or 0.95"), "{refused}");
+        }
+        for (text, share) in [("0.5%", 0.005), ("0.01", 0.01), ("20%", 0.2)] {
+            assert_eq!(half_width(text), Ok(share), "{text}");
+        }
+        for text in ["0.5", "21%", "1", "0", "x"] {
+            let refused = half_width(text).expect_err(text);
+            assert!(refused.contains("such as 0.5% or 0.005"), "{refused}");
         }
     }
 }

@@ -44,7 +44,9 @@ fn hint(error: &(dyn std::error::Error + 'static), command: &str) -> Option<Stri
         ));
     }
     if let Some(StudyError::Round(RoundError::AllDrawn { left, .. })) = error.downcast_ref() {
-        return Some(format!("--count of {left} or fewer runs each fault once"));
+        return Some(format!(
+            "--count of {left} or fewer; a fault of a weight makes a pair with each sample"
+        ));
     }
     if let Some(BenchError::BatchSize { .. }) = error.downcast_ref() {
         return Some("a smaller --batch-size".to_owned());

@@ -110,6 +110,32 @@ impl Region {
         (parts.len() == index.len()).then_some(place)
     }
 
+    /// How many of its places lie in one place alone of other regions: those of which
+    /// [`Self::place_of`] of `other` is that place.
+    pub fn places_within(self, other: Self, site: &Site, layout: Layout, place: usize) -> usize {
+        let parts = |region: Self| match region {
+            Self::Every(_) => None,
+            _ => region.parts(site, layout),
+        };
+        let (Some(own), Some(others)) = (parts(self), parts(other)) else {
+            return 0;
+        };
+        let choices: Vec<usize> = others.iter().map(|part| part.choices()).collect();
+        let chosen = index_in(&choices, place);
+        let pairs = own.iter().zip(&others).zip(chosen);
+        pairs
+            .map(|((own, other), choice)| own.choices_within(*other, choice))
+            .product()
+    }
+
+    /// Whether the site is as large as a region: blocks alone can be larger.
+    pub fn fits(self, site: &Site) -> bool {
+        let Self::Block([rows, columns]) = self else {
+            return true;
+        };
+        matches!(site.shape[..], [.., height, width] if height >= rows && width >= columns)
+    }
+
     /// What it takes of each axis.
     fn parts(self, site: &Site, layout: Layout) -> Option<Vec<Part>> {
         let one = |axis: usize| Part::One(site.shape[axis]);
@@ -206,6 +232,16 @@ impl Part {
             Self::Tile { of, .. } => position / of,
             Self::Head { layout, .. } => position / layout.dim_head % layout.heads,
         }
+    }
+
+    /// How many choices lie in one choice alone of another part of the axis.
+    fn choices_within(self, other: Self, choice: usize) -> usize {
+        let is_within = |own: &usize| match (other, self.at(*own)) {
+            (Self::All, _) => true,
+            (other, Positions::At(at)) => other.choice_of(at) == choice,
+            _ => false,
+        };
+        (0..self.choices()).filter(is_within).count()
     }
 
     fn at(self, choice: usize) -> Positions {

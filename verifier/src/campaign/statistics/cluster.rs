@@ -12,6 +12,18 @@ pub(super) struct Cluster {
     tiers: Vec<(Samples, Samples)>,
 }
 
+/// How many samples of a tier each of those stands for that faults of weights meet, and that are
+/// classified correctly or are not. `all` are the samples of the tier, `met` those that are met.
+pub fn stands_for(all: Samples, met: Samples, is_right: bool) -> f64 {
+    if met.right == 0 || met.right == met.all {
+        return all.all as f64 / met.all as f64;
+    }
+    match is_right {
+        true => all.right as f64 / met.right as f64,
+        false => (all.all - all.right) as f64 / (met.all - met.right) as f64,
+    }
+}
+
 impl Cluster {
     /// `None` of a stratum whose faults have one sample each.
     pub(super) fn of(population: &Population, stratum: &Stratum) -> Option<Self> {
@@ -60,5 +72,31 @@ impl Cluster {
                 of_right * right + (1.0 - of_right) * wrong
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::statistics::outcome::Outcome;
+    use crate::campaign::statistics::population::Site;
+
+    #[test]
+    fn a_share_is_what_the_samples_with_the_event_stand_for() {
+        let tiers = vec![Samples { all: 10, right: 7 }, Samples { all: 6, right: 6 }];
+        let met = vec![Samples { all: 3, right: 2 }, Samples { all: 2, right: 2 }];
+        let site = Site::weight("weight:w", 1, met.clone());
+        let population = Population::new(vec![site], tiers.clone()).expect("a population");
+        let cluster = Cluster::of(&population, &population.strata()[0]).expect("a cluster");
+        let hit = |is_right| Seen::one(Outcome::CriticalSdc, is_right);
+        let by_tier = [hit(true).plus(&hit(false)), hit(true)];
+        let share = cluster.share(&by_tier, Event::CriticalSdc, Among::All);
+        let hits = [(0, true), (0, false), (1, true)];
+        let stands = hits.map(|(tier, is_right)| stands_for(tiers[tier], met[tier], is_right));
+        assert_eq!(stands, [3.5, 3.0, 3.0]);
+        assert!(
+            (share - stands.iter().sum::<f64>() / 16.0).abs() < 1e-12,
+            "{share}"
+        );
     }
 }

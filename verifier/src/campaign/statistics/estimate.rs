@@ -26,7 +26,8 @@ pub struct Rate {
     /// domain has no fault yet.
     pub estimate: Option<f64>,
     pub interval: Interval,
-    /// Faults that the estimate is made of: without the pilot, once others are there.
+    /// Faults that the estimate is made of: without the pilot, once others are there, but for
+    /// strata that the pilot drew to their end.
     pub faults: u64,
 }
 
@@ -60,8 +61,8 @@ impl Estimates<'_> {
     pub fn rate(&self, question: &Question) -> Rate {
         let strata = self.strata(question);
         let rounds = self.counted(&strata);
-        let drawn = strata.iter().map(|&own| self.tally.drawn(&rounds, own));
-        let faults = drawn.sum();
+        let used = strata.iter().map(|&own| self.faults_used(&rounds, own));
+        let faults = used.sum();
         if strata.is_empty() {
             return Rate {
                 estimate: None,
@@ -141,6 +142,15 @@ impl Estimates<'_> {
             later
         } else {
             0..1
+        }
+    }
+
+    /// Faults of a stratum that an estimate from these rounds is made of: of a stratum that has
+    /// none in them, those before, which drew it to its end.
+    fn faults_used(&self, rounds: &Range<usize>, stratum: usize) -> u64 {
+        match self.tally.drawn(rounds, stratum) {
+            0 => self.tally.drawn(&(0..rounds.start), stratum),
+            drawn => drawn,
         }
     }
 

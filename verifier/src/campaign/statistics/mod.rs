@@ -37,6 +37,7 @@ mod tally;
 mod tests;
 
 pub use allocation::{Target, next_round, pilot};
+pub use cluster::stands_for;
 pub use confidence::{Confidence, ConfidenceError};
 pub use estimate::{Estimates, Question, Rate};
 pub use intervals::{Interval, one_proportion, wilson};

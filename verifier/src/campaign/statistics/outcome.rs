@@ -58,6 +58,18 @@ impl Event {
         Self::Beyond,
     ];
 
+    /// As texts name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Masked => "masked",
+            Self::WithinTolerance => "within tolerance",
+            Self::TolerableSdc => "tolerable SDC",
+            Self::CriticalSdc => "critical SDC",
+            Self::NonFinite => "not finite",
+            Self::Beyond => "beyond tolerance",
+        }
+    }
+
     /// Whether the outcome counts in it.
     pub fn includes(self, outcome: Outcome) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use console::grouped;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,10 @@ pub enum RoundError {
         left: u64,
         asked: u64,
     },
-    #[error("the population has {left} faults left to draw, expected {asked}")]
+    #[error(
+        "the population has {} pairs of sample and fault left to draw, {} faults are asked for",
+        grouped(*left as usize), grouped(*asked as usize)
+    )]
     AllDrawn { left: u64, asked: u64 },
 }
 

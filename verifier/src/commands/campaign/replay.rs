@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::ValueEnum as _;
 use console::say;
 use verifier::campaign::effect::{Effect, Effects};
 use verifier::campaign::results::Found;
@@ -11,8 +10,9 @@ use verifier::campaign::rounds::{Batch, Step, go_through};
 use verifier::campaign::settings::EngineSettings;
 use verifier::campaign::statistics::{Among, Event, Seen};
 use verifier::campaign::study::Study;
-use verifier::engine::onnxruntime::Optimization;
+use verifier::compare::Class;
 use verifier::report::Verdict;
+use verifier::report::campaign::short;
 
 use super::folder::results;
 use super::open::Backend;
@@ -23,7 +23,7 @@ use crate::cli::CampaignReplayArgs;
 pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     let (plan, subject, mut study) = report::open(&arguments.folder, arguments.bundle.as_deref())?;
     let subject = subject.verified(&AtomicBool::new(false))?;
-    let backend = Backend::start(&arguments.target, &subject)?;
+    let backend = Backend::start(&arguments.target(&plan.settings.engine), &subject)?;
     let engine = backend.settings();
     check_engine(&plan.settings.engine, &engine)?;
     let found = Found::read(&results(&arguments.folder), &plan.plan)?;
@@ -54,7 +54,11 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
         say!("sample       {sample}, image {}", info.sample_index);
     }
     let classes_known = study.settings.classes_known;
-    say_effects(&effects[position], classes_known);
+    let class_before = logits
+        .as_ref()
+        .and_then(|logits| Some(Class::of(&logits.fault_free)?.class));
+    let say_effects = |effects: &Effects| say_effects(effects, classes_known, class_before);
+    say_effects(&effects[position]);
     if let (Effects::One(_), Some(logits)) = (&effects[position], logits) {
         say!("logits       {}", listed(&logits.fault_free));
         say!("with fault   {}", listed(&logits.corrupted));
@@ -69,7 +73,7 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
     }
     say!("recorded     OTHERWISE:");
     if let Some(before) = before.get(position) {
-        say_effects(before, classes_known);
+        say_effects(before);
     }
     Ok(Verdict::Fail.exit_status())
 }
@@ -78,19 +82,11 @@ pub(super) fn replay(arguments: &CampaignReplayArgs) -> Result<u8> {
 fn check_engine(expected: &EngineSettings, found: &EngineSettings) -> Result<()> {
     let text = |allowed: bool| if allowed { "allowed" } else { "off" };
     let fields = |engine: &EngineSettings| {
+        let precision = text(engine.allow_reduced_precision).to_owned();
         [
             ("ONNX Runtime", engine.version.clone()),
             ("its library's SHA-256", engine.sha256.clone()),
-            ("--device", engine.device.to_string()),
-            (
-                "device of the other parts",
-                engine.other_parts_on.to_string(),
-            ),
-            ("--optimization", name_of(engine.optimization)),
-            (
-                "reduced precision",
-                text(engine.allow_reduced_precision).to_owned(),
-            ),
+            ("reduced precision", precision),
         ]
     };
     let pairs = fields(expected).into_iter().zip(fields(found));
@@ -101,22 +97,16 @@ fn check_engine(expected: &EngineSettings, found: &EngineSettings) -> Result<()>
     ensure!(
         expected == found,
         "the campaign ran with another engine: {}\n\
-         hint: --device, --other-parts-on, --runtime, --optimization and \
-         --allow-reduced-precision choose the engine",
+         hint: --runtime and --allow-reduced-precision choose the engine",
         differing.join("; ")
     );
     Ok(())
 }
 
-/// As the flag takes it.
-fn name_of(optimization: Optimization) -> String {
-    let value = optimization.to_possible_value();
-    value.map_or(String::new(), |value| value.get_name().to_owned())
-}
-
-fn say_effects(effects: &Effects, classes_known: bool) {
+/// `class_before`: the class of the one sample without the fault, where it is known.
+fn say_effects(effects: &Effects, classes_known: bool, class_before: Option<usize>) {
     match effects {
-        Effects::One(effect) => say_effect(effect, classes_known),
+        Effects::One(effect) => say_effect(effect, classes_known, class_before),
         Effects::Many(tiers) => {
             let all = tiers
                 .iter()
@@ -126,7 +116,7 @@ fn say_effects(effects: &Effects, classes_known: bool) {
                 .into_iter()
                 .filter(|event| has(*event, classes_known))
             {
-                say!("  {:<20} {}", name(event), all.of(event, Among::All));
+                say!("  {:<20} {}", event.name(), all.of(event, Among::All));
             }
         }
     }
@@ -137,21 +127,23 @@ fn has(event: Event, classes_known: bool) -> bool {
     classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
 }
 
-fn say_effect(effect: &Effect, classes_known: bool) {
+fn say_effect(effect: &Effect, classes_known: bool, class_before: Option<usize>) {
     let seen = effect.seen(false);
     let outcome = Event::ALL
         .into_iter()
         .find(|event| has(*event, classes_known) && seen.of(*event, Among::All) > 0);
-    say!("outcome      {}", outcome.map_or("none", name));
+    say!("outcome      {}", outcome.map_or("none", Event::name));
     let pattern = effect
         .pattern
         .map_or("none".to_owned(), |pattern| pattern.to_string());
     say!("beyond       {} elements, pattern {pattern}", effect.beyond);
-    say!("largest      {:e}", effect.largest);
+    say!("largest      {}", short(effect.largest));
     if let Some(class) = effect.class {
+        let before = class_before.map_or("–".to_owned(), |class| class.to_string());
+        say!("class        {before} before, {class} with the fault");
         say!(
-            "class        {class}, lead changed by {:e}",
-            effect.lead_change
+            "change       {} of p(class before) − p(best other class)",
+            short(effect.lead_change)
         );
     }
 }
@@ -160,15 +152,4 @@ fn say_effect(effect: &Effect, classes_known: bool) {
 fn listed(values: &[f32]) -> String {
     let values = values.iter().map(f32::to_string);
     values.collect::<Vec<_>>().join(" ")
-}
-
-fn name(event: Event) -> &'static str {
-    match event {
-        Event::Masked => "masked",
-        Event::WithinTolerance => "within tolerance",
-        Event::TolerableSdc => "tolerable SDC",
-        Event::CriticalSdc => "critical SDC",
-        Event::NonFinite => "not finite",
-        Event::Beyond => "beyond tolerance",
-    }
 }

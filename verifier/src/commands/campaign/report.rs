@@ -3,8 +3,9 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use console::{grouped, say};
+use proto::bundle::Bundle;
 use proto::staging;
 use verifier::campaign::results::Found;
 use verifier::campaign::rounds::{Batch, Progress, Step, go_through};
@@ -52,11 +53,7 @@ pub(super) fn check_places(reports: &[PathBuf], folder: &Path) -> Result<()> {
 /// Says the rates on stdout, and writes the reports that were asked for.
 pub(super) fn hand_over(merged: &Merged, reports: &[PathBuf]) -> Result<()> {
     let report = merged.report();
-    let faults = grouped(report.faults as usize);
-    say!(
-        "campaign     {faults} faults at {} sites",
-        report.sites.len()
-    );
+    say!("campaign     {}", report.extent());
     say!("{}", report.to_text().trim_end());
     for path in reports {
         write(merged, &report, path)
@@ -70,8 +67,10 @@ pub(super) fn hand_over(merged: &Merged, reports: &[PathBuf]) -> Result<()> {
 pub(super) fn open(folder: &Path, bundle: Option<&Path>) -> Result<(PlanFile, Subject, Study)> {
     let plan = PlanFile::read(folder)?;
     let settings = &plan.settings;
+    let bundle = bundle.unwrap_or(&plan.bundle_path);
+    check_bundle(bundle, &settings.bundle)?;
     let input = PartArgs {
-        bundle: bundle.unwrap_or(&plan.bundle_path).to_owned(),
+        bundle: bundle.to_owned(),
         expect_bundle: Some(settings.bundle.clone()),
         part: settings.part.clone(),
         range: Some(settings.samples.to_vec()),
@@ -81,6 +80,23 @@ pub(super) fn open(folder: &Path, bundle: Option<&Path>) -> Result<(PlanFile, Su
     let study = subject.study(settings.clone())?;
     plan.check_hash(&study, folder)?;
     Ok((plan, subject, study))
+}
+
+/// Refuses a bundle that is not the campaign's, or no longer where it was.
+fn check_bundle(path: &Path, expected: &str) -> Result<()> {
+    let hint = "hint: --bundle DIR names the bundle that the campaign ran";
+    ensure!(
+        path.exists(),
+        "{}: the campaign's bundle is not there\n{hint}",
+        path.display()
+    );
+    let found = Bundle::open(path)?.blake3();
+    ensure!(
+        found == expected,
+        "{}: not the campaign's bundle: its BLAKE3 is {found}, expected {expected}\n{hint}",
+        path.display()
+    );
+    Ok(())
 }
 
 impl Merged {

@@ -10,7 +10,7 @@ use verifier::campaign::model::FaultModel;
 use verifier::campaign::results::{Attempt, Found, Header};
 use verifier::campaign::rounds::{Batch, Progress as Reached, Step, go_through};
 use verifier::campaign::settings::{Asked, CAMPAIGN_VERSION, Settings};
-use verifier::campaign::statistics::{Interval, Tally};
+use verifier::campaign::statistics::{Event, Interval, Tally};
 use verifier::campaign::study::Study;
 use verifier::compare::Tolerance;
 
@@ -50,6 +50,7 @@ fn run_on(arguments: &CampaignRunArgs, subject: &Subject, stop: &AtomicBool) -> 
     let runners = subject.runners(&backend, !arguments.no_tail)?;
     let settings = settings(arguments, subject, &backend, runners.know_classes())?;
     let mut study = subject.study(settings)?;
+    note_settings(&study);
     let plan = PlanFile {
         plan: study.plan.hash(),
         bundle_path: std::path::absolute(&arguments.input.bundle)?,
@@ -83,9 +84,11 @@ fn run_on(arguments: &CampaignRunArgs, subject: &Subject, stop: &AtomicBool) -> 
             stop,
             progress: None,
         };
-        go_through(&mut study, &mut |study, batch, tally| {
+        let reached = go_through(&mut study, &mut |study, batch, tally| {
             part.step(study, batch, tally)
-        })
+        })?;
+        part.show_rate(&study, &reached.tally);
+        Ok(reached)
     })?;
     subject.opened.bundle.check_unchanged()?;
     backend.library.check_unchanged()?;
@@ -105,10 +108,37 @@ fn conclude(arguments: &CampaignRunArgs, study: &Study, reached: &Reached) -> Re
     }
     let (shard, of) = (arguments.shard, arguments.shard.of);
     let shards = reached.missing_shards(of);
-    say!("shard        {shard} has run its part; others are missing: --array={shards}");
-    // The next round waits for them.
     let has_more = matches!(study.settings.sampling, Asked::Margin(_));
+    if has_more {
+        say!(
+            "shard        {shard} has run its part of this round; others are missing, and the next \
+             round waits for them: --array={shards}"
+        );
+        note!("the same command goes on after them");
+    } else {
+        say!("shard        {shard} has run its part; others are missing: --array={shards}");
+    }
+    if !arguments.reports.is_empty() {
+        note!("no report was written: that takes the faults of all shards");
+    }
     Ok(if has_more { RESUMABLE } else { done() })
+}
+
+/// Says where settings come to something else than one may think.
+fn note_settings(study: &Study) {
+    let settings = &study.settings;
+    if matches!(settings.sampling, Asked::Margin(_)) && !settings.classes_known {
+        note!("without classes the margin is that of the rate of what is beyond the tolerance");
+    }
+    let (asked, run) = (settings.samples_per_weight_fault, study.met.len());
+    let all = settings.samples[1] - settings.samples[0];
+    if study.weights_meet().is_some() && asked != run {
+        let why = match run == all {
+            true => "there are no more",
+            false => "each tier has some that are classified correctly and some that are not",
+        };
+        note!("each fault of a weight is run on {run} of {all} samples, not {asked}: {why}");
+    }
 }
 
 fn settings(
@@ -250,14 +280,25 @@ impl ShardRun<'_> {
     fn show(&mut self, study: &Study, batch: &Batch, tally: &Tally) {
         let faults = study.plan.faults();
         if self.progress.as_ref().is_none_or(|(of, _)| *of != faults) {
+            self.show_rate(study, tally);
             let progress = Progress::count("faults", faults).starting_at(batch.numbers.start);
             self.progress = Some((faults, progress));
         }
-        let rate = study.estimates(tally).rate(&study.question());
+        self.show_rate(study, tally);
+    }
+
+    /// Shows the rate of what has been run.
+    fn show_rate(&self, study: &Study, tally: &Tally) {
+        let question = study.question();
+        let rate = study.estimates(tally).rate(&question);
         if let (Some(estimate), Some((_, progress))) = (rate.estimate, &self.progress) {
-            let Interval { low, high } = rate.interval;
-            let [estimate, low, high] = [estimate, low, high].map(|rate| 100.0 * rate);
-            progress.set_message(format!("{estimate:.3} % ({low:.3} to {high:.3})"));
+            progress.set_message(rate_text(question.event, estimate, rate.interval));
         }
     }
+}
+
+/// A rate with its interval, in percent.
+fn rate_text(event: Event, estimate: f64, Interval { low, high }: Interval) -> String {
+    let [estimate, low, high] = [estimate, low, high].map(|rate| 100.0 * rate);
+    format!("{}: {estimate:.3} % ({low:.3} to {high:.3})", event.name())
 }

@@ -179,3 +179,49 @@ fn a_site_without_such_a_region_and_a_text_that_is_none_are_refused() {
         assert!(text.parse::<Region>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn places_within_a_head_or_a_token_are_those_that_are_in_it_alone() {
+    let shapes: [&[usize]; 4] = [&[2, 3, 3], &[3, 2, 2], &[3, 12], &[3, 4]];
+    for region in [
+        "element",
+        "row",
+        "column",
+        "block:1x2",
+        "head",
+        "token",
+        "every:2",
+    ] {
+        let region: Region = region.parse().expect(region);
+        for (shape, other) in shapes
+            .iter()
+            .flat_map(|own| [Region::Head, Region::Token].map(|other| (*own, other)))
+        {
+            let site = site(name_of(shape), shape);
+            let (Some(places), Some(others)) =
+                (region.places(&site, LAYOUT), other.places(&site, LAYOUT))
+            else {
+                continue;
+            };
+            let found = (0..places)
+                .map(|place| other.place_of(&site, LAYOUT, &region.at(&site, LAYOUT, place)));
+            let found: Vec<Option<usize>> = found.collect();
+            for place in 0..others {
+                let expected = found.iter().filter(|own| **own == Some(place)).count();
+                let within = region.places_within(other, &site, LAYOUT, place);
+                assert_eq!(within, expected, "{region} in {other} {place} of {shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_fits_what_is_as_large() {
+    let fits = |region: &str, shape: &[usize]| {
+        let region: Region = region.parse().expect(region);
+        region.fits(&site("x", shape))
+    };
+    assert!(fits("block:3x4", &[3, 4]) && fits("block:3x4", &[1, 5, 4]));
+    assert!(!fits("block:3x5", &[3, 4]) && !fits("block:4x4", &[3, 4]) && !fits("block:1x1", &[4]));
+    assert!(fits("element", &[]) && fits("row", &[1]));
+}

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::markdown::is_known;
+use super::setting::{is_known, short};
 use crate::campaign::effect::{Effect, Effects};
 use crate::campaign::statistics::{Among, Event};
 use crate::campaign::study::{Planned, Study};
@@ -44,7 +44,8 @@ impl<W: Write> FaultList<W> {
     }
 
     /// A line. Of a fault in one sample an outcome is 1 or 0; of a weight's, the number of its
-    /// samples that had it; empty where it takes classes and there are none.
+    /// samples that had it; empty where it takes classes and there are none. The bit is empty where
+    /// the effect has no position of one.
     pub fn add(
         &mut self,
         study: &Study,
@@ -53,6 +54,7 @@ impl<W: Write> FaultList<W> {
         info: &[SampleInfo],
     ) -> std::io::Result<()> {
         let stratum = study.plan.population().strata()[planned.draw.stratum];
+        let has_bits = study.settings.model.effect.has_bits();
         let optional = |number: Option<usize>| number.map_or(String::new(), |one| one.to_string());
         let index = planned
             .sample
@@ -61,7 +63,7 @@ impl<W: Write> FaultList<W> {
             planned.draw.number.to_string(),
             planned.draw.round.to_string(),
             study.sites[planned.site].to_string(),
-            stratum.bit.to_string(),
+            optional(has_bits.then_some(stratum.bit.into())),
             optional(stratum.tier),
             planned.fault.to_string(),
             index.unwrap_or_default(),
@@ -103,14 +105,14 @@ fn of_one(effect: &Effect) -> [String; 5] {
             .pattern
             .map(|pattern| pattern.to_string())
             .unwrap_or_default(),
-        format!("{:e}", effect.largest),
+        short(effect.largest),
         effect
             .class
             .map(|class| class.to_string())
             .unwrap_or_default(),
         effect
             .class
-            .map(|_| format!("{:e}", effect.lead_change))
+            .map(|_| short(effect.lead_change))
             .unwrap_or_default(),
     ]
 }

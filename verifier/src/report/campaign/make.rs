@@ -1,12 +1,13 @@
 //! Makes the report of a campaign from its plan and its outcomes.
 
-use super::markdown::is_known;
+use super::setting::is_known;
 use super::{
     BitRecord, CAMPAIGN_REPORT_VERSION, CampaignReport, ExampleRecord, LeadChanges,
-    PopulationRecord, PositionRecord, RateRecord, SiteRecord, TierRecord,
+    PopulationRecord, PositionRecord, RateRecord, SiteRecord, TierRecord, WeightSample,
+    WeightSamples,
 };
 use crate::campaign::statistics::{
-    Among, Confidence, Domain, Estimates, Event, Interval, Question, Samples, Tally,
+    Among, Confidence, Domain, Estimates, Event, Interval, Question, Samples, Tally, stands_for,
 };
 use crate::campaign::study::Study;
 use crate::campaign::summary::{Axis, LEAD_BOUNDS, Summary};
@@ -41,7 +42,8 @@ pub fn report_of(
             samples: tiers.iter().map(|tier| tier.all).sum(),
             right: tiers.iter().map(|tier| tier.right).sum(),
             strata: population.strata().len(),
-            samples_of_weight_fault: study.met.len(),
+            patterns: study.settings.model.effect.patterns(),
+            weight_samples: weight_samples(study, info),
         },
         rounds: study
             .plan
@@ -70,6 +72,23 @@ pub fn report_of(
             })
             .collect(),
     }
+}
+
+fn weight_samples(study: &Study, info: &[SampleInfo]) -> Option<WeightSamples> {
+    let met = study.weights_meet()?;
+    let all = study.plan.population().tiers();
+    let sample = |&(sample, tier): &(usize, usize)| WeightSample {
+        sample,
+        sample_index: info[sample].sample_index,
+        tier,
+        right: study.is_right(sample),
+        stands_for: stands_for(all[tier], met[tier], study.is_right(sample)),
+    };
+    Some(WeightSamples {
+        run: study.met.len(),
+        of: all.iter().map(|tier| tier.all).sum(),
+        samples: study.met.iter().map(sample).collect(),
+    })
 }
 
 fn tier_records(study: &Study, estimates: &Estimates<'_>, upper_bounds: &[f64]) -> Vec<TierRecord> {

@@ -4,35 +4,19 @@ use std::fmt::Write as _;
 
 use console::grouped;
 
-use super::super::table::{range_text, table};
-use super::{CampaignReport, RateRecord, SiteRecord, rate};
-use crate::campaign::settings::{Asked, Settings};
+use super::super::table::table;
+use super::setting::{LIMITS, identity, is_known, main_event, setting};
+use super::{CampaignReport, RateRecord, SiteRecord, TierRecord, rate};
 use crate::campaign::statistics::{Among, Event};
 use crate::campaign::summary::Axis;
 
 /// What rates are shown of sites, tiers and bits.
-const SHOWN: [(Event, &str); 4] = [
-    (Event::Beyond, "beyond tolerance"),
-    (Event::TolerableSdc, "tolerable SDC"),
-    (Event::CriticalSdc, "critical SDC"),
-    (Event::NonFinite, "not finite"),
+const SHOWN: [Event; 4] = [
+    Event::Beyond,
+    Event::TolerableSdc,
+    Event::CriticalSdc,
+    Event::NonFinite,
 ];
-
-pub(super) const OUTCOMES: [(Event, &str); 6] = [
-    (Event::Masked, "masked"),
-    (Event::WithinTolerance, "within tolerance"),
-    (Event::TolerableSdc, "tolerable SDC"),
-    (Event::CriticalSdc, "critical SDC"),
-    (Event::NonFinite, "not finite"),
-    (Event::Beyond, "beyond tolerance, all together"),
-];
-
-/// What faults of this kind do not say; below every set of rates.
-pub(super) const LIMITS: &str = "\
-A fault here is a change of values between two operations of the network, as if they had been read
-wrongly once. Faults in control, addresses, caches and registers that hold several values are not
-among them, nor are crashes and hangs; how often a fault happens at all is not part of any rate.
-Rates hold for these samples, this network and this model of faults.";
 
 impl CampaignReport {
     /// As a page of text.
@@ -52,6 +36,9 @@ fn page(report: &CampaignReport) -> String {
     let rows = setting(report).into_iter().chain(identity(report));
     let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     page.push_str(&table(&["", ""], rows.collect()));
+    if let Some(note) = report.note_on_weights() {
+        let _ = write!(page, "\n**{note}**\n");
+    }
     let _ = write!(page, "\n## All sites\n\n{}", totals(report));
     let _ = write!(page, "\n## Sites\n\n{}", sites(report));
     if !report.bits.is_empty() {
@@ -68,7 +55,7 @@ fn page(report: &CampaignReport) -> String {
         let _ = write!(page, "\n## Heads\n\n{}", table(&head, heads));
     }
     if !report.lead_changes.is_empty() {
-        let _ = write!(page, "\n## Change of the lead\n\n{}", leads(report));
+        let _ = write!(page, "\n## How far the logits move\n\n{}", leads(report));
     }
     if !report.examples.is_empty() {
         let _ = write!(
@@ -83,115 +70,51 @@ fn page(report: &CampaignReport) -> String {
 
 /// For a terminal.
 fn text(report: &CampaignReport) -> String {
-    format!("{}\n{}", totals(report), sites(report))
-}
-
-pub(super) fn setting(report: &CampaignReport) -> Vec<(&'static str, String)> {
-    let settings = &report.settings;
-    let population = &report.population;
-    let classes = match settings.classes_known {
-        true => "by the rest of the model",
-        false => "not computed: rates of SDC only",
-    };
-    let faults: Vec<String> = report
-        .rounds
-        .iter()
-        .map(|&faults| grouped(faults as usize))
-        .collect();
-    vec![
-        (
-            "model",
-            format!("{}, {}", report.bundle.preset, report.bundle.module),
-        ),
-        ("part", settings.part.clone()),
-        (
-            "samples",
-            format!(
-                "{}, {} of them classified correctly",
-                range_text(settings.samples),
-                grouped(population.right as usize)
-            ),
-        ),
-        (
-            "faults",
-            format!("{} in one {}", settings.model.effect, settings.model.region),
-        ),
-        (
-            "population",
-            format!("{:.4e} in {} strata", population.members, population.strata),
-        ),
-        ("sampling", sampling(settings)),
-        ("faults run", faults.join(" + ")),
-        (
-            "samples of a weight's fault",
-            population.samples_of_weight_fault.to_string(),
-        ),
-        (
-            "tolerance",
-            format!(
-                "atol {:e}, rtol {:e}",
-                settings.tolerance.atol, settings.tolerance.rtol
-            ),
-        ),
-        ("classes", classes.to_owned()),
-        ("confidence of intervals", percent_of(settings.confidence)),
-        ("seed", settings.seed.to_string()),
-    ]
-}
-
-/// What ran, and by which hashes it is known.
-pub(super) fn identity(report: &CampaignReport) -> Vec<(&'static str, String)> {
-    let settings = &report.settings;
-    let engine = &settings.engine;
-    let name = format!("ONNX Runtime {} on {}", engine.version, engine.device);
-    vec![
-        ("engine", name),
-        ("runtime SHA-256", engine.sha256.clone()),
-        ("verifier", settings.verifier.clone()),
-        ("bundle BLAKE3", settings.bundle.clone()),
-        ("plan BLAKE3", report.plan.clone()),
-    ]
-}
-
-fn sampling(settings: &Settings) -> String {
-    match settings.sampling {
-        Asked::Faults(_) => "uniform from the population".to_owned(),
-        Asked::PerStratum(faults) => format!("{faults} of each stratum"),
-        Asked::Margin(margin) => {
-            let of: Vec<String> = settings.margin_of.iter().map(ToString::to_string).collect();
-            format!(
-                "in rounds, until ± {} of {}",
-                percent_of(margin),
-                of.join(", ")
-            )
-        }
-    }
+    let note = report.note_on_weights();
+    let note = note.map(|note| format!("\nnote: {note}\n"));
+    let note = note.unwrap_or_default();
+    format!("{}\n{}{note}", totals(report), sites(report))
 }
 
 fn totals(report: &CampaignReport) -> String {
-    let rows = OUTCOMES
-        .iter()
-        .filter(|(event, _)| is_known(&report.settings, *event))
-        .map(|(event, name)| {
-            let of = |among| text_of(report.total(*event, among));
-            vec![(*name).to_owned(), of(Among::All), of(Among::Right)]
-        });
+    let rows = outcomes(report).into_iter().map(|(event, name)| {
+        let of = |among| text_of(report.total(event, among));
+        vec![name.to_owned(), of(Among::All), of(Among::Right)]
+    });
     table(
         &["outcome", "of all samples", "of those classified correctly"],
         rows.collect(),
     )
 }
 
-/// Whether the rate of the event means something.
-pub(super) fn is_known(settings: &Settings, event: Event) -> bool {
-    settings.classes_known || !matches!(event, Event::TolerableSdc | Event::CriticalSdc)
+/// Every event with its name in the table of totals.
+pub(super) fn outcomes(report: &CampaignReport) -> Vec<(Event, &'static str)> {
+    let name = |event: Event| match event {
+        Event::Beyond => "beyond tolerance, all together",
+        _ => event.name(),
+    };
+    let known = Event::ALL.into_iter();
+    known
+        .filter(|event| is_known(&report.settings, *event))
+        .map(|event| (event, name(event)))
+        .collect()
 }
 
 pub(super) fn shown(report: &CampaignReport) -> Vec<(Event, &'static str)> {
     let shown = SHOWN.into_iter();
     shown
-        .filter(|(event, _)| is_known(&report.settings, *event))
+        .filter(|event| is_known(&report.settings, *event))
+        .map(|event| (event, event.name()))
         .collect()
+}
+
+/// The rate that tables of tiers have beside those of all samples.
+pub(super) fn of_right(report: &CampaignReport) -> (Event, String) {
+    let event = main_event(&report.settings);
+    (
+        event,
+        format!("{} of those classified correctly", event.name()),
+    )
 }
 
 fn header<'a>(first: &[&'a str], report: &CampaignReport) -> Vec<&'a str> {
@@ -236,17 +159,30 @@ fn bits(report: &CampaignReport) -> String {
 }
 
 fn tiers(report: &CampaignReport) -> String {
-    let rows = report.tiers.iter().map(|own| {
-        let bound = own
-            .upper_bound
-            .map_or("–".to_owned(), |bound| bound.to_string());
-        let first = vec![own.tier.to_string(), bound, grouped(own.samples as usize)];
-        [first, cells(report, &own.rates)].concat()
-    });
-    table(
-        &header(&["tier", "confidence up to", "samples"], report),
-        rows.collect(),
-    )
+    let (event, name) = of_right(report);
+    let row = |own: &TierRecord| {
+        let bound = own.upper_bound.map(|bound| bound.to_string());
+        let [samples, right] = [own.samples, own.right].map(|count| grouped(count as usize));
+        let first = [
+            own.tier.to_string(),
+            bound.unwrap_or_else(|| "–".to_owned()),
+            samples,
+            right,
+            faults_of(&own.rates),
+        ];
+        let last = text_of(rate(&own.rates, event, Among::Right));
+        [&first[..], &cells(report, &own.rates), &[last]].concat()
+    };
+    let first = [
+        "tier",
+        "confidence up to",
+        "samples",
+        "classified correctly",
+        "faults",
+    ];
+    let mut header = header(&first, report);
+    header.push(&name);
+    table(&header, report.tiers.iter().map(row).collect())
 }
 
 fn patterns(report: &CampaignReport) -> String {
@@ -332,12 +268,7 @@ fn signed(number: f64) -> String {
     number.to_string().replace('-', "−")
 }
 
-/// A share as it was asked for, in percent: a product with 100 is not always as short.
-pub(super) fn percent_of(share: f64) -> String {
-    format!("{} %", (share * 1e14).round() / 1e12)
-}
-
-fn faults_of(rates: &[RateRecord]) -> String {
+pub(super) fn faults_of(rates: &[RateRecord]) -> String {
     grouped(rates.iter().map(|rate| rate.faults).max().unwrap_or(0) as usize)
 }
 
@@ -360,13 +291,6 @@ fn text_of(rate: Option<&RateRecord>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_are_as_short_in_percent_as_they_were_asked_for() {
-        for (share, text) in [(0.58, "58 %"), (0.001, "0.1 %"), (0.999_999, "99.9999 %")] {
-            assert_eq!(percent_of(share), text);
-        }
-    }
 
     #[test]
     fn a_name_begins_no_element() {

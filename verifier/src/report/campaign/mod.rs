@@ -6,6 +6,7 @@ mod csv;
 mod html;
 mod make;
 mod markdown;
+mod setting;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use csv::FaultList;
 pub use html::{ImagesByPosition, html_page};
 pub use make::report_of;
+pub use setting::short;
 
 use super::record::BundleRecord;
 use crate::campaign::settings::Settings;
@@ -32,8 +34,8 @@ pub struct CampaignReport {
     pub settings: Settings,
     pub bundle: BundleRecord,
     pub population: PopulationRecord,
-    /// Faults of each round. A campaign with a margin has a pilot first, which is not counted in
-    /// rates.
+    /// Faults of each round. A campaign with a margin has a pilot first. Where later rounds follow
+    /// it is not counted in rates, but for strata that it drew to their end.
     pub rounds: Vec<u64>,
     /// All faults that were run.
     pub faults: u64,
@@ -60,9 +62,38 @@ pub struct PopulationRecord {
     /// Samples that are classified correctly without a fault.
     pub right: u64,
     pub strata: usize,
-    /// Samples that each fault of a weight was run on: those asked for, and at least one for each
-    /// tier and for what is classified correctly or not in it.
-    pub samples_of_weight_fault: usize,
+    /// Faults of one place and bit in one sample: 1, or more where further bits or a value are
+    /// drawn at random.
+    pub patterns: u64,
+    /// What faults of weights were run on, if there are such.
+    #[serde(default)]
+    pub weight_samples: Option<WeightSamples>,
+}
+
+/// The samples that each fault of a weight was run on. Where they are fewer than all, rates with
+/// faults of weights in them hold for these samples alone, and so do the intervals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WeightSamples {
+    /// How many: about as many as were asked for, and at least one for each tier and for what is
+    /// classified correctly or not in it.
+    pub run: usize,
+    /// How many there are.
+    pub of: u64,
+    pub samples: Vec<WeightSample>,
+}
+
+/// A sample that faults of weights were run on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WeightSample {
+    /// From 0, as faults have it.
+    pub sample: usize,
+    /// Its position in the split of CIFAR-10.
+    pub sample_index: i64,
+    pub tier: usize,
+    /// Whether it is classified correctly without a fault.
+    pub right: bool,
+    /// How many samples of its tier it stands for.
+    pub stands_for: f64,
 }
 
 /// A rate of an outcome, or of several, with its interval.
@@ -70,12 +101,12 @@ pub struct PopulationRecord {
 pub struct RateRecord {
     pub event: Event,
     pub among: Among,
-    /// 0 to 1; absent where no fault was run that counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// 0 to 1; null where no fault was run that counts.
+    #[serde(default)]
     pub estimate: Option<f64>,
     pub low: f64,
     pub high: f64,
-    /// Faults that it is made of.
+    /// Faults that it is made of, those of the pilot left out where it is not counted.
     pub faults: u64,
 }
 

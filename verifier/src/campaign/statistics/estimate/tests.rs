@@ -146,3 +146,56 @@ fn with_equal_weights_a_sum_has_the_limits_of_one_proportion() {
         );
     }
 }
+
+#[test]
+fn a_rate_that_the_pilot_alone_knows_counts_the_pilots_faults() {
+    let tiers = vec![Samples { all: 1, right: 1 }];
+    let small = Site {
+        bits: 4,
+        ..Site::of_samples("edge:small", 1)
+    };
+    let large = Site {
+        bits: 4,
+        ..Site::of_samples("edge:large", 50)
+    };
+    let population = Population::new(vec![small, large], tiers).expect("a population");
+    let mut tally = Tally::new(&population);
+    for stratum in 0..8 {
+        tally.add(0, stratum, &[Seen::one(Outcome::CriticalSdc, true)]);
+    }
+    tally.add_alike(1, 4, &[Seen::one(Outcome::Masked, true)], 3);
+    for stratum in 5..8 {
+        tally.add(1, stratum, &[Seen::one(Outcome::Masked, true)]);
+    }
+    let estimates = Estimates {
+        population: &population,
+        sampling: Sampling::Adaptive,
+        tally: &tally,
+        confidence: Confidence::new(0.95).expect("a level"),
+    };
+    let faults_of = |site| {
+        let domain = Domain {
+            site,
+            ..Domain::default()
+        };
+        let rate = estimates.rate(&Question {
+            domain,
+            event: Event::CriticalSdc,
+            among: Among::All,
+        });
+        assert!(rate.estimate.is_some(), "{rate:?}");
+        rate.faults
+    };
+    // The small site's four faults were all in the pilot; the large one has six after it.
+    assert_eq!([Some(0), Some(1), None].map(faults_of), [4, 6, 10]);
+}
+
+#[test]
+fn a_proportion_has_the_exact_limits() {
+    let confidence = Confidence::new(0.95).expect("a level");
+    let found = one_proportion(34, 1_042, 34_611_200, confidence);
+    assert_eq!(
+        format!("{:.3} {:.3}", 100.0 * found.low, 100.0 * found.high),
+        "2.270 4.530"
+    );
+}

@@ -138,6 +138,15 @@ fn a_round_that_the_population_does_not_have_is_refused() {
         uniform.push(&Round::Uniform(asked)),
         Err(RoundError::AllDrawn { left, asked })
     );
+    let refused = RoundError::AllDrawn {
+        left: 8_192,
+        asked: 99_999_999,
+    };
+    assert_eq!(
+        refused.to_string(),
+        "the population has 8,192 pairs of sample and fault left to draw, 99,999,999 faults are \
+         asked for"
+    );
     let mut stratified = plan(Sampling::Stratified, 1);
     assert_eq!(
         stratified.push(&Round::Uniform(1)),

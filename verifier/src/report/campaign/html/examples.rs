@@ -47,7 +47,8 @@ fn card(record: &ExampleRecord, images: &ImagesByPosition) -> Markup {
             }
             dl {
                 dt.line { "fault" } dd.line { code { (example.fault) } }
-                dt { "change of the lead" } dd { (format!("{:+.3}", example.lead_change)) }
+                dt.line { "change of p(class before) − p(best other class)" }
+                dd.line { (format!("{:+.3}", example.lead_change)) }
             }
         }
     }

@@ -3,7 +3,7 @@
 use console::grouped;
 use maud::{Markup, html};
 
-use super::super::markdown::percent_of;
+use super::super::setting::{main_event, percent_of, sites};
 use super::super::{CampaignReport, RateRecord};
 use super::percent::{interval, line, percent};
 use crate::campaign::statistics::{Among, Event};
@@ -11,21 +11,18 @@ use crate::campaign::statistics::{Among, Event};
 /// What was done to what, and the rate that matters most.
 pub(super) fn sentence(report: &CampaignReport) -> String {
     let settings = &report.settings;
-    let sites = match report.sites.len() {
-        1 => "one site".to_owned(),
-        many => format!("{many} sites"),
+    let what = match settings.classes_known {
+        true => "changes the class",
+        false => "takes the output beyond the tolerance",
     };
-    let (event, what) = match settings.classes_known {
-        true => (Event::CriticalSdc, "changes the class"),
-        false => (Event::Beyond, "takes the output beyond the tolerance"),
-    };
-    let rate = report.total(event, Among::All);
+    let rate = report.total(main_event(settings), Among::All);
     format!(
-        "{} faults ({} in one {}) at {sites} of the {} of {} ({}), in {} samples. Such a fault \
-         {what} in {} of cases, {} interval.",
+        "{} faults ({} in one {}) at {} of the {} of {} ({}), in {} samples. Such a fault {what} \
+         in {} of cases, {} interval.",
         grouped(report.faults as usize),
         settings.model.effect,
         settings.model.region,
+        sites(report),
         settings.part,
         report.bundle.preset,
         report.bundle.module,
@@ -40,7 +37,7 @@ pub(super) fn figures(report: &CampaignReport) -> Markup {
     let of = |event| report.total(event, Among::All);
     html! {
         dl.figures {
-            (figure("faults", &grouped(report.faults as usize), None))
+            (figure("faults", &grouped(report.faults as usize), pilot(report).as_deref()))
             (figure("population", &format!("{:.2e}", report.population.members), None))
             (rate("beyond tolerance", of(Event::Beyond)))
             @if report.settings.classes_known {
@@ -50,6 +47,11 @@ pub(super) fn figures(report: &CampaignReport) -> Markup {
             (rate("not finite", of(Event::NonFinite)))
         }
     }
+}
+
+fn pilot(report: &CampaignReport) -> Option<String> {
+    let pilot = report.pilot()?;
+    Some(format!("{} of them the pilot", grouped(pilot as usize)))
 }
 
 fn rate(name: &str, rate: Option<&RateRecord>) -> Markup {

@@ -11,6 +11,8 @@ pub(super) struct Cell {
     pub(super) text: String,
     /// For who points at it.
     pub(super) title: String,
+    /// Whether it is known from few faults, which a corner shows.
+    pub(super) is_few: bool,
 }
 
 /// A row with its name.
@@ -108,9 +110,17 @@ fn table_cell(cell: &Cell, width: Width) -> Markup {
     let style = (heat > 0.0).then(|| format!("--heat:{:.0}%", 100.0 * heat));
     let text = (width == Width::Wide).then_some(&cell.text);
     html! {
-        td class=[hot(heat)] style=[style] title=[title] {
+        td class=[cell_class(heat, cell.is_few)] style=[style] title=[title] {
             @if let Some(text) = text { (text) }
         }
+    }
+}
+
+fn cell_class(heat: f64, is_few: bool) -> Option<&'static str> {
+    match (heat >= HOT, is_few) {
+        (true, true) => Some("hot few"),
+        (false, true) => Some("few"),
+        (_, false) => hot(heat),
     }
 }
 
@@ -139,6 +149,7 @@ mod tests {
             heat: at.checked_sub(1).map(|heat| heat as f64 / 10.0),
             text: "7".to_owned(),
             title: format!("<{at}>"),
+            is_few: at == 2,
         };
         let row = Row {
             name: "edge:a&b".to_owned(),
@@ -158,6 +169,7 @@ mod tests {
         let cells = [
             "<td class=\"unknown\" title=\"&lt;0&gt;\"></td>",
             "<td title=\"&lt;1&gt;\">7</td>",
+            "<td class=\"few\" style=\"--heat:10%\" title=\"&lt;2&gt;\">7</td>",
             "<td class=\"hot\" style=\"--heat:60%\" title=\"&lt;7&gt;\">7</td>",
         ];
         for cell in cells {

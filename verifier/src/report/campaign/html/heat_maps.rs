@@ -12,6 +12,9 @@ use crate::campaign::summary::Axis;
 /// The power of ten of the palest rate above 0; the darkest is of 1.
 const PALEST: i32 = -4;
 
+/// A cell of fewer faults than this is marked.
+const FEW: u64 = 10;
+
 /// What is drawn, and in which colour.
 const DRAWN: [(Event, &str, &str); 2] = [
     (Event::CriticalSdc, "mark", "Critical SDC"),
@@ -78,7 +81,7 @@ pub(super) fn positions(report: &CampaignReport, axis: Axis) -> Option<Markup> {
         Axis::Head => "Sites that have an axis of heads.",
         Axis::Token => {
             "Sites that have an axis of tokens: 0 is the class token, the others are patches in \
-             the order of their rows. Of scores and softmax, the token that asks."
+             the order of their rows. Of scores and softmax, the token of the query."
         }
     };
     Some(maps(report, &columns, &row, rest))
@@ -93,7 +96,10 @@ fn maps(
 ) -> Markup {
     let is_drawn = |event| report.settings.classes_known || event == Event::Beyond;
     html! {
-        p.soft { (rest) " Numbers are percent; hatched where no fault was run." }
+        p.soft {
+            (rest) " Numbers are percent; hatched where no fault was run, with a dark corner where "
+            "fewer than " (FEW) " were."
+        }
         div.maps {
             @for (event, colour, name) in DRAWN.into_iter().filter(|(event, ..)| is_drawn(*event)) {
                 @let rows = report.sites.iter().map(|site| row(site, event));
@@ -115,6 +121,7 @@ fn cell(rate: Option<&RateRecord>, event: Event) -> Cell {
             heat: None,
             text: String::new(),
             title: "no fault was run".to_owned(),
+            is_few: false,
         };
     };
     debug_assert_eq!(rate.event, event);
@@ -126,6 +133,7 @@ fn cell(rate: Option<&RateRecord>, event: Event) -> Cell {
         heat: Some(heat(estimate)),
         text,
         title: format!("{}; {} faults", line(rate), grouped(rate.faults as usize)),
+        is_few: rate.faults < FEW,
     }
 }
 
@@ -186,6 +194,7 @@ fn pattern_row(name: &str, counts: &[(&'static str, u64)]) -> Row {
             heat: Some(share),
             text: grouped(count as usize),
             title: format!("{pattern}: {}", percent(share)),
+            is_few: false,
         }
     };
     Row {

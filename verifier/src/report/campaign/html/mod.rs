@@ -19,7 +19,7 @@ pub use self::examples::ImagesByPosition;
 
 use super::super::html::document;
 use super::CampaignReport;
-use super::markdown::LIMITS;
+use super::setting::LIMITS;
 use crate::campaign::summary::Axis;
 
 /// The page. Of an example whose image is not among `images`, the rest is shown.
@@ -43,6 +43,7 @@ pub fn html_page(report: &CampaignReport, images: &ImagesByPosition) -> String {
 
 fn sections(report: &CampaignReport, images: &ImagesByPosition) -> Markup {
     html! {
+        @if let Some(note) = report.note_on_weights() { p.notice { (note) } }
         (figures::figures(report))
         h2 { "All sites" }
         (rates::totals(report))

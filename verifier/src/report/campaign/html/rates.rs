@@ -3,7 +3,7 @@
 use console::grouped;
 use maud::{Markup, html};
 
-use super::super::markdown::{OUTCOMES, is_known, ranges, shown};
+use super::super::markdown::{faults_of, of_right, outcomes, ranges, shown};
 use super::super::{CampaignReport, RateRecord, rate};
 use super::whiskers::{Row, Series, table};
 use crate::campaign::statistics::{Among, Event};
@@ -15,17 +15,14 @@ pub(super) fn totals(report: &CampaignReport) -> Markup {
         ("of those classified correctly", "good"),
     ];
     let series = series.map(|(name, colour)| Series {
-        name,
+        name: name.to_owned(),
         colour: Some(colour),
     });
-    let known = OUTCOMES
-        .iter()
-        .filter(|(event, _)| is_known(&report.settings, *event));
-    let rows = known.map(|(event, name)| Row {
-        cells: vec![(*name).to_owned()],
+    let rows = outcomes(report).into_iter().map(|(event, name)| Row {
+        cells: vec![name.to_owned()],
         rates: vec![
-            report.total(*event, Among::All),
-            report.total(*event, Among::Right),
+            report.total(event, Among::All),
+            report.total(event, Among::Right),
         ],
     });
     table(&["outcome"], &series, &rows.collect::<Vec<_>>())
@@ -41,20 +38,26 @@ pub(super) fn sites(report: &CampaignReport) -> Markup {
     table(&["site", "faults"], &shown_series(report), &rows)
 }
 
-/// Of each tier, among all of its samples.
+/// Of each tier, among all of its samples, and one rate among those classified correctly.
 pub(super) fn tiers(report: &CampaignReport) -> Markup {
+    let (event, name) = of_right(report);
     let rows = report.tiers.iter().map(|tier| {
         let name = match tier.upper_bound {
             Some(bound) => format!("{}: up to {bound}", tier.tier),
             None => tier.tier.to_string(),
         };
+        let [samples, right] = [tier.samples, tier.right].map(|count| grouped(count as usize));
+        let of_right = rate(&tier.rates, event, Among::Right);
         Row {
-            cells: vec![name, grouped(tier.samples as usize)],
-            rates: shown_of(report, &tier.rates),
+            cells: vec![name, samples, right, faults_of(&tier.rates)],
+            rates: [shown_of(report, &tier.rates), vec![of_right]].concat(),
         }
     });
     let rows: Vec<Row<'_>> = rows.collect();
-    table(&["tier", "samples"], &shown_series(report), &rows)
+    let mut series = shown_series(report);
+    series.push(Series { name, colour: None });
+    let head = ["tier", "samples", "classified correctly", "faults"];
+    table(&head, &series, &rows)
 }
 
 /// The rates that are shown of everything but the total.
@@ -65,8 +68,8 @@ fn shown_series(report: &CampaignReport) -> Vec<Series> {
         Event::NonFinite => Some("nf"),
         _ => None,
     };
-    let series = |(event, name)| Series {
-        name,
+    let series = |(event, name): (Event, &str)| Series {
+        name: name.to_owned(),
         colour: colour(event),
     };
     shown(report).into_iter().map(series).collect()
@@ -77,11 +80,6 @@ fn shown_of<'r>(report: &CampaignReport, rates: &'r [RateRecord]) -> Vec<Option<
     events
         .map(|(event, _)| rate(rates, event, Among::All))
         .collect()
-}
-
-fn faults_of(rates: &[RateRecord]) -> String {
-    let faults = rates.iter().map(|rate| rate.faults).max();
-    grouped(faults.unwrap_or(0) as usize)
 }
 
 /// How many faults moved the logits so far, as bars.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::CampaignReport;
 use super::{ImagesByPosition, html_page};
+use crate::campaign::settings::{Asked, RatesOf};
 
 fn rate(event: &str, among: &str, estimate: f64) -> Value {
     let (low, high) = (estimate / 2.0, (estimate * 2.0 + 0.01).min(1.0));
@@ -88,8 +89,11 @@ fn report() -> CampaignReport {
                 "batch_size": 100, "cpu_features": ["avx2"]
             }
         },
-        "population": {"members": 147_968.0, "samples": 8, "right": 6, "strata": 96,
-            "samples_of_weight_fault": 8},
+        "population": {
+            "members": 147_968.0, "samples": 8, "right": 6, "strata": 96,
+            "patterns": 1,
+            "weight_samples": {"run": 8, "of": 8, "samples": []}
+        },
         "rounds": [2_048],
         "faults": 2_048,
         "total": rates(0.5),
@@ -134,6 +138,8 @@ fn a_page_has_rates_with_intervals_maps_and_what_they_are_of() {
             "<th>critical SDC</th><td class=\"plot\">",
             "1.24 %<div class=\"interval\">0.620–3.48</div>",
             "<th>0: up to 0.25</th>",
+            "<th class=\"n\">critical SDC of those classified correctly</th>",
+            "<th>samples of a weight's fault</th><td>8 of 8</td>",
             "<th>up to 0</th>",
             "<th>above 0</th>",
             "colspan=\"23\">mantissa",
@@ -205,4 +211,94 @@ fn faults_without_bits_have_no_map_of_bits() {
         !page.contains("By site and bit") && !page.contains("mantissa"),
         "{page}"
     );
+}
+
+#[test]
+fn rates_of_weights_that_met_some_of_the_samples_say_so_wherever_they_are_shown() {
+    let mut report = report();
+    let note = "Faults of weights were run on 3 of 8 samples.";
+    let shown = |report: &CampaignReport| {
+        let texts = [report.to_text(), report.to_markdown()];
+        let texts = texts.into_iter().chain([html_page(report, &images())]);
+        texts.filter(|text| text.contains("were run on")).count()
+    };
+    assert_eq!(shown(&report), 0, "all samples were met");
+    let samples = report.population.weight_samples.as_mut();
+    samples.expect("there are weights").run = 3;
+    assert_eq!(shown(&report), 3);
+    assert!(report.to_text().contains(note), "{}", report.to_text());
+    report.population.weight_samples = None;
+    assert_eq!(shown(&report), 0, "no weights");
+    assert!(!report.to_markdown().contains("weight's fault"));
+}
+
+#[test]
+fn a_page_says_how_its_intervals_are_made() {
+    let mut report = report();
+    report.population.weight_samples = None;
+    let page = html_page(&report, &images());
+    let uniform = "Intervals are Wilson's for one proportion, corrected for the finite population, \
+                   with each limit moved out to the exact one (Clopper and Pearson)";
+    expect(&page, &[uniform]);
+    report.settings.sampling = Asked::PerStratum(4);
+    let page = html_page(&report, &images());
+    expect(
+        &page,
+        &[
+            "The interval of a single stratum of samples is",
+            "for the effective number",
+        ],
+    );
+}
+
+#[test]
+fn the_pilot_is_told_from_the_faults_that_are_counted() {
+    let mut report = report();
+    report.settings.sampling = Asked::Margin(0.005);
+    report.settings.margin_of = vec![RatesOf::Total];
+    report.sites.truncate(1);
+    assert_eq!(report.extent(), "2,048 faults at one site");
+    report.rounds = vec![96, 1_952];
+    assert_eq!(
+        report.extent(),
+        "2,048 faults at one site, 96 of them the pilot"
+    );
+    let page = html_page(&report, &images());
+    expect(
+        &page,
+        &[
+            "96 of them the pilot</dd>",
+            "<td>96 (pilot) + 1,952</td>",
+            "until the rate of critical SDC is known to ± 0.5 %",
+        ],
+    );
+    report.settings.classes_known = false;
+    let text = "until the rate of what is beyond the tolerance (there are no classes) is known";
+    assert!(
+        report.to_markdown().contains(text),
+        "{}",
+        report.to_markdown()
+    );
+}
+
+#[test]
+fn a_cell_of_few_faults_has_a_corner() {
+    let mut report = report();
+    let page = html_page(&report, &images());
+    assert!(!page.contains("few\""), "{page}");
+    report.sites[0].bits[30].rates[0].faults = 9;
+    let page = html_page(&report, &images());
+    expect(&page, &["class=\"hot few\"", "9 faults"]);
+    assert_eq!(page.matches("few\"").count(), 1, "{page}");
+}
+
+#[test]
+fn a_rate_without_a_fault_is_null_in_json() {
+    let mut report = report();
+    report.total[0].estimate = None;
+    let value: Value = serde_json::from_str(&report.to_json()).expect("JSON");
+    let rate = value["total"][0].as_object().expect("a rate");
+    assert_eq!(rate.get("estimate"), Some(&Value::Null));
+    let back: CampaignReport = serde_json::from_value(value).expect("a report");
+    assert_eq!(back, report);
 }

@@ -7,9 +7,9 @@ use super::super::RateRecord;
 use super::percent::{interval, line, percent};
 
 /// What one column of numbers is of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Series {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// What the style sheet calls the colour of its dots; `None` if it has numbers alone.
     pub(super) colour: Option<&'static str>,
 }
@@ -174,7 +174,7 @@ fn at(percent: f64) -> String {
 
 fn spoken(row: &Row<'_>, series: &[Series]) -> String {
     let rates = series.iter().zip(&row.rates);
-    let rates = rates.filter_map(|(series, rate)| Some((series.name, (*rate)?)));
+    let rates = rates.filter_map(|(series, rate)| Some((&series.name, (*rate)?)));
     let rates: Vec<String> = rates
         .map(|(name, rate)| format!("{name} {}", line(rate)))
         .collect();
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn what_was_never_seen_is_a_ring_and_what_is_not_known_nothing() {
         let series = [Series {
-            name: "critical SDC",
+            name: "critical SDC".to_owned(),
             colour: Some("mark"),
         }];
         let page = |rate: &RateRecord| table(&["site"], &series, &[row(rate)]).into_string();
