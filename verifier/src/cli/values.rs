@@ -104,6 +104,17 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
+/// `HOST:PORT`.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let is_right = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    match is_right {
+        true => Ok(text.to_owned()),
+        false => Err("expected HOST:PORT, such as 192.168.1.5:1024".to_owned()),
+    }
+}
+
 /// The beginning of a hash, or all of it, hexadecimal.
 pub(super) fn hash(text: &str) -> Result<String, String> {
     let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::shared::{PartArgs, TargetArgs};
-use super::values::{count, hours, hours_ahead, path, positive, seconds, tolerance, watch_report};
+use super::values::{
+    count, host_and_port, hours, hours_ahead, path, positive, seconds, tolerance, watch_report,
+};
 
 /// A watch, or what follows one.
 #[derive(Debug)]
@@ -210,7 +212,7 @@ pub(crate) struct WatchRunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) log_helper: Option<PathBuf>,
     /// Send libLogHelper's datagrams to this server
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub(crate) udp: Option<String>,
     /// Say in libLogHelper's logs and datagrams that the device's memory has ECC
     #[arg(long)]

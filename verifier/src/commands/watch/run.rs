@@ -87,8 +87,9 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
         stop: &stop,
     };
     let mut take = |seen: verifier::watch::supervisor::Seen<'_>| show.take(seen);
-    let tally = Supervisor::begin(plan, &mut take)?.run()?;
-    show.finish(&tally);
+    let ended = Supervisor::begin(plan, &mut take).and_then(Supervisor::run);
+    show.finish(ended.as_ref().ok());
+    let tally = ended?;
     say!("{}", Summary::new(&tally, None, false).text().trim_end());
     let verdict = match arguments.rehearse {
         true => {
@@ -103,10 +104,15 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
 
 /// Nothing is written into a bundle, and what cannot be written is known before hours.
 fn check_places(arguments: &WatchRunArgs) -> Result<()> {
-    refuse_inside("--log", &arguments.log)?;
+    // Files of theirs, so that the bundle's own folder is refused too.
+    refuse_inside("--log", &arguments.log.join("events"))?;
     if let Some(folder) = &arguments.log_helper {
-        refuse_inside("--log-helper", folder)?;
+        refuse_inside("--log-helper", &folder.join("log"))?;
     }
+    ensure!(
+        arguments.html.is_none() || arguments.html != arguments.copy,
+        "--html and --copy name the same file"
+    );
     for (flag, path) in [("--html", &arguments.html), ("--copy", &arguments.copy)] {
         if let Some(path) = path {
             check_place(flag, path)?;
@@ -144,6 +150,7 @@ fn verdict(tally: &Tally) -> Result<Verdict> {
             Verdict::Fail,
             "FAIL: no event, but the last worker may have hung".to_owned(),
         ),
+        (1, 0, _) => (Verdict::Fail, "FAIL: 1 event".to_owned()),
         (events, 0, _) => (Verdict::Fail, format!("FAIL: {events} events")),
         (events, ..) => (
             Verdict::Fail,
@@ -155,6 +162,7 @@ fn verdict(tally: &Tally) -> Result<Verdict> {
         ),
     };
     say!("verdict      {said}");
+    say!("next         verifier watch report, which sums up all starts of this log");
     Ok(verdict)
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use console::{note, one_line, printable};
+use jiff::Zoned;
 use proto::staging;
 use verifier::report::watch::{Summary, clock, line};
 use verifier::report::watch_page;
@@ -36,6 +37,8 @@ pub(super) struct Show {
     title: String,
     is_terminal: bool,
     latest: VecDeque<String>,
+    /// Of these the last one that is no beginning or end of a worker.
+    last_event: String,
     /// The last wrong batch is one by its bits alone.
     is_of_bits_only: bool,
     shown: Option<Instant>,
@@ -71,6 +74,7 @@ impl Show {
             title: format!("{benchmark} on {} of {host}", arguments.target.device),
             is_terminal: io::stderr().is_terminal(),
             latest: VecDeque::new(),
+            last_event: String::new(),
             is_of_bits_only: false,
             shown: None,
             paged: None,
@@ -104,6 +108,9 @@ impl Show {
             let text = format!("{time}  {}", one_line(&text));
             self.clear_line();
             note!("{text}");
+            if !matches!(entry.event, Event::Worker(_) | Event::Ready(_)) {
+                self.last_event.clone_from(&text);
+            }
             self.latest.push_front(text);
             self.latest.truncate(LATEST);
         }
@@ -118,10 +125,9 @@ impl Show {
         };
         let shown = self.shown.get_or_insert_with(Instant::now);
         let is_due = shown.elapsed() >= every;
-        let last = self.latest.front().map_or("", String::as_str);
         if is_due {
             self.shown = Some(Instant::now());
-            let line = line(tally, now, last);
+            let line = line(tally, now, &self.last_event);
             match self.is_terminal {
                 true => {
                     let line = cut(&printable(&line), terminal_width());
@@ -132,8 +138,7 @@ impl Show {
         }
         if self.paged.is_none_or(|paged| paged.elapsed() >= ON_PAGE) {
             self.paged = Some(Instant::now());
-            let last = self.latest.front().map_or("", String::as_str);
-            self.write_page(tally, &line(tally, now, last));
+            self.write_page(tally, &line(tally, now, &self.last_event));
         }
     }
 
@@ -149,7 +154,8 @@ impl Show {
         };
         let summary = Summary::new(tally, None, false);
         let latest: Vec<String> = self.latest.iter().cloned().collect();
-        let page = watch_page(&self.title, line, &latest, &summary);
+        let written = Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        let page = watch_page([&self.title, line, &written], &latest, &summary);
         let written: io::Result<()> =
             staging::write_file(path, |writer| writer.write_all(page.as_bytes()));
         if let Err(error) = written {
@@ -233,7 +239,7 @@ fn said(event: &Event, is_of_bits_only: bool) -> Option<String> {
             format!("Xid {} of {gpu}", xid.number)
         }
         Event::Rehearsed(done) => format!("rehearsal: {}", done.kind),
-        Event::End(end) => format!("ends: {}", end.reason),
+        Event::End(end) => format!("ends: {}", end.reason.replace('\n', "; ")),
         Event::Start(_) | Event::Beat(_) | Event::Faulty(_) | Event::Telemetry(_) => return None,
     })
 }

@@ -73,22 +73,25 @@ impl ShowApart {
         }
     }
 
-    /// Shows the end; says if that cannot be shown in time.
-    pub(super) fn finish(self, tally: &Tally) {
+    /// Shows the end, where there is a sum to show, and all that came before; says if that cannot be
+    /// done in time.
+    pub(super) fn finish(self, tally: Option<&Tally>) {
+        let Self { sender, thread, .. } = self;
         let begun = Instant::now();
         let is_late = || begun.elapsed() >= LAST_WAIT;
-        let mut end = Shown::End(Box::new(tally.clone()));
-        while let Err(TrySendError::Full(back)) = self.sender.try_send(end) {
+        let mut end = tally.map(|tally| Shown::End(Box::new(tally.clone())));
+        while let Some(Err(TrySendError::Full(back))) = end.take().map(|end| sender.try_send(end)) {
             if is_late() {
                 break;
             }
-            end = back;
+            end = Some(back);
             sleep(POLL);
         }
-        while !self.thread.is_finished() && !is_late() {
+        drop(sender);
+        while !thread.is_finished() && !is_late() {
             sleep(POLL);
         }
-        if !self.thread.is_finished() {
+        if !thread.is_finished() {
             note!("warning: not all could be shown or copied; the log has it");
         }
     }

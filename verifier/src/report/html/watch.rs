@@ -5,8 +5,8 @@ use maud::{DOCTYPE, PreEscaped, html};
 use super::STYLE;
 use crate::report::watch::Summary;
 
-/// The page: a line to glance at, the latest events, the summary.
-pub fn page(title: &str, line: &str, latest: &[String], summary: &Summary) -> String {
+/// The page: a title, a line to glance at, when it was written, the latest events, the summary.
+pub fn page([title, line, written]: [&str; 3], latest: &[String], summary: &Summary) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -20,7 +20,11 @@ pub fn page(title: &str, line: &str, latest: &[String], summary: &Summary) -> St
             }
             body {
                 main {
-                    header { h1 { (title) } p { (line) } }
+                    header {
+                        h1 { (title) }
+                        p { (line) }
+                        p { "Since this watch was started. Written " (written) }
+                    }
                     h2 { "Rates" }
                     table {
                         thead { tr { @for name in &summary.header { th { (name) } } } }
