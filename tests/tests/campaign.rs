@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use tests::{
-    Ended, Program, check, python_command, python_with_pytorch, read_json, run, scratch,
-    tests_script, tiny_bundle, utf8, with_default_signals, wrapped,
+    Ended, Program, check, forge_manifest, python_command, python_with_pytorch, read_json, run,
+    scratch, tests_script, tiny_bundle, utf8, with_default_signals, wrapped,
 };
 
 const FAULTS: &str = "20000";
@@ -304,9 +304,9 @@ fn what_cannot_run_leaves_no_plan_and_reports_spare_the_campaigns_own_files() {
         ended
     };
     report(&[]).refuses(&["bundle is not there", "hint: --bundle DIR"]);
-    let manifest = moved.join("manifest.json");
-    let text = fs::read_to_string(&manifest).expect("a manifest");
-    fs::write(&manifest, text + "\n").expect("write");
+    forge_manifest(&moved, |manifest| {
+        manifest.producer.version = "0.0.0".to_owned();
+    });
     report(&["--bundle", utf8(&moved)])
         .refuses(&["not the campaign's bundle", "hint: --bundle DIR"]);
 }
