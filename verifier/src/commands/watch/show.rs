@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use console::{note, one_line, printable};
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use proto::staging;
 use verifier::report::watch::{Summary, clock, line};
 use verifier::report::watch_page;
@@ -154,7 +154,7 @@ impl Show {
         };
         let summary = Summary::new(tally, None, false);
         let latest: Vec<String> = self.latest.iter().cloned().collect();
-        let written = Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        let written = ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
         let page = watch_page([&self.title, line, &written], &latest, &summary);
         let written: io::Result<()> =
             staging::write_file(path, |writer| writer.write_all(page.as_bytes()));
