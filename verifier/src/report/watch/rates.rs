@@ -54,6 +54,7 @@ pub struct RateRecord {
 enum Kind {
     Sdc,
     CriticalSdc,
+    NonFinite,
     Class(SdcClass),
     Unclassified,
     Due,
@@ -71,7 +72,7 @@ pub(super) fn event_rates(tally: &Tally, knows_critical: bool) -> Vec<EventRate>
 fn kinds(tally: &Tally, knows_critical: bool) -> Vec<Kind> {
     let mut kinds = vec![Kind::Sdc];
     if knows_critical {
-        kinds.push(Kind::CriticalSdc);
+        kinds.extend([Kind::CriticalSdc, Kind::NonFinite]);
     }
     let events = &tally.events;
     let classes = [SdcClass::Transient, SdcClass::UntilReload, SdcClass::Stuck];
@@ -96,6 +97,7 @@ impl Kind {
         match self {
             Self::Sdc => "SDC".to_owned(),
             Self::CriticalSdc => "critical SDC".to_owned(),
+            Self::NonFinite => "SDC, logits not finite".to_owned(),
             Self::Class(class) => format!("SDC, {class}"),
             Self::Unclassified => "SDC, unclassified".to_owned(),
             Self::Due => "DUE".to_owned(),
@@ -108,6 +110,7 @@ impl Kind {
         match self {
             Self::Sdc => events.sdcs(),
             Self::CriticalSdc => events.critical,
+            Self::NonFinite => events.non_finite,
             Self::Class(class) => count(&events.sdc, &Some(class)),
             Self::Unclassified => count(&events.sdc, &None),
             Self::Due => events.dues(),
@@ -119,7 +122,8 @@ impl Kind {
     /// Of how many SDCs it is known whether they are of this kind, where it is not known of all.
     fn known(self, events: &Events) -> Option<u64> {
         let is_part = events.examined < events.sdcs();
-        (matches!(self, Self::CriticalSdc) && is_part).then_some(events.examined)
+        let is_of_class = matches!(self, Self::CriticalSdc | Self::NonFinite);
+        (is_of_class && is_part).then_some(events.examined)
     }
 
     /// Events over an amount, or over the share of it that is known.

@@ -38,7 +38,7 @@ pub(super) fn rows(tally: &Tally, integrity: Option<&Integrity>) -> Vec<(String,
     let dead = clock(tally.dead());
     row(
         "dead time",
-        format!("{dead}: loading, finding out, waiting"),
+        format!("{dead}: comparing, loading, waiting, finding out what an SDC was"),
     );
     let workers = grouped(tally.workers as usize);
     let supervisors = grouped(tally.supervisors as usize);

@@ -19,11 +19,13 @@ pub struct Table {
     sdcs: BTreeMap<u64, Samples>,
 }
 
-/// Of a wrong batch: the samples that were carried on, and whether the class of one changed.
+/// Of a wrong batch: the samples that were carried on, whether the class of one changed, and whether
+/// the logits of one were not finite.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Samples {
     numbers: BTreeSet<usize>,
     is_critical: bool,
+    is_non_finite: bool,
 }
 
 /// What is known of a wrong batch.
@@ -34,7 +36,9 @@ pub enum Examined {
     Unknown,
     /// The class of a sample changed.
     Critical,
-    /// That of none, of all its samples.
+    /// That of none, of all its samples, but logits are not finite: there is no class.
+    NonFinite,
+    /// Neither, of all its samples.
     NotCritical,
 }
 
@@ -71,8 +75,10 @@ impl Table {
     pub fn of(&self, sdc: &Sdc) -> Examined {
         match self.sdcs.get(&sdc.number) {
             Some(samples) if samples.is_critical => Examined::Critical,
-            Some(samples) if samples.numbers.len() >= sdc.faulty_samples => Examined::NotCritical,
-            _ => Examined::Unknown,
+            Some(samples) if samples.numbers.len() < sdc.faulty_samples => Examined::Unknown,
+            Some(samples) if samples.is_non_finite => Examined::NonFinite,
+            Some(_) => Examined::NotCritical,
+            None => Examined::Unknown,
         }
     }
 
@@ -97,6 +103,7 @@ impl Table {
             let samples = self.sdcs.entry(sdc.parse().ok()?).or_default();
             samples.numbers.insert(sample);
             samples.is_critical |= outcome == ClassOutcome::Critical;
+            samples.is_non_finite |= outcome == ClassOutcome::NonFinite;
         }
         Some(())
     }
@@ -129,6 +136,14 @@ mod tests {
         let table = table.expect("read").expect("a table");
         assert_eq!(table.bundle_blake3(), None);
         assert_eq!(table.of(&sdc(1, 1)), Examined::Critical);
+        let text = format!(
+            "sdc,sample,tier,outcome\n2,0,0,{}\n2,1,0,{}\n",
+            ClassOutcome::Tolerable.name(),
+            ClassOutcome::NonFinite.name()
+        );
+        let table = read(&text).expect("read").expect("a table");
+        assert_eq!(table.of(&sdc(2, 2)), Examined::NonFinite);
+        assert_eq!(table.of(&sdc(2, 3)), Examined::Unknown);
         let error = read("sdc,sample,tier,outcome\n1,0,0,crit").expect_err("cut off");
         assert!(error.to_string().contains("line 2"), "{error}");
     }

@@ -14,9 +14,10 @@ pub struct Events {
     /// before it could find out.
     pub sdc: BTreeMap<Option<SdcClass>, u64>,
     /// Of the SDCs those of which it is known what became of the class, and of these the ones in
-    /// which it changed.
+    /// which it changed, and those without a class, whose logits are not finite.
     pub examined: u64,
     pub critical: u64,
+    pub non_finite: u64,
     /// Batches that differ from the golden of the device within the tolerance.
     pub bits_only: u64,
     /// Wrong batches that show a fault which was stuck before: the same event.
@@ -76,8 +77,10 @@ impl Events {
                     return;
                 }
                 add(&mut self.examined);
-                if examined == Examined::Critical {
-                    add(&mut self.critical);
+                match examined {
+                    Examined::Critical => add(&mut self.critical),
+                    Examined::NonFinite => add(&mut self.non_finite),
+                    Examined::NotCritical | Examined::Unknown => {}
                 }
             }
         }
