@@ -4,7 +4,6 @@ mod ends;
 mod outcomes;
 mod refused;
 
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -36,7 +36,7 @@ fn a_rehearsal_is_accounted_for() {
     run(record.arg("--golden").arg(&golden))
         .expect_status(0)
         .says("gave the same bits");
-    let mut command = watch_that_hangs(&bundle, &log, 45.0, 6.0);
+    let mut command = watch_that_hangs(&bundle, &log, 30.0, 6.0);
     command.args(["--rehearse", "--rehearse-every", "0.5"]);
     let ended = run(command.arg("--golden").arg(&golden));
     let ended = ended

@@ -2,8 +2,9 @@
 //!
 //! A batch is the number of its first fault (8 bytes) and then fault after fault: a byte that says
 //! what follows, and either the effect on one sample (outcome, pattern, class, elements beyond,
-//! largest change, change of the lead: 16 bytes) or, of a weight, the number of tiers and for each
-//! of them ten counts of four bytes: samples by outcome, and those classified correctly by outcome.
+//! largest change, change of the logits' margin: 16 bytes) or, of a weight, the number of tiers and
+//! for each of them ten counts of four bytes: samples by outcome, and those classified correctly by
+//! outcome.
 //! Numbers are little-endian.
 
 use super::effect::{Effect, Effects};

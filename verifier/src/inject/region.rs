@@ -29,7 +29,8 @@ pub enum Region {
     Head,
     /// All elements of one token; of scores and softmax, of one query.
     Token,
-    /// Every so manyth element in C order, as one lane of so many would write.
+    /// Every n-th element in C order: what one of n threads writes that take elements in turn, such
+    /// as the 32 of a warp.
     Every(usize),
 }
 

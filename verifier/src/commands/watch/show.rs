@@ -154,7 +154,9 @@ impl Show {
         };
         let summary = Summary::new(tally, None, false);
         let latest: Vec<String> = self.latest.iter().cloned().collect();
-        let written = ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+        let written = ZonedDateTime::now()
+            .strftime("%Y-%m-%d %H:%M:%S %Z")
+            .to_string();
         let page = watch_page([&self.title, line, &written], &latest, &summary);
         let written: io::Result<()> =
             staging::write_file(path, |writer| writer.write_all(page.as_bytes()));
