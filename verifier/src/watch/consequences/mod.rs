@@ -105,6 +105,6 @@ mod tests {
             examined, expected,
             "one sample of two says nothing of the other"
         );
-        assert_eq!(read.of(&sdc(4, 1)), Examined::NotCritical);
+        assert_eq!(read.of(&sdc(4, 1)), Examined::NonFinite);
     }
 }
