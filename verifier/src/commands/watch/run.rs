@@ -40,20 +40,7 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     check_places(arguments)?;
     let bundle = Bundle::open(&arguments.input.bundle)?;
     fs::create_dir_all(folder).with_context(|| format!("--log {}", folder.display()))?;
-    let lock = fs::File::open(folder).with_context(|| format!("--log {}", folder.display()))?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("--log {}: another watch writes there", folder.display())
-        }
-        // Some file systems know no locks.
-        Err(TryLockError::Error(error)) => {
-            note!(
-                "warning: --log {}: cannot be locked: {error}",
-                folder.display()
-            );
-        }
-        Ok(()) => {}
-    }
+    let _lock = lock(folder)?;
     let name = bundle
         .root()
         .file_name()
@@ -100,6 +87,21 @@ fn supervise(arguments: &WatchRunArgs) -> Result<Verdict> {
     };
     ensure_printed()?;
     Ok(verdict)
+}
+
+/// As long as it is there, no other watch writes into the folder.
+fn lock(folder: &Path) -> Result<fs::File> {
+    let shown = folder.display();
+    let lock = fs::File::open(folder).with_context(|| format!("--log {shown}"))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => bail!("--log {shown}: another watch writes there"),
+        // Some file systems know no locks.
+        Err(TryLockError::Error(error)) => {
+            note!("warning: --log {shown}: cannot be locked: {error}");
+        }
+        Ok(()) => {}
+    }
+    Ok(lock)
 }
 
 /// Nothing is written into a bundle, and what cannot be written is known before hours.

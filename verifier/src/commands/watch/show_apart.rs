@@ -73,8 +73,8 @@ impl ShowApart {
         }
     }
 
-    /// Shows the end, where there is a sum to show, and all that came before; says if that cannot be
-    /// done in time.
+    /// Shows the end, where there is a sum to show, and all that came before; says if that cannot
+    /// be done in time.
     pub(super) fn finish(self, tally: Option<&Tally>) {
         let Self { sender, thread, .. } = self;
         let begun = Instant::now();

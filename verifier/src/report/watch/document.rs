@@ -228,8 +228,8 @@ impl CountsReport {
     fn notes(&self) -> Vec<String> {
         let reset = |reset: &ResetReport| {
             format!(
-                "the counter began anew before {}, from {} to {}: the time since the reading before \
-                 is left out",
+                "the counter began anew before {}, from {} to {}: the time since the reading \
+                 before is left out",
                 date(reset.unix),
                 reset.from,
                 reset.to

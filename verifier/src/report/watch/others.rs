@@ -5,8 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::document::WATCH_REPORT_VERSION;
-use super::rates::{EventRate, RateRecord};
-use super::words::cells;
+use super::rates::{EventRate, RateRecord, cells};
 use crate::report::table::table;
 use crate::watch::log_helper::Row;
 use crate::watch::rates::Rate;

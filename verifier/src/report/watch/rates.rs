@@ -167,3 +167,18 @@ impl From<Rate> for RateRecord {
         }
     }
 }
+
+/// An estimate and its limits.
+pub(super) fn cells(rate: Option<RateRecord>) -> [String; 2] {
+    match rate {
+        None => ["–".to_owned(), "–".to_owned()],
+        Some(RateRecord {
+            estimate,
+            low,
+            high,
+        }) => [
+            format!("{estimate:.3e}"),
+            format!("{low:.2e} to {high:.2e}"),
+        ],
+    }
+}

@@ -3,9 +3,8 @@
 use console::grouped;
 
 use super::notes::notes;
-use super::rates::{EventRate, event_rates};
+use super::rates::{EventRate, cells, event_rates};
 use super::rows::rows;
-use super::words::cells;
 use crate::report::table::table;
 use crate::watch::log::Integrity;
 use crate::watch::tally::Tally;

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::rates::RateRecord;
-
 /// 9999-12-31T23:59:59Z, in seconds since 1970-01-01 UTC.
 const LAST_OF_9999: f64 = 253_402_300_799.0;
 
@@ -27,19 +25,4 @@ pub(super) fn date(unix: f64) -> String {
 /// How many there are of a kind.
 pub(super) fn count<K: Ord>(counts: &BTreeMap<K, u64>, key: &K) -> u64 {
     counts.get(key).copied().unwrap_or(0)
-}
-
-/// An estimate and its limits.
-pub(super) fn cells(rate: Option<RateRecord>) -> [String; 2] {
-    match rate {
-        None => ["–".to_owned(), "–".to_owned()],
-        Some(RateRecord {
-            estimate,
-            low,
-            high,
-        }) => [
-            format!("{estimate:.3e}"),
-            format!("{low:.2e} to {high:.2e}"),
-        ],
-    }
 }

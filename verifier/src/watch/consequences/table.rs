@@ -19,8 +19,8 @@ pub struct Table {
     sdcs: BTreeMap<u64, Samples>,
 }
 
-/// Of a wrong batch: the samples that were carried on, whether the class of one changed, and whether
-/// the logits of one were not finite.
+/// Of a wrong batch: the samples that were carried on, whether the class of one changed, and
+/// whether the logits of one were not finite.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Samples {
     numbers: BTreeSet<usize>,

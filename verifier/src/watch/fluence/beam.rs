@@ -2,7 +2,25 @@
 
 use std::ops::Range;
 
-use super::{Beam, Reset};
+/// A counter that began anew with 0: what it counted since the reading before is not known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reset {
+    /// Of the first reading behind it, in seconds since 1970-01-01 UTC.
+    pub time: f64,
+    /// What the counter stood at before and after it.
+    pub from: f64,
+    pub to: f64,
+}
+
+/// Whether there were particles at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beam {
+    On,
+    /// The counter stood still.
+    Off,
+    /// Before the first or after the last reading, or where the counter began anew.
+    Unknown,
+}
 
 /// At the mean rate so many counts are missing in a time without a beam. Chance leaves out as many
 /// once in e¹⁰ = 22,000 times.

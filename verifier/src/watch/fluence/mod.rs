@@ -15,6 +15,8 @@ use proto::regular_file;
 
 use self::beam::beams;
 
+pub use self::beam::{Beam, Reset};
+
 /// A counter that falls so often, and in more than this part of its intervals, does not add up.
 const FALLS: usize = 3;
 const FALLING_PART: usize = 4;
@@ -44,26 +46,6 @@ pub struct Counts {
     /// Readings that have the time of another one, of which the last was taken.
     pub same_time: usize,
     scale: f64,
-}
-
-/// A counter that began anew with 0: what it counted since the reading before is not known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reset {
-    /// Of the first reading behind it, in seconds since 1970-01-01 UTC.
-    pub time: f64,
-    /// What the counter stood at before and after it.
-    pub from: f64,
-    pub to: f64,
-}
-
-/// Whether there were particles at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beam {
-    On,
-    /// The counter stood still.
-    Off,
-    /// Before the first or after the last reading, or where the counter began anew.
-    Unknown,
 }
 
 /// What there was between two times: seconds of each kind, and particles per cm².

@@ -107,7 +107,8 @@ impl Rehearsal {
         rehearsal
     }
 
-    /// Does what is due before a batch; tells what was computed until then, and what it does, first.
+    /// Does what is due before a batch; tells what was computed until then, and what it does,
+    /// first.
     pub(super) fn before_batch(
         &mut self,
         sample: usize,
