@@ -300,6 +300,9 @@ impl<'a> Supervisor<'a> {
             Message::Ready(ready) => {
                 self.was_ready = true;
                 self.loading = Some(ready.seconds);
+                if let Some(outside) = &mut self.plan.rehearsal {
+                    outside.begin_again();
+                }
                 self.records.add(Event::Ready(ready));
             }
             Message::Alive(phase) => life.phase = phase,

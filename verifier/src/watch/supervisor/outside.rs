@@ -59,6 +59,12 @@ impl Outside {
         outside
     }
 
+    /// A worker is ready: what was due while there was none is not done at once, else no worker
+    /// would ever complete a pass.
+    pub(super) fn begin_again(&mut self) {
+        self.draw_time();
+    }
+
     /// What is due now, if anything is, with its number.
     pub(super) fn due(&mut self) -> Option<(Kind, u64)> {
         if self.next > Instant::now() {
